@@ -1,0 +1,46 @@
+# Every target sets up what it needs, and is quick the second time.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test unit e2e check format generate lock clean
+VENV := .venv
+BIN := $(VENV)/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH):$(CURDIR)/$(VENV)/tools/usr/bin
+
+help: ## Show this help
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-10s %s\n", $$1, $$2}'
+
+$(VENV)/.ready: requirements/dev.txt pyproject.toml scripts/setup
+	@scripts/setup
+
+setup: $(VENV)/.ready ## Make .venv with the locked dependencies
+	@:
+
+tools: setup
+	@scripts/tools
+
+demo: setup ## A simulated agents-server and fleet, and the exporter polling it
+	@electric-agents-exporter demo $(ARGS)
+
+test: tools ## All tests: unit, contract and end to end
+	python -m pytest $(ARGS)
+
+unit: setup ## The tests that finish in seconds
+	python -m pytest -m 'not e2e' -n auto $(ARGS)
+
+e2e: tools ## The tests with real processes and sockets
+	python -m pytest -m e2e $(ARGS)
+
+check: setup ## Lint, types, import rules, generated files, Dockerfile
+	scripts/check
+
+format: setup ## Format and mend what can be mended by a tool
+	ruff format .
+	ruff check --fix .
+
+generate: setup ## Write the generated references anew
+	python scripts/generate.py
+
+lock: setup ## Resolve the dependencies anew
+	scripts/lock
+
+clean: ## Remove everything that was made here
+	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

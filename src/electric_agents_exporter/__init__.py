@@ -1,0 +1,1 @@
+"""Prometheus exporter for Electric Agents' pull-wake runners."""

@@ -1,0 +1,1 @@
+"""A Python agents-server and its pull-wake runners: demo, test bench, benchmark load."""
