@@ -1,0 +1,337 @@
+"""From the bytes of an answer to reports, field by field.
+
+A server's answer is foreign input: any field may be missing, null or of the wrong type, and none
+of that may cost more than the field itself. What does not fit is left out and named in `drift`.
+"""
+
+import json
+import math
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+from typing import Final, TypeVar
+
+import msgspec
+
+from electric_agents_exporter.contract.health import classify_issue
+from electric_agents_exporter.contract.report import (
+    MAX_ID_LENGTH,
+    Claims,
+    Client,
+    Dispatch,
+    ListedRunner,
+    Report,
+)
+from electric_agents_exporter.contract.vocabulary import (
+    AdminStatus,
+    ClaimResult,
+    ClientStatus,
+    HealthStatus,
+    Issue,
+    Liveness,
+    RunnerKind,
+)
+
+Word = TypeVar("Word", bound=StrEnum)
+
+_MISSING: Final = object()
+_NOTHING: Final[Mapping[str, object]] = {}
+_LABEL_LENGTH: Final = 128
+
+
+class NotJsonError(ValueError):
+    """The body is not JSON."""
+
+
+class ShapeError(ValueError):
+    """The body is JSON, but not what the route answers."""
+
+
+class HealthAnswer(msgspec.Struct, frozen=True):
+    """A health report as it arrived.
+
+    `server_time` is the server's clock at the moment of the answer, known exactly from the lease
+    and what is left of it; `drift` names the fields that were not as the contract says.
+    """
+
+    report: Report
+    server_time: float | None
+    drift: tuple[str, ...]
+
+
+class ListAnswer(msgspec.Struct, frozen=True):
+    """A list of runners as it arrived, and the fields that were not as the contract says."""
+
+    runners: tuple[ListedRunner, ...]
+    drift: tuple[str, ...]
+
+
+def read_health(body: bytes) -> HealthAnswer:
+    """Read the answer of `GET /_electric/runners/:id/health`.
+
+    Raises:
+        NotJsonError: the body is no JSON.
+        ShapeError: it holds no `runner` with an `id`.
+    """
+    fields = _Fields("", _decode(body))
+    runner = fields.section("runner")
+    runner_id = runner.values.get("id")
+    if not isinstance(runner_id, str):
+        raise ShapeError("no runner with an id")
+    client = fields.values.get("client", _MISSING)
+    report = Report(
+        runner_id=runner_id,
+        admin_status=runner.word("admin_status", AdminStatus, AdminStatus.UNKNOWN),
+        liveness=runner.word("liveness_status", Liveness, Liveness.UNKNOWN),
+        created_at=runner.time("created_at"),
+        last_seen_at=runner.time("last_seen_at"),
+        lease_expires_at=runner.time("lease_expires_at"),
+        client_present=_client_present(client, fields.drift),
+        client=_client(client, fields.drift),
+        claims=_claims(fields.section("claims")),
+        dispatch=_dispatch(fields.section("dispatch")),
+        health=fields.section("health").word("status", HealthStatus, HealthStatus.UNKNOWN),
+        issues=_issues(fields.section("health")),
+    )
+    server_time = _server_time(report.lease_expires_at, runner.number("lease_remaining_ms"))
+    return HealthAnswer(report, server_time, tuple(fields.drift))
+
+
+def read_list(body: bytes) -> ListAnswer:
+    """Read the answer of `GET /_electric/runners`, in its order, each id once.
+
+    An item that names no usable id is left out and counted as drift.
+
+    Raises:
+        NotJsonError: the body is no JSON.
+        ShapeError: it is no array.
+    """
+    items = _decode(body)
+    if not isinstance(items, list):
+        raise ShapeError("not an array")
+    drift: list[str] = []
+    runners: dict[str, ListedRunner] = {}
+    for item in items:
+        runner = _listed_runner(_Fields("list", item, drift))
+        if runner is not None:
+            runners.setdefault(runner.id, runner)
+    return ListAnswer(tuple(runners.values()), tuple(drift))
+
+
+def _listed_runner(item: "_Fields") -> ListedRunner | None:
+    runner_id = item.values.get("id")
+    if not isinstance(runner_id, str) or len(runner_id) > MAX_ID_LENGTH or _torn(runner_id):
+        item.drift.append("list.id")
+        return None
+    return ListedRunner(
+        id=runner_id,
+        owner_principal=item.text("owner_principal"),
+        label=_clean_label(item.text("label")),
+        kind=item.word("kind", RunnerKind, RunnerKind.UNKNOWN),
+        admin_status=item.word("admin_status", AdminStatus, AdminStatus.UNKNOWN),
+        created_at=item.time("created_at"),
+        updated_at=item.time("updated_at"),
+    )
+
+
+def _client_present(client: object, drift: list[str]) -> bool | None:
+    if client is None:
+        return False
+    if isinstance(client, dict):
+        return True
+    drift.append("client")
+    return None
+
+
+def _client(client: object, drift: list[str]) -> Client | None:
+    """Read the diagnostics. Any may be missing: a runner sends what it likes."""
+    if not isinstance(client, dict):
+        return None
+    read = _Fields("client", client, drift, optional=True)
+    return Client(
+        status=read.word("status", ClientStatus, ClientStatus.UNKNOWN),
+        started_at=read.time("started_at"),
+        stream_connected=read.flag("stream_connected"),
+        stream_connected_since=read.time("stream_connected_since"),
+        last_error_at=read.time("last_error_at"),
+        last_heartbeat_at=read.time("last_heartbeat_at"),
+        last_heartbeat_ok=read.flag("last_heartbeat_ok"),
+        last_claim_at=read.time("last_claim_at"),
+        last_claim_result=_claim_result(read),
+        last_dispatch_at=read.time("last_dispatch_at"),
+        reconnect_count=read.number("reconnect_count"),
+        events_received=read.number("events_received"),
+        claims_succeeded=read.number("claims_succeeded"),
+        claims_skipped=read.number("claims_skipped"),
+        claims_failed=read.number("claims_failed"),
+    )
+
+
+def _claim_result(client: "_Fields") -> ClaimResult | None:
+    if client.values.get("last_claim_result", _MISSING) is None:
+        return ClaimResult.NONE
+    return client.word("last_claim_result", ClaimResult, ClaimResult.UNKNOWN)
+
+
+def _claims(section: "_Fields") -> Claims:
+    active_count = section.number("active_count")
+    active = section.values.get("active")
+    if not isinstance(active, list):
+        section.drift.append("claims.active")
+        return Claims(active_count)
+    newest: dict[str, tuple[float, float, float | None]] = {}
+    readable = 0
+    for item in active:
+        claim = _Fields("claims.active", item, section.drift)
+        stream = claim.values.get("stream_path")
+        if not isinstance(stream, str):
+            section.drift.append("claims.active.stream_path")
+            continue
+        readable += 1
+        claimed_at = claim.time("claimed_at")
+        heartbeat_at = claim.time("last_heartbeat_at")
+        epoch = claim.number("epoch")
+        order = (
+            -math.inf if claimed_at is None else claimed_at,
+            -math.inf if epoch is None else epoch,
+            claimed_at if heartbeat_at is None else heartbeat_at,
+        )
+        known = newest.get(stream)
+        if known is None or order[:2] > known[:2]:
+            newest[stream] = order
+    signs_of_life = [sign for _, _, sign in newest.values() if sign is not None]
+    return Claims(active_count, readable - len(newest), min(signs_of_life, default=None))
+
+
+def _dispatch(section: "_Fields") -> Dispatch:
+    return Dispatch(
+        entities_with_active_claim=section.number("entities_with_active_claim"),
+        entities_with_outstanding_wake=section.number("entities_with_outstanding_wake"),
+        entities_with_pending_work=section.number("entities_with_pending_work"),
+    )
+
+
+def _issues(section: "_Fields") -> frozenset[Issue] | None:
+    texts = section.values.get("issues")
+    if not isinstance(texts, list):
+        section.drift.append("health.issues")
+        return None
+    issues = [classify_issue(text) if isinstance(text, str) else Issue.OTHER for text in texts]
+    section.drift.extend("health.issues" for issue in issues if issue is Issue.OTHER)
+    return frozenset(issues)
+
+
+def _server_time(lease_expires_at: float | None, remaining_ms: float | None) -> float | None:
+    """Give the server's clock. A lapsed lease says nothing: what is left of it is clamped at 0."""
+    if lease_expires_at is None or not remaining_ms:
+        return None
+    return lease_expires_at - remaining_ms / 1000
+
+
+def _clean_label(label: str | None) -> str | None:
+    if label is None:
+        return None
+    printable = (char for char in label if char.isprintable() and not _torn(char))
+    return "".join(printable)[:_LABEL_LENGTH]
+
+
+def _torn(text: str) -> bool:
+    """Tell whether a text holds half of a surrogate pair, which no encoding can carry."""
+    return not text.isascii() and any("\ud800" <= char <= "\udfff" for char in text)
+
+
+class _Fields:
+    """The members of one JSON object, read leniently under the name that drift is counted by.
+
+    `optional` says that a member may be missing without that being drift.
+    """
+
+    __slots__ = ("_optional", "_path", "drift", "values")
+
+    def __init__(
+        self, path: str, values: object, drift: list[str] | None = None, *, optional: bool = False
+    ) -> None:
+        self._path = path
+        self._optional = optional
+        self.drift: list[str] = [] if drift is None else drift
+        if isinstance(values, dict):
+            self.values: Mapping[str, object] = values
+        else:
+            self.values = _NOTHING
+            if path:
+                self.drift.append(path)
+            else:
+                raise ShapeError("not an object")
+
+    def section(self, name: str) -> "_Fields":
+        return _Fields(name, self.values.get(name), self.drift)
+
+    def text(self, name: str) -> str | None:
+        value = self.values.get(name, _MISSING)
+        if isinstance(value, str) and not _torn(value):
+            return value
+        self._misfit(name, value)
+        return None
+
+    def flag(self, name: str) -> bool | None:
+        value = self.values.get(name, _MISSING)
+        if isinstance(value, bool):
+            return value
+        self._misfit(name, value)
+        return None
+
+    def number(self, name: str) -> float | None:
+        """Read a finite number >= 0; fractions and 1e21 are as good as any."""
+        value = self.values.get(name, _MISSING)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            try:
+                number = float(value)
+            except OverflowError:
+                number = math.inf
+            if 0 <= number < math.inf:
+                return number
+        self._misfit(name, value)
+        return None
+
+    def time(self, name: str) -> float | None:
+        """Read an ISO-8601 time with its zone, as seconds since the epoch."""
+        value = self.values.get(name, _MISSING)
+        if isinstance(value, str):
+            try:
+                moment = datetime.fromisoformat(value)
+            except ValueError:
+                self._misfit(name, value)
+                return None
+            if moment.tzinfo is not None:
+                return moment.timestamp()
+        self._misfit(name, value)
+        return None
+
+    def word(self, name: str, words: type[Word], unknown: Word) -> Word | None:
+        """Read a word of a closed set; one that is not in it is drift and reads as `unknown`."""
+        value = self.values.get(name, _MISSING)
+        if not isinstance(value, str):
+            self._misfit(name, value)
+            return None
+        member = words._value2member_map_.get(value, unknown)
+        if member is unknown:
+            self.drift.append(f"{self._path}.{name}")
+        return member  # type: ignore[return-value]  # the map is typed for any Enum
+
+    def _misfit(self, name: str, value: object) -> None:
+        """Take note of a member that is not what it should be; null is a word of the contract."""
+        if value is None or (value is _MISSING and self._optional):
+            return
+        self.drift.append(f"{self._path}.{name}")
+
+
+def _decode(body: bytes) -> object:
+    """Decode JSON; one odd number or torn string in it is no reason to lose the rest."""
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.DecodeError, RecursionError):
+        pass
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise NotJsonError("not JSON") from error

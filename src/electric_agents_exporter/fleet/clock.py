@@ -1,0 +1,62 @@
+"""Time as a parameter: our own clock, and an estimate of a server's."""
+
+import math
+import statistics
+import time
+from collections import deque
+from typing import Final, Protocol
+
+_SAMPLES: Final = 21
+_TRUSTED_FOR: Final = 300.0
+
+
+class Clock(Protocol):
+    """Where now comes from. Ages are measured on `monotonic`, timestamps written from `time`."""
+
+    def time(self) -> float:
+        """Seconds since the epoch."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds since some fixed moment, never set back."""
+        ...
+
+
+class SystemClock:
+    """The machine's clocks."""
+
+    def time(self) -> float:
+        """Seconds since the epoch."""
+        return time.time()
+
+    def monotonic(self) -> float:
+        """Seconds since some fixed moment, never set back."""
+        return time.monotonic()
+
+
+class ServerClock:
+    """What time it is on a server, told from its answers.
+
+    The lease arithmetic of a report tells it to the millisecond, a `Date` header to half a second;
+    the median of the newest tellings is taken, so that one odd runner does not mislead the rest.
+    """
+
+    def __init__(self) -> None:
+        self._exact: deque[float] = deque(maxlen=_SAMPLES)
+        self._coarse: deque[float] = deque(maxlen=_SAMPLES)
+        self._exact_until = -math.inf
+
+    def tell_exact(self, server_time: float, monotonic: float) -> None:
+        """Take in the server's time (seconds since the epoch) at a moment of our own."""
+        self._exact.append(server_time - monotonic)
+        self._exact_until = monotonic + _TRUSTED_FOR
+
+    def tell_date(self, date: float, monotonic: float) -> None:
+        """Take in a `Date` header: whole seconds, cut off, so half a second early on average."""
+        self._coarse.append(date + 0.5 - monotonic)
+
+    def time_at(self, monotonic: float) -> float | None:
+        """Give the server's time at a moment of our own; None while nothing was told."""
+        trusted = self._exact if monotonic <= self._exact_until else None
+        samples = trusted or self._coarse or self._exact
+        return statistics.median(samples) + monotonic if samples else None

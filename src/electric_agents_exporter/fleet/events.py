@@ -1,0 +1,183 @@
+"""What changed between two reports of one runner: pure derivation, no clock.
+
+A server reports states; counters of what happened between polls are made here. The first sight of
+a runner counts nothing, since nobody knows when it came to be as it is.
+"""
+
+from typing import Final
+
+import msgspec
+
+from electric_agents_exporter.contract.report import Client, Report
+from electric_agents_exporter.contract.vocabulary import HealthStatus, Liveness
+
+_STARTS_REMEMBERED: Final = 4
+_NO_CLIENT: Final = Client()
+
+
+class EventCounts(msgspec.Struct, frozen=True):
+    """How often something happened to one runner since this exporter knows it."""
+
+    health_changes: int = 0
+    lease_lapses: int = 0
+    client_restarts: int = 0
+    client_identity_conflicts: int = 0
+
+
+class Work(msgspec.Struct, frozen=True):
+    """How much a runner's own counters grew."""
+
+    claimed: float = 0
+    no_work: float = 0
+    error: float = 0
+    reconnects: float = 0
+    events_received: float = 0
+
+
+class Changes(msgspec.Struct, frozen=True):
+    """What one report tells that the one before did not."""
+
+    counts: EventCounts = EventCounts()
+    work: Work = Work()
+    transition: tuple[HealthStatus, HealthStatus] | None = None
+
+
+class History:
+    """What must be remembered of one runner to tell changes.
+
+    Invariants: `_work` holds the last counters of at most four process starts, since two processes
+    under one id report in turns; `_counted_lease` is the lease whose lapse was counted last.
+    """
+
+    __slots__ = ("_counted_lease", "_last", "_latest_start", "_work")
+
+    def __init__(self, first: Report) -> None:
+        client = first.client or _NO_CLIENT
+        self._last = first
+        self._latest_start = client.started_at
+        self._work = {client.started_at: _remember(client, _Counters())} if first.client else {}
+        expired = first.liveness is Liveness.EXPIRED
+        self._counted_lease = first.lease_expires_at if expired else None
+
+    def follow(self, report: Report) -> Changes:
+        """Take in the next report and say what it changed."""
+        transition = self._transition(report)
+        lapses = self._lapses(report)
+        restarts, conflicts = self._starts(report)
+        work = self._growth(report)
+        self._last = report
+        return Changes(
+            EventCounts(
+                health_changes=int(transition is not None),
+                lease_lapses=lapses,
+                client_restarts=restarts,
+                client_identity_conflicts=conflicts,
+            ),
+            work,
+            transition,
+        )
+
+    def _transition(self, report: Report) -> tuple[HealthStatus, HealthStatus] | None:
+        before, after = self._last.health, report.health
+        if before is None or after is None or before is after:
+            return None
+        return before, after
+
+    def _lapses(self, report: Report) -> int:
+        """Count lease gaps: one that is open now, and one that began and ended unseen."""
+        lapses = 0
+        before, seen = self._last.lease_expires_at, report.last_seen_at
+        if (
+            self._last.liveness is not Liveness.OFFLINE
+            and before is not None
+            and seen is not None
+            and seen > before
+            and before != self._counted_lease
+        ):
+            lapses += 1
+            self._counted_lease = before
+        lease = report.lease_expires_at
+        if report.liveness is Liveness.EXPIRED and lease != self._counted_lease:
+            lapses += 1
+            self._counted_lease = lease
+        return lapses
+
+    def _starts(self, report: Report) -> tuple[int, int]:
+        """Tell a restart (a start later than any before) from a conflict (an earlier one again)."""
+        start = (report.client or _NO_CLIENT).started_at
+        previous = (self._last.client or _NO_CLIENT).started_at
+        if start is None:
+            return 0, 0
+        latest = self._latest_start
+        if latest is None or start > latest:
+            self._latest_start = start
+        restarted = latest is not None and start > latest
+        conflict = previous is not None and start < previous
+        return int(restarted), int(conflict)
+
+    def _growth(self, report: Report) -> Work:
+        """Give how much the counters grew, each process start against its own last values."""
+        client = report.client
+        if client is None:
+            return Work()
+        start = client.started_at
+        before = self._work.pop(start, None)
+        begun = self._began_since_last(start)
+        now = _remember(client, before or _Counters())
+        self._work[start] = now
+        if len(self._work) > _STARTS_REMEMBERED:
+            del self._work[next(iter(self._work))]
+        if before is None and not begun:
+            # An older or unnamed start, first seen now: nobody knows when its counts came about.
+            return Work()
+        return _grown(before or _ZERO, now)
+
+    def _began_since_last(self, start: float | None) -> bool:
+        """Tell whether a start is later than all that are known, so that it began with zeros."""
+        if start is None:
+            return False
+        known = [other for other in self._work if other is not None]
+        if not known:
+            return self._last.last_seen_at is None
+        return start > max(known)
+
+
+class _Counters(msgspec.Struct, frozen=True):
+    """The last values of a process's counters; None while it never sent a readable one."""
+
+    claimed: float | None = None
+    no_work: float | None = None
+    error: float | None = None
+    reconnects: float | None = None
+    events_received: float | None = None
+
+
+_ZERO: Final = _Counters(0, 0, 0, 0, 0)
+
+
+def _remember(client: Client, before: _Counters) -> _Counters:
+    """Take the new values, and keep the old one where the new cannot be read."""
+
+    def latest(new: float | None, old: float | None) -> float | None:
+        return old if new is None else new
+
+    return _Counters(
+        claimed=latest(client.claims_succeeded, before.claimed),
+        no_work=latest(client.claims_skipped, before.no_work),
+        error=latest(client.claims_failed, before.error),
+        reconnects=latest(client.reconnect_count, before.reconnects),
+        events_received=latest(client.events_received, before.events_received),
+    )
+
+
+def _grown(before: _Counters, now: _Counters) -> Work:
+    def growth(old: float | None, new: float | None) -> float:
+        return 0 if old is None or new is None else max(0, new - old)
+
+    return Work(
+        claimed=growth(before.claimed, now.claimed),
+        no_work=growth(before.no_work, now.no_work),
+        error=growth(before.error, now.error),
+        reconnects=growth(before.reconnects, now.reconnects),
+        events_received=growth(before.events_received, now.events_received),
+    )

@@ -1,0 +1,45 @@
+"""All targets together."""
+
+from collections import Counter
+from collections.abc import Collection, Mapping
+
+from electric_agents_exporter.fleet.clock import Clock
+from electric_agents_exporter.fleet.roster import Policy
+from electric_agents_exporter.fleet.snapshot import FleetSnapshot
+from electric_agents_exporter.fleet.target import Target
+
+
+class Fleet:
+    """Every target by name, in the order of the settings."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._drift: Counter[str] = Counter()
+        self._targets: dict[str, Target] = {}
+
+    @property
+    def targets(self) -> Mapping[str, Target]:
+        """The targets by name."""
+        return self._targets
+
+    def configure(self, policies: Mapping[Policy, Collection[str]]) -> None:
+        """Follow new settings: targets that keep their name keep what is known of them."""
+        targets = {}
+        for policy, principals in policies.items():
+            target = self._targets.get(policy.name)
+            if target is None:
+                target = Target(policy, principals, self._clock, self._drift)
+            else:
+                target.adopt(policy, principals)
+            targets[policy.name] = target
+        self._targets = targets
+
+    def snapshot(self) -> FleetSnapshot:
+        """Give one consistent state of everything, at the clock's now."""
+        monotonic = self._clock.monotonic()
+        return FleetSnapshot(
+            time=self._clock.time(),
+            monotonic=monotonic,
+            targets=tuple(target.snapshot(monotonic) for target in self._targets.values()),
+            drift=dict(self._drift),
+        )

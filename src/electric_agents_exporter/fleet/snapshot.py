@@ -1,0 +1,117 @@
+"""One consistent, immutable state of everything known: what metrics, pages and alerts read."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from electric_agents_exporter.contract.report import ListedRunner, Report
+from electric_agents_exporter.contract.vocabulary import ClaimOutcome, HealthStatus, RunnerKind
+from electric_agents_exporter.fleet.events import EventCounts
+from electric_agents_exporter.fleet.faults import Endpoint, Reason, Skip, Suppression
+
+
+class Facts(msgspec.Struct, frozen=True):
+    """What a runner's series say, apart from time.
+
+    The same object stands in every snapshot for as long as nothing in it changes, so that whatever
+    is rendered from it can be kept by identity.
+    """
+
+    runner: ListedRunner
+    report: Report
+    counts: EventCounts
+
+
+class Sighting(msgspec.Struct, frozen=True):
+    """When a runner's last good report arrived, and how old its heartbeat was by then.
+
+    `monotonic` is this exporter's clock; `heartbeat_age` is in seconds on the server's clock
+    alone, None where it cannot be told.
+    """
+
+    monotonic: float
+    heartbeat_age: float | None
+
+
+class RunnerView(msgspec.Struct, frozen=True):
+    """One runner that has series of its own.
+
+    `principal` is who listed it, as configured. `poll_success` tells how the last call for it went,
+    None before the first; `last_success_at` is when one last went well, seconds since the epoch.
+    """
+
+    runner: ListedRunner
+    principal: str
+    facts: Facts | None
+    sighting: Sighting | None
+    poll_success: bool | None
+    last_success_at: float | None
+    counts: EventCounts
+
+    def fresh(self, monotonic: float, stale_after: float) -> bool:
+        """Tell whether the last report is young enough to be shown."""
+        return self.sighting is not None and monotonic - self.sighting.monotonic <= stale_after
+
+
+class Histogram(msgspec.Struct, frozen=True):
+    """Cumulative counts of observations by upper bound (`+Inf` last), and their sum."""
+
+    bounds: tuple[float, ...]
+    counts: tuple[int, ...]
+    sum: float
+
+
+class FleetCounters(msgspec.Struct, frozen=True):
+    """Counters that this exporter keeps for one target; they outlive every runner."""
+
+    claims: Mapping[tuple[RunnerKind, ClaimOutcome], float]
+    reconnects: Mapping[RunnerKind, float]
+    events_received: Mapping[RunnerKind, float]
+    transitions: Mapping[tuple[HealthStatus, HealthStatus], int]
+    lease_lapses: int
+    client_restarts: int
+    discovered: int
+    removed: int
+
+
+class PollCounters(msgspec.Struct, frozen=True):
+    """What polling one target came to."""
+
+    requests: Mapping[Endpoint, int]
+    errors: Mapping[tuple[Endpoint, Reason], int]
+    durations: Mapping[Endpoint, Histogram]
+    skipped: Mapping[Skip, int]
+
+
+class TargetSnapshot(msgspec.Struct, frozen=True):
+    """One target. Every `*_at` is seconds since the epoch on this exporter's clock.
+
+    `listed` counts runners by principal as configured, and holds only lists that are not stale:
+    without any, nothing is known of the target's fleet.
+    """
+
+    name: str
+    interval: float
+    stale_after: float
+    up: bool
+    poll_success: Mapping[Endpoint, bool]
+    last_poll_at: float | None
+    last_success_at: float | None
+    last_duration: float | None
+    clock_offset: float | None
+    credential_changed_at: float | None
+    expected_min: int | None
+    listed: Mapping[str, int]
+    suppressed: Mapping[Suppression, int]
+    runners: tuple[RunnerView, ...]
+    fleet: FleetCounters
+    polls: PollCounters
+
+
+class FleetSnapshot(msgspec.Struct, frozen=True):
+    """Everything known at one moment, given on both clocks of this exporter."""
+
+    time: float
+    monotonic: float
+    targets: tuple[TargetSnapshot, ...]
+    drift: Mapping[str, int]

@@ -1,0 +1,274 @@
+"""One polled target: its runners, its clock, its counters, and the poll in progress."""
+
+import bisect
+from collections import Counter
+from collections.abc import Collection
+from itertools import permutations
+from typing import Final
+
+from electric_agents_exporter.contract.reading import HealthAnswer, ListAnswer
+from electric_agents_exporter.contract.vocabulary import ClaimOutcome, HealthStatus, RunnerKind
+from electric_agents_exporter.fleet.clock import Clock, ServerClock
+from electric_agents_exporter.fleet.events import Changes
+from electric_agents_exporter.fleet.faults import Endpoint, Reason, Skip
+from electric_agents_exporter.fleet.roster import Due, Policy, Roster
+from electric_agents_exporter.fleet.snapshot import (
+    FleetCounters,
+    Histogram,
+    PollCounters,
+    Sighting,
+    TargetSnapshot,
+)
+
+_BOUNDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_VERDICTS: Final = (HealthStatus.HEALTHY, HealthStatus.DEGRADED, HealthStatus.UNHEALTHY)
+
+
+class _Requests:
+    """Counts of the requests that were made of one target."""
+
+    def __init__(self) -> None:
+        self._requests = Counter(dict.fromkeys(Endpoint, 0))
+        self._errors = Counter(
+            {(endpoint, reason): 0 for endpoint in Endpoint for reason in Reason}
+        )
+        self._buckets = {endpoint: [0] * (len(_BOUNDS) + 1) for endpoint in Endpoint}
+        self._seconds = dict.fromkeys(Endpoint, 0.0)
+        self._skipped = Counter(dict.fromkeys(Skip, 0))
+
+    def count(self, endpoint: Endpoint, seconds: float, reason: Reason | None) -> None:
+        self._requests[endpoint] += 1
+        self._buckets[endpoint][bisect.bisect_left(_BOUNDS, seconds)] += 1
+        self._seconds[endpoint] += seconds
+        if reason is not None:
+            self._errors[endpoint, reason] += 1
+
+    def skip(self, reason: Skip, times: int) -> None:
+        self._skipped[reason] += times
+
+    def snapshot(self) -> PollCounters:
+        return PollCounters(
+            requests=dict(self._requests),
+            errors=dict(self._errors),
+            durations={endpoint: self._histogram(endpoint) for endpoint in Endpoint},
+            skipped=dict(self._skipped),
+        )
+
+    def _histogram(self, endpoint: Endpoint) -> Histogram:
+        total = 0
+        cumulative = []
+        for count in self._buckets[endpoint]:
+            total += count
+            cumulative.append(total)
+        return Histogram((*_BOUNDS, float("inf")), tuple(cumulative), self._seconds[endpoint])
+
+
+class _Totals:
+    """What the runners of one target did since this exporter watches; never falls."""
+
+    def __init__(self) -> None:
+        self._claims = {(kind, outcome): 0.0 for kind in RunnerKind for outcome in ClaimOutcome}
+        self._reconnects = dict.fromkeys(RunnerKind, 0.0)
+        self._events = dict.fromkeys(RunnerKind, 0.0)
+        self._transitions = Counter(dict.fromkeys(permutations(_VERDICTS, 2), 0))
+        self._lapses = 0
+        self._restarts = 0
+        self.discovered = 0
+        self.removed = 0
+
+    def add(self, kind: RunnerKind, changes: Changes) -> None:
+        work = changes.work
+        self._claims[kind, ClaimOutcome.CLAIMED] += work.claimed
+        self._claims[kind, ClaimOutcome.NO_WORK] += work.no_work
+        self._claims[kind, ClaimOutcome.ERROR] += work.error
+        self._reconnects[kind] += work.reconnects
+        self._events[kind] += work.events_received
+        if changes.transition is not None:
+            self._transitions[changes.transition] += 1
+        self._lapses += changes.counts.lease_lapses
+        self._restarts += changes.counts.client_restarts
+
+    def snapshot(self) -> FleetCounters:
+        return FleetCounters(
+            claims=dict(self._claims),
+            reconnects=dict(self._reconnects),
+            events_received=dict(self._events),
+            transitions=dict(self._transitions),
+            lease_lapses=self._lapses,
+            client_restarts=self._restarts,
+            discovered=self.discovered,
+            removed=self.removed,
+        )
+
+
+class _State:
+    """What a target and its polls share; the target reads it, the poll in progress writes it."""
+
+    def __init__(
+        self, policy: Policy, principals: Collection[str], clock: Clock, drift: Counter[str]
+    ) -> None:
+        self.policy = policy
+        self.principals = tuple(principals)
+        self.clock = clock
+        self.drift = drift
+        self.roster = Roster(policy)
+        self.server_clock = ServerClock()
+        self.requests = _Requests()
+        self.totals = _Totals()
+        self.listed_at: dict[str, float] = {}
+        self.got_list = False
+        self.poll_success = dict.fromkeys(Endpoint, False)
+        self.last_poll_at: float | None = None
+        self.last_success_at: float | None = None
+        self.last_duration: float | None = None
+        self.clock_offset: float | None = None
+
+
+class Target:
+    """Everything known of one target. Polls write to it, snapshots are taken from it."""
+
+    def __init__(
+        self, policy: Policy, principals: Collection[str], clock: Clock, drift: Counter[str]
+    ) -> None:
+        self.credential_changed_at: float | None = None
+        """When the newest of its credential files changed, seconds since the epoch."""
+        self._state = _State(policy, principals, clock, drift)
+
+    @property
+    def policy(self) -> Policy:
+        """What the settings say of it."""
+        return self._state.policy
+
+    @property
+    def polled(self) -> bool:
+        """Whether a first poll has ended, well or badly."""
+        return self._state.last_poll_at is not None
+
+    def adopt(self, policy: Policy, principals: Collection[str]) -> None:
+        """Follow new settings and keep what is known."""
+        state = self._state
+        state.policy = policy
+        state.principals = tuple(principals)
+        state.listed_at = {name: at for name, at in state.listed_at.items() if name in principals}
+        state.roster.adopt(policy, principals)
+
+    def skip(self, reason: Skip, times: int = 1) -> None:
+        """Count polls that were due and did not happen."""
+        self._state.requests.skip(reason, times)
+
+    def begin_poll(self) -> "Poll":
+        """Open a poll. At most one is open at a time: the scheduler sees to that."""
+        return Poll(self._state)
+
+    def snapshot(self, monotonic: float) -> TargetSnapshot:
+        """Give the state at a moment: nothing that is stale by then is called known."""
+        state = self._state
+        listed = {
+            principal: count
+            for principal, count in state.roster.listed().items()
+            if monotonic - state.listed_at[principal] <= state.policy.stale_after
+        }
+        return TargetSnapshot(
+            name=state.policy.name,
+            interval=state.policy.interval,
+            stale_after=state.policy.stale_after,
+            up=state.got_list and bool(listed),
+            poll_success=dict(state.poll_success),
+            last_poll_at=state.last_poll_at,
+            last_success_at=state.last_success_at,
+            last_duration=state.last_duration,
+            clock_offset=state.clock_offset,
+            credential_changed_at=self.credential_changed_at,
+            expected_min=state.policy.expected_min,
+            listed=listed,
+            suppressed=state.roster.suppressed(),
+            runners=state.roster.views(),
+            fleet=state.totals.snapshot(),
+            polls=state.requests.snapshot(),
+        )
+
+
+class Poll:
+    """One poll in progress: takes in what a source learns, as it learns it.
+
+    Use: `listed` for every principal whose list was got, then `due`, then `reported` or `failed`
+    for every runner that was due, in any order; `end` closes it.
+    """
+
+    def __init__(self, state: _State) -> None:
+        self._state = state
+        self._began = state.clock.monotonic()
+        self._listed: set[str] = set()
+        self._asked = 0
+        self._answered = 0
+
+    def listed(self, principal: str, answer: ListAnswer) -> None:
+        """Take in the list of one principal (as configured)."""
+        self._state.roster.take(principal, answer.runners)
+        self._state.listed_at[principal] = self._state.clock.monotonic()
+        self._state.drift.update(answer.drift)
+        self._listed.add(principal)
+
+    def due(self) -> list[Due]:
+        """Let the lists take effect, and give the runners to ask after."""
+        state = self._state
+        change = state.roster.settle()
+        state.totals.discovered += change.discovered
+        state.totals.removed += change.removed
+        state.got_list = bool(self._listed)
+        due = state.roster.due(self._listed)
+        self._asked = len(due)
+        return due
+
+    def told_date(self, date: float, monotonic: float) -> None:
+        """Take in a `Date` header, seconds since the epoch, and our clock when it was written."""
+        self._state.server_clock.tell_date(date, monotonic)
+
+    def reported(self, answer: HealthAnswer, monotonic: float) -> None:
+        """Take in a runner's report; `monotonic` is our clock when the server wrote it."""
+        state, report = self._state, answer.report
+        server_now = answer.server_time
+        if server_now is None:
+            server_now = state.server_clock.time_at(monotonic)
+        else:
+            state.server_clock.tell_exact(server_now, monotonic)
+        age = None
+        if server_now is not None and report.last_seen_at is not None:
+            age = max(0.0, server_now - report.last_seen_at)
+        state.drift.update(answer.drift)
+        self._answered += 1
+        changes = state.roster.report(
+            report, Sighting(monotonic, age), state.clock.time(), server_now
+        )
+        if changes is not None:
+            state.totals.add(state.roster.kind_of(report.runner_id), changes)
+
+    def failed(self, runner_id: str, reason: Reason) -> None:
+        """Note that the report of a runner could not be had."""
+        gone = reason is Reason.NOT_FOUND
+        self._state.roster.fail(runner_id, self._state.clock.monotonic(), gone=gone)
+
+    def requested(self, endpoint: Endpoint, seconds: float, reason: Reason | None) -> None:
+        """Count a request, how long it took, and why it failed if it did."""
+        self._state.requests.count(endpoint, seconds, reason)
+
+    def end(self, *, complete: bool = True) -> bool:
+        """Close the poll; `complete` is False where its sweep was cut short.
+
+        Returns:
+            Whether it succeeded: every list was got, the sweep reached its end, and at least one
+            runner answered if any was asked. A single bad runner is told by its own series.
+        """
+        state = self._state
+        state.got_list = bool(self._listed)
+        lists = self._listed.issuperset(state.principals)
+        sweep = complete and bool(self._listed) and (self._answered > 0 or not self._asked)
+        state.poll_success = {Endpoint.LIST: lists, Endpoint.HEALTH: sweep}
+        now, monotonic = state.clock.time(), state.clock.monotonic()
+        state.last_poll_at = now
+        state.last_duration = monotonic - self._began
+        server_now = state.server_clock.time_at(monotonic)
+        state.clock_offset = None if server_now is None else server_now - now
+        if lists and sweep:
+            state.last_success_at = now
+        return lists and sweep
