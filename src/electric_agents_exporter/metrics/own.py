@@ -1,0 +1,88 @@
+"""The families of this process."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from electric_agents_exporter.metrics.spec import PREFIX, Kind, Row, value
+
+
+@dataclass(slots=True)
+class OwnState:
+    """What this process knows of itself. Times are seconds since the epoch."""
+
+    version: str
+    python: str
+    reload_succeeded: bool = True
+    reloaded_at: float | None = None
+    ticked_at: float | None = None
+    exposition_bytes: int | None = None
+    exposition_series: int | None = None
+    exposition_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OwnSubject:
+    """What the rows of this process read."""
+
+    own: OwnState
+    drift: Mapping[str, int]
+
+
+OwnRow = Row[OwnSubject]
+
+
+def own_rows() -> tuple[OwnRow, ...]:
+    """Give the rows of this process."""
+    return (
+        Row(
+            name=f"{PREFIX}exporter_build_info",
+            kind=Kind.INFO,
+            help="What runs here: always 1.",
+            samples=lambda s: (((s.own.version, s.own.python), 1.0),),
+            labels=("version", "python_version"),
+        ),
+        Row(
+            name=f"{PREFIX}exporter_config_last_reload_successful",
+            kind=Kind.GAUGE,
+            help="1 if the settings were last read without fault, 0 if the old ones were kept.",
+            samples=value(lambda s: s.own.reload_succeeded),
+        ),
+        Row(
+            name=f"{PREFIX}exporter_config_last_reload_success_timestamp_seconds",
+            kind=Kind.GAUGE,
+            help="When the settings were last read without fault.",
+            samples=value(lambda s: s.own.reloaded_at),
+        ),
+        Row(
+            name=f"{PREFIX}exporter_scheduler_last_tick_timestamp_seconds",
+            kind=Kind.GAUGE,
+            help="When the scheduler last ticked, which it does every second.",
+            samples=value(lambda s: s.own.ticked_at),
+        ),
+        Row(
+            name=f"{PREFIX}exporter_unrecognized_values_total",
+            kind=Kind.COUNTER,
+            help="Values in servers' answers that were not as the contract says, by field. The "
+            "field was left out, or shown as unknown or other.",
+            samples=lambda s: (((field,), count) for field, count in s.drift.items()),
+            labels=("field",),
+        ),
+        Row(
+            name=f"{PREFIX}exporter_exposition_bytes",
+            kind=Kind.GAUGE,
+            help="Size of the previous full exposition, before compression.",
+            samples=value(lambda s: s.own.exposition_bytes),
+        ),
+        Row(
+            name=f"{PREFIX}exporter_exposition_series",
+            kind=Kind.GAUGE,
+            help="Samples in the previous full exposition.",
+            samples=value(lambda s: s.own.exposition_series),
+        ),
+        Row(
+            name=f"{PREFIX}exporter_exposition_duration_seconds",
+            kind=Kind.GAUGE,
+            help="How long the previous full exposition took to build.",
+            samples=value(lambda s: s.own.exposition_seconds),
+        ),
+    )

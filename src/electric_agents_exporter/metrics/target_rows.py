@@ -1,0 +1,290 @@
+"""The families of one target: its fleet, always on and cheap at any size, and its polling."""
+
+from collections.abc import Callable, Iterable
+from itertools import product
+from typing import Final
+
+import msgspec
+
+from electric_agents_exporter.contract.vocabulary import (
+    AdminStatus,
+    HealthStatus,
+    Issue,
+    Liveness,
+    RunnerKind,
+)
+from electric_agents_exporter.fleet.aggregate import Aggregate, State
+from electric_agents_exporter.fleet.snapshot import TargetSnapshot
+from electric_agents_exporter.metrics.spec import PREFIX, Kind, Row, Samples, value
+
+
+class TargetSubject(msgspec.Struct, frozen=True):
+    """What the rows of one target read; the aggregate is None where its fleet is not known."""
+
+    target: TargetSnapshot
+    aggregate: Aggregate | None
+
+
+TargetRow = Row[TargetSubject]
+
+_KNOWN_STATES: Final = (
+    (AdminStatus.ENABLED, Liveness.ONLINE, HealthStatus.HEALTHY),
+    (AdminStatus.ENABLED, Liveness.ONLINE, HealthStatus.DEGRADED),
+    (AdminStatus.ENABLED, Liveness.OFFLINE, HealthStatus.DEGRADED),
+    (AdminStatus.ENABLED, Liveness.EXPIRED, HealthStatus.UNHEALTHY),
+    (AdminStatus.ENABLED, Liveness.UNKNOWN, HealthStatus.UNKNOWN),
+    (AdminStatus.DISABLED, Liveness.OFFLINE, HealthStatus.UNHEALTHY),
+    (AdminStatus.DISABLED, Liveness.UNKNOWN, HealthStatus.UNKNOWN),
+)
+"""The combinations that the server's rules allow, and a runner without a fresh report."""
+
+
+def target_rows() -> tuple[TargetRow, ...]:
+    """Give the rows of a target's fleet and of its polling."""
+    return (*_fleet(), *_polling())
+
+
+def _row(
+    name: str,
+    samples: Callable[[TargetSubject], Samples],
+    text: str,
+    *labels: str,
+    kind: Kind = Kind.GAUGE,
+) -> TargetRow:
+    return Row(name=f"{PREFIX}{name}", kind=kind, help=text, samples=samples, labels=labels)
+
+
+def _fleet() -> tuple[TargetRow, ...]:
+    return (
+        _row(
+            "runners",
+            _by_state,
+            "Runners that have series, by state; unknown where the last report is too old. "
+            "Sums to runners_exported.",
+            "kind",
+            "admin_status",
+            "liveness_status",
+            "health_status",
+        ),
+        _row(
+            "runners_with_issue",
+            lambda s: _known(
+                s, lambda a: (((issue.value,), float(a.issues.get(issue, 0))) for issue in Issue)
+            ),
+            "Runners that the server names the issue of. Issues overlap: do not sum.",
+            "issue",
+        ),
+        _row(
+            "runners_active_claims",
+            lambda s: _known(s, lambda a: (((), a.active_claims),)),
+            "Claims that the server holds for active.",
+        ),
+        _row(
+            "runners_superseded_claims",
+            lambda s: _known(s, lambda a: (((), a.superseded_claims),)),
+            "Active claims for whose stream a newer one is active: leaked for certain.",
+        ),
+        _row(
+            "runners_orphaned_claims",
+            lambda s: _known(s, lambda a: (((), a.orphaned_claims),)),
+            "Active claims of runners whose lease has expired: work that nobody does.",
+        ),
+        _row(
+            "runners_claims_total",
+            lambda s: (
+                ((kind.value, outcome.value), count)
+                for (kind, outcome), count in s.target.fleet.claims.items()
+            ),
+            "Claims by how they ended, summed over all runners since this exporter watches.",
+            "kind",
+            "outcome",
+            kind=Kind.COUNTER,
+        ),
+        _row(
+            "runners_reconnects_total",
+            lambda s: (((kind.value,), n) for kind, n in s.target.fleet.reconnects.items()),
+            "Reconnects of wake streams, summed over all runners since this exporter watches.",
+            "kind",
+            kind=Kind.COUNTER,
+        ),
+        _row(
+            "runners_events_received_total",
+            lambda s: (((kind.value,), n) for kind, n in s.target.fleet.events_received.items()),
+            "Wake events seen, summed over all runners since this exporter watches.",
+            "kind",
+            kind=Kind.COUNTER,
+        ),
+        _row(
+            "runners_health_transitions_total",
+            lambda s: (
+                ((before.value, after.value), n)
+                for (before, after), n in s.target.fleet.transitions.items()
+            ),
+            "Changes of the server's verdict on a runner.",
+            "from",
+            "to",
+            kind=Kind.COUNTER,
+        ),
+        _row(
+            "runners_lease_lapses_total",
+            value(lambda s: s.target.fleet.lease_lapses),
+            "Times that a lease ran out, those between two polls with them.",
+            kind=Kind.COUNTER,
+        ),
+        _row(
+            "runners_client_restarts_total",
+            value(lambda s: s.target.fleet.client_restarts),
+            "Starts of runners' processes.",
+            kind=Kind.COUNTER,
+        ),
+        _row(
+            "runners_discovered_total",
+            value(lambda s: s.target.fleet.discovered),
+            "Runners that came to be listed, those of the first list not counted.",
+            kind=Kind.COUNTER,
+        ),
+        _row(
+            "runners_removed_total",
+            value(lambda s: s.target.fleet.removed),
+            "Runners that ceased to be listed.",
+            kind=Kind.COUNTER,
+        ),
+    )
+
+
+def _polling() -> tuple[TargetRow, ...]:
+    return (
+        _row(
+            "server_up",
+            value(lambda s: s.target.up),
+            "1 if the last poll got a list of runners and it is not stale, else 0.",
+        ),
+        _row(
+            "server_poll_success",
+            lambda s: (
+                ((endpoint.value,), float(ok)) for endpoint, ok in s.target.poll_success.items()
+            ),
+            "Whether the last poll got every list (list), and reached its end with some answer "
+            "from the runners that it asked after (health).",
+            "endpoint",
+        ),
+        _row(
+            "server_last_poll_timestamp_seconds",
+            value(lambda s: s.target.last_poll_at),
+            "When the last poll ended, well or badly, by this exporter's clock.",
+        ),
+        _row(
+            "server_last_poll_success_timestamp_seconds",
+            value(lambda s: s.target.last_success_at),
+            "When the last poll ended that succeeded for every endpoint, by this exporter's clock.",
+        ),
+        _row(
+            "server_poll_interval_seconds",
+            value(lambda s: s.target.interval),
+            "How often the target is polled, as configured.",
+        ),
+        _row(
+            "server_stale_after_seconds",
+            value(lambda s: s.target.stale_after),
+            "How old a report may be before its series are dropped, as configured.",
+        ),
+        _row(
+            "server_last_poll_duration_seconds",
+            value(lambda s: s.target.last_duration),
+            "How long the last poll took, pauses between requests with it.",
+        ),
+        _row(
+            "server_request_duration_seconds",
+            _durations,
+            "How long requests took, failed ones with them.",
+            "endpoint",
+            kind=Kind.HISTOGRAM,
+        ),
+        _row(
+            "server_requests_total",
+            lambda s: (((endpoint.value,), n) for endpoint, n in s.target.polls.requests.items()),
+            "Requests made.",
+            "endpoint",
+            kind=Kind.COUNTER,
+        ),
+        _row(
+            "server_request_errors_total",
+            lambda s: (
+                ((endpoint.value, reason.value), n)
+                for (endpoint, reason), n in s.target.polls.errors.items()
+            ),
+            "Requests that failed, by why.",
+            "endpoint",
+            "reason",
+            kind=Kind.COUNTER,
+        ),
+        _row(
+            "server_polls_skipped_total",
+            lambda s: (((reason.value,), n) for reason, n in s.target.polls.skipped.items()),
+            "Polls that were due and did not happen: the one before still ran (overrun), this "
+            "process was too busy (misfire), or the target had failed (backoff).",
+            "reason",
+            kind=Kind.COUNTER,
+        ),
+        _row(
+            "server_clock_offset_seconds",
+            value(lambda s: s.target.clock_offset),
+            "The server's clock minus this exporter's, as of the last poll.",
+        ),
+        _row(
+            "server_runners_listed",
+            lambda s: (((principal,), n) for principal, n in s.target.listed.items()),
+            "Runners in the newest list of each principal, as configured. 0 is also what a wrong "
+            "principal looks like.",
+            "principal",
+        ),
+        _row(
+            "server_runners_exported",
+            lambda s: _known(s, lambda a: (((), a.exported),)),
+            "Runners that have series of their own (if per_runner is on).",
+        ),
+        _row(
+            "server_runners_suppressed",
+            lambda s: _known(
+                s,
+                lambda _: (((why.value,), n) for why, n in s.target.suppressed.items()),
+            ),
+            "Listed runners without series: rejected by include or exclude (filter), beyond "
+            "max_runners (limit), another exporter's (shard), or not seen for long (retired).",
+            "reason",
+        ),
+        _row(
+            "server_expected_runners",
+            value(lambda s: s.target.expected_min),
+            "The least number of runners that is expected, as configured; absent if it is not.",
+        ),
+        _row(
+            "server_credential_last_change_timestamp_seconds",
+            value(lambda s: s.target.credential_changed_at),
+            "When the newest of the target's credential files changed.",
+        ),
+    )
+
+
+def _known(subject: TargetSubject, samples: Callable[[Aggregate], Samples]) -> Samples:
+    return () if subject.aggregate is None else samples(subject.aggregate)
+
+
+def _by_state(subject: TargetSubject) -> Samples:
+    if subject.aggregate is None:
+        return
+    counted = dict.fromkeys(_zero_states(), 0) | dict(subject.aggregate.states)
+    for state, count in counted.items():
+        yield (state.kind, state.admin_status, state.liveness, state.health), count
+
+
+def _zero_states() -> Iterable[State]:
+    return (State(kind, *state) for kind, state in product(RunnerKind, _KNOWN_STATES))
+
+
+def _durations(subject: TargetSubject) -> Samples:
+    for endpoint, histogram in subject.target.polls.durations.items():
+        for bound, count in zip(histogram.bounds, histogram.counts, strict=True):
+            le = "+Inf" if bound == float("inf") else str(bound)
+            yield (le, endpoint.value), count
+        yield ("", endpoint.value), histogram.sum

@@ -1,0 +1,1 @@
+"""Where reports come from. One file a source; each is a small class with `poll` and `aclose`."""

@@ -1,0 +1,78 @@
+"""Secrets that live in files and may change at any time."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+_MAX_BYTES: Final = 65_536
+
+
+class CredentialError(Exception):
+    """A secret cannot be read; the message names its file and never its content."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """The headers of a target that hold secrets, as text or as files.
+
+    `headers` and `bearer_token` are the secrets themselves and stay out of `repr`.
+    """
+
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    header_files: Mapping[str, Path] = field(default_factory=dict)
+    bearer_token: str | None = field(default=None, repr=False)
+    bearer_token_file: Path | None = None
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Every file that holds a secret."""
+        bearer = (self.bearer_token_file,) if self.bearer_token_file else ()
+        return (*bearer, *self.header_files.values())
+
+    def read(self) -> dict[str, str]:
+        """Give the headers as they are now.
+
+        Raises:
+            CredentialError: a file is missing, unreadable, or holds what no header can carry.
+        """
+        headers = dict(self.headers)
+        for name, path in self.header_files.items():
+            headers[name] = read_secret(path)
+        if self.bearer_token_file is not None:
+            headers["authorization"] = f"Bearer {read_secret(self.bearer_token_file)}"
+        elif self.bearer_token is not None:
+            headers["authorization"] = f"Bearer {self.bearer_token}"
+        return headers
+
+    def changed_at(self) -> float | None:
+        """When the newest of the files changed, seconds since the epoch; None without any."""
+        moments = []
+        for path in self.files:
+            try:
+                moments.append(path.stat().st_mtime)
+            except OSError:
+                continue
+        return max(moments, default=None)
+
+
+def read_secret(path: Path) -> str:
+    """Read a secret from a file, without the white space around it.
+
+    Raises:
+        CredentialError: the file is missing, unreadable, or holds what no header can carry.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(_MAX_BYTES + 1)
+    except OSError as error:
+        raise CredentialError(f"{path}: {error.strerror}") from error
+    if len(content) > _MAX_BYTES:
+        raise CredentialError(f"{path}: larger than {_MAX_BYTES} bytes")
+    try:
+        secret = content.decode("ascii").strip()
+    except UnicodeDecodeError as error:
+        raise CredentialError(f"{path}: holds characters outside ASCII") from error
+    if not secret or not secret.isprintable():
+        raise CredentialError(f"{path}: is empty, or holds control characters or several lines")
+    return secret

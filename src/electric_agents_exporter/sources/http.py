@@ -1,0 +1,393 @@
+"""Reports over an agents-server's HTTP API: a list per principal, then one call per runner."""
+
+import asyncio
+import logging
+import ssl
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import Final, TypeVar
+from urllib.parse import quote
+
+import aiohttp
+import httpx
+from httpx_aiohttp import AiohttpTransport
+
+from electric_agents_exporter.contract import principals
+from electric_agents_exporter.contract.principals import Principal
+from electric_agents_exporter.contract.reading import (
+    HealthAnswer,
+    ListAnswer,
+    NotJsonError,
+    ShapeError,
+    read_health,
+    read_list,
+)
+from electric_agents_exporter.fleet.clock import Clock
+from electric_agents_exporter.fleet.faults import Endpoint, Reason
+from electric_agents_exporter.fleet.roster import Due
+from electric_agents_exporter.fleet.target import Poll
+from electric_agents_exporter.sources.credentials import CredentialError, Credentials
+
+log = logging.getLogger(__name__)
+
+Item = TypeVar("Item")
+Answer = TypeVar("Answer", HealthAnswer, ListAnswer)
+
+_IDLE_SECONDS: Final = 4.0  # the server closes an idle connection after 5 s
+_SPREAD: Final = 0.5  # of the interval
+_LONGEST_GAP: Final = 0.05
+_MAX_BODY: Final = {Endpoint.LIST: 64 << 20, Endpoint.HEALTH: 4 << 20}
+_UNADDRESSABLE: Final = frozenset({"", ".", ".."})  # a URL's path cannot name them
+
+_BY_STATUS: Final = {
+    401: Reason.UNAUTHORIZED,
+    403: Reason.FORBIDDEN,
+    404: Reason.NOT_FOUND,
+    407: Reason.PROXY,
+    429: Reason.RATE_LIMITED,
+}
+_BY_ERROR: Final[tuple[tuple[type[BaseException], Reason], ...]] = (
+    # The first that fits decides, so the special stand before the general.
+    (TimeoutError, Reason.TIMEOUT),
+    (aiohttp.ClientConnectorDNSError, Reason.DNS),
+    (aiohttp.ClientProxyConnectionError, Reason.PROXY),
+    (aiohttp.ClientHttpProxyError, Reason.PROXY),
+    (aiohttp.ClientSSLError, Reason.TLS),
+    (ssl.SSLError, Reason.TLS),
+    (aiohttp.ClientConnectorError, Reason.CONNECT),
+    (aiohttp.ServerDisconnectedError, Reason.RESET),
+    (aiohttp.ClientOSError, Reason.RESET),
+    (aiohttp.ClientPayloadError, Reason.RESET),
+    (httpx.TimeoutException, Reason.TIMEOUT),
+    (httpx.ProxyError, Reason.PROXY),
+    (httpx.ConnectError, Reason.CONNECT),
+    (httpx.NetworkError, Reason.RESET),
+    (httpx.RemoteProtocolError, Reason.RESET),
+    (httpx.DecodingError, Reason.NOT_JSON),
+)
+_SERVER_WIDE: Final = frozenset(
+    {
+        Reason.TIMEOUT,
+        Reason.DNS,
+        Reason.CONNECT,
+        Reason.TLS,
+        Reason.PROXY,
+        Reason.RESET,
+        Reason.UNAUTHORIZED,
+        Reason.RATE_LIMITED,
+        Reason.SERVER_ERROR,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """How a server is to be trusted, and how we show who we are."""
+
+    ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
+    insecure_skip_verify: bool = False
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Every file that this rests on."""
+        return tuple(path for path in (self.ca_file, self.cert_file, self.key_file) if path)
+
+    def context(self) -> ssl.SSLContext:
+        """Load the files.
+
+        Raises:
+            OSError: a file cannot be read, or (ssl.SSLError) is not what it should be.
+        """
+        context = ssl.create_default_context(cafile=self.ca_file)
+        if self.insecure_skip_verify:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        if self.cert_file is not None:
+            context.load_cert_chain(self.cert_file, self.key_file)
+        return context
+
+
+@dataclass(frozen=True, slots=True)
+class HttpOptions:
+    """How to ask one server. Times are in seconds; `principals` are as the operator wrote them."""
+
+    url: str
+    principals: tuple[str, ...]
+    credentials: Credentials = field(default_factory=Credentials)
+    tls: Tls = field(default_factory=Tls)
+    interval: float = 15.0
+    timeout: float = 5.0
+    concurrency: int = 10
+
+
+TransportFactory = Callable[[HttpOptions], httpx.AsyncBaseTransport]
+
+
+class HttpSource:
+    """A source that asks an agents-server over HTTP."""
+
+    def __init__(
+        self, options: HttpOptions, clock: Clock, transport: TransportFactory | None = None
+    ) -> None:
+        self._options = options
+        self._clock = clock
+        self._transport = transport or aiohttp_transport
+        self._base = options.url.rstrip("/") + "/_electric/runners"
+        self._principals = {text: principals.parse(text) for text in options.principals}
+        self._client: httpx.AsyncClient | None = None
+        self._tls_stamp: tuple[object, ...] = ()
+
+    def credential_changed_at(self) -> float | None:
+        """When the newest credential file changed, seconds since the epoch; None without one."""
+        return self._options.credentials.changed_at()
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        if self._client is not None:
+            await self._client.aclose()
+            self._client = None
+
+    async def poll(self, poll: Poll, *, paced: bool) -> bool:
+        """Ask once; see `Source.poll`."""
+        try:
+            headers = self._options.credentials.read()
+            client = await self._ready_client()
+        except (CredentialError, OSError) as error:
+            log.warning("credentials or TLS files cannot be used", extra={"error": str(error)})
+            reason = Reason.TLS if isinstance(error, OSError) else Reason.OTHER
+            poll.requested(Endpoint.LIST, 0.0, reason)
+            return False
+        sweep = _Sweep(self, client, headers, poll)
+        await _share(self._principals, self._options.concurrency, sweep.list_runners)
+        due = poll.due()
+        gap = min(_LONGEST_GAP, _SPREAD * self._options.interval / max(1, len(due)))
+        pace = _Pace(gap if paced else 0.0)
+        return await sweep.ask_all(due, pace)
+
+    async def _ready_client(self) -> httpx.AsyncClient:
+        """Give the client, a new one if the TLS files changed since the last poll."""
+        stamp = tuple((path, path.stat().st_mtime_ns) for path in self._options.tls.files)
+        if self._client is not None and stamp != self._tls_stamp:
+            await self.aclose()
+        if self._client is None:
+            self._client = httpx.AsyncClient(
+                transport=self._transport(self._options),
+                headers={"accept": "application/json", "accept-encoding": "gzip"},
+                follow_redirects=False,
+                timeout=self._options.timeout,
+            )
+            self._tls_stamp = stamp
+        return self._client
+
+
+class _Sweep:
+    """The requests of one poll."""
+
+    def __init__(
+        self, source: HttpSource, client: httpx.AsyncClient, headers: dict[str, str], poll: Poll
+    ) -> None:
+        self._options = source._options  # noqa: SLF001  (a poll is part of its source)
+        self._clock = source._clock  # noqa: SLF001
+        self._base = source._base  # noqa: SLF001
+        self._principals = source._principals  # noqa: SLF001
+        self._client = client
+        self._headers = headers
+        self._poll = poll
+        self._failures_in_a_row = 0
+
+    async def list_runners(self, name: str) -> None:
+        """Ask for the runners of one principal (as configured)."""
+        principal = self._principals[name]
+        # Naming the owner makes a server that lost our header say 403 instead of an empty list.
+        url = f"{self._base}?owner_principal={quote(principal.url, safe='')}"
+
+        def read(body: bytes) -> ListAnswer | Reason:
+            answer = read_list(body)
+            owners = {runner.owner_principal for runner in answer.runners} - {None, principal.url}
+            return Reason.WRONG_PRINCIPAL if owners else answer
+
+        answer, _ = await self._ask(Endpoint.LIST, url, name, read)
+        if not isinstance(answer, Reason):
+            self._poll.listed(name, answer)
+
+    async def ask_all(self, due: Sequence[Due], pace: "_Pace") -> bool:
+        """Ask after every runner, until done or until the server fails altogether."""
+        give_up_after = 2 * self._options.concurrency
+
+        async def ask(item: Due) -> None:
+            if self._failures_in_a_row < give_up_after:
+                await pace.turn()
+                await self._ask_after(item)
+
+        await _share(due, self._options.concurrency, ask)
+        return self._failures_in_a_row < give_up_after
+
+    async def _ask_after(self, due: Due) -> None:
+        runner_id = due.runner_id
+        if runner_id in _UNADDRESSABLE:
+            self._poll.requested(Endpoint.HEALTH, 0.0, Reason.WRONG_RUNNER)
+            self._poll.failed(runner_id, Reason.WRONG_RUNNER)
+            return
+
+        def read(body: bytes) -> HealthAnswer | Reason:
+            answer = read_health(body)
+            return answer if answer.report.runner_id == runner_id else Reason.WRONG_RUNNER
+
+        url = f"{self._base}/{quote(runner_id, safe='')}/health"
+        answer, written_at = await self._ask(Endpoint.HEALTH, url, due.principal, read)
+        if isinstance(answer, Reason):
+            self._failures_in_a_row += answer in _SERVER_WIDE
+            self._poll.failed(runner_id, answer)
+        else:
+            self._failures_in_a_row = 0
+            self._poll.reported(answer, written_at)
+
+    async def _ask(
+        self, endpoint: Endpoint, url: str, name: str, read: Callable[[bytes], Answer | Reason]
+    ) -> tuple[Answer | Reason, float]:
+        """Make one request and count it.
+
+        Returns:
+            What was read or why not, and our clock when the server wrote it.
+        """
+        headers = {**self._headers, principals.HEADER: _header(name, self._principals[name])}
+        sent = self._clock.monotonic()
+        answer: Answer | Reason
+        date: float | None = None
+        try:
+            async with asyncio.timeout(self._options.timeout):
+                response = await self._fetch(endpoint, url, headers)
+        except (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError) as error:
+            answer = _reason_of(error)
+        else:
+            if isinstance(response, Reason):
+                answer = response
+            else:
+                body, date = response
+                answer = _read(read, body)
+        received = self._clock.monotonic()
+        written_at = (sent + received) / 2
+        if date is not None and not isinstance(answer, Reason):
+            self._poll.told_date(date, written_at)
+        reason = answer if isinstance(answer, Reason) else None
+        self._poll.requested(endpoint, received - sent, reason)
+        return answer, written_at
+
+    async def _fetch(
+        self, endpoint: Endpoint, url: str, headers: dict[str, str]
+    ) -> tuple[bytes, float | None] | Reason:
+        async with self._client.stream("GET", url, headers=headers) as response:
+            reason = _reason_of_status(response.status_code)
+            if reason is not None:
+                return reason
+            body = bytearray()
+            async for chunk in response.aiter_bytes():
+                body += chunk
+                if len(body) > _MAX_BODY[endpoint]:
+                    return Reason.TOO_LARGE
+            return bytes(body), _date(response)
+
+
+class _Pace:
+    """Turns at even distances in time."""
+
+    def __init__(self, gap: float) -> None:
+        self._gap = gap
+        self._next = 0.0
+
+    async def turn(self) -> None:
+        """Wait for the next turn; one that was missed is not made up for."""
+        if not self._gap:
+            return
+        now = asyncio.get_running_loop().time()
+        slot = max(self._next, now)
+        self._next = slot + self._gap
+        await asyncio.sleep(slot - now)
+
+
+async def _share(
+    items: Iterable[Item], workers: int, work: Callable[[Item], Awaitable[None]]
+) -> None:
+    """Do the work on every item with so many at once, and no task per item."""
+    pending = iter(items)
+
+    async def worker() -> None:
+        for item in pending:
+            await work(item)
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(workers):
+            group.create_task(worker())
+
+
+def _read(read: Callable[[bytes], Answer | Reason], body: bytes) -> Answer | Reason:
+    try:
+        return read(body)
+    except NotJsonError:
+        return Reason.NOT_JSON
+    except ShapeError:
+        return Reason.SCHEMA
+
+
+def _header(text: str, principal: Principal) -> str:
+    """Write a principal as the operator did where a header can carry that, else as its URL."""
+    plain = text.isascii() and text.isprintable() and text == text.strip()
+    return text if plain else principal.url
+
+
+def _reason_of_status(status: int) -> Reason | None:
+    """Classify a status; 200 is the only good one."""
+    if status == httpx.codes.OK:
+        return None
+    if status in _BY_STATUS:
+        return _BY_STATUS[status]
+    if httpx.codes.is_redirect(status):
+        return Reason.REDIRECT
+    if httpx.codes.is_client_error(status):
+        return Reason.CLIENT_ERROR
+    if httpx.codes.is_server_error(status):
+        return Reason.SERVER_ERROR
+    return Reason.SCHEMA
+
+
+def _reason_of(error: BaseException) -> Reason:
+    """Classify what went wrong on the wire; what the transport translated tells more."""
+    for candidate in (error.__cause__, error):
+        for kind, reason in _BY_ERROR:
+            if isinstance(candidate, kind):
+                return reason
+    return Reason.OTHER
+
+
+def _date(response: httpx.Response) -> float | None:
+    try:
+        return parsedate_to_datetime(response.headers["date"]).timestamp()
+    except (KeyError, ValueError):
+        return None
+
+
+def aiohttp_transport(options: HttpOptions) -> httpx.AsyncBaseTransport:
+    """Make the transport that asks real servers.
+
+    aiohttp's pool costs a fraction of httpx's own; it also repeats a GET once when the server had
+    closed the idle connection. Proxies are taken from the environment; cookies are not kept.
+
+    Raises:
+        OSError: a TLS file cannot be read, or (ssl.SSLError) is not what it should be.
+    """
+    context = options.tls.context()
+
+    def session() -> aiohttp.ClientSession:
+        return aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
+                limit=options.concurrency, keepalive_timeout=_IDLE_SECONDS, ssl=context
+            ),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=True,
+        )
+
+    return AiohttpTransport(client=session, verify=context)

@@ -1,0 +1,33 @@
+"""The plug-in contract of a source."""
+
+from typing import Protocol
+
+from electric_agents_exporter.fleet.target import Poll
+
+
+class Source(Protocol):
+    """Something that can be asked for the state of one target's runners.
+
+    An expected failure is no exception: it is told to the poll with its reason.
+    """
+
+    async def poll(self, poll: Poll, *, paced: bool) -> bool:
+        """Ask once and tell `poll` everything as it arrives.
+
+        Args:
+            poll: takes in what is learned.
+            paced: spread the requests over part of the interval, to be kind to the server; False
+                asks as fast as the concurrency allows.
+
+        Returns:
+            Whether every runner that was due has been asked after.
+        """
+        ...
+
+    def credential_changed_at(self) -> float | None:
+        """When the newest credential file changed, seconds since the epoch; None without one."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close what is open."""
+        ...
