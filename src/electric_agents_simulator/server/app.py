@@ -1,0 +1,201 @@
+"""The server as an ASGI application: who asks, which route, what goes wrong, what to answer.
+
+Order as in the real one: a production server refuses a caller without a principal before
+anything else; OPTIONS is answered 204; then the routes.
+"""
+
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from email.utils import formatdate
+from typing import Final
+
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from electric_agents_exporter.contract.principals import HEADER, Principal, PrincipalError, parse
+from electric_agents_simulator.server import claims, control, entities, reading, runners
+from electric_agents_simulator.server.faults import DatabaseState
+from electric_agents_simulator.server.http import (
+    ApiError,
+    Call,
+    answer,
+    decode,
+    error_answer,
+    json_answer,
+    normalise_path,
+)
+from electric_agents_simulator.server.system import System
+from electric_agents_simulator.server.wire import befall
+
+Handler = Callable[[System, Call], Awaitable[Response]]
+
+_DEVELOPER: Final = Principal("system", "dev-local")
+_CORS: Final = {
+    "access-control-allow-origin": "*",
+    "access-control-allow-methods": "GET, POST, PUT, PATCH, DELETE, OPTIONS",
+    "access-control-allow-headers": "content-type, authorization, electric-claim-token, "
+    "electric-owner-entity, electric-principal, ngrok-skip-browser-warning",
+    "access-control-expose-headers": "*",
+}
+
+
+@dataclass(frozen=True)
+class Route:
+    """A method and a path, and who answers."""
+
+    name: str
+    method: str
+    path: re.Pattern[str]
+    handler: Handler
+    needs_database: bool = True
+
+
+async def _server_health(_system: System, _call: Call) -> Response:
+    return json_answer({"status": "ok"})
+
+
+async def _agents_ui(_system: System, _call: Call) -> Response:
+    return answer(status=302, headers={"location": "/__agent_ui/"})
+
+
+def _route(
+    name: str, method: str, path: str, handler: Handler, *, needs_database: bool = True
+) -> Route:
+    pattern = re.sub(r":(\w+)", r"(?P<\1>[^/]+)", path) + "/*"
+    return Route(name, method, re.compile(pattern), handler, needs_database)
+
+
+def _routes() -> tuple[Route, ...]:
+    runner, entity = "/_electric/runners/:id", "/_electric/entities/:type/:id"
+    return (
+        _route("server", "GET", "/_electric/health", _server_health, needs_database=False),
+        _route("register", "POST", "/_electric/runners", runners.register),
+        _route("list", "GET", "/_electric/runners", runners.list_own),
+        _route("health", "GET", f"{runner}/health", runners.health),
+        _route("get", "GET", runner, runners.get),
+        _route("heartbeat", "POST", f"{runner}/heartbeat", runners.heartbeat),
+        _route("enable", "POST", f"{runner}/enable", runners.enable),
+        _route("disable", "POST", f"{runner}/disable", runners.disable),
+        _route("claim", "POST", f"{runner}/claim", claims.claim),
+        _route("callback", "POST", "/_electric/wake-callbacks/:id", claims.call_back),
+        _route("entity-type", "POST", "/_electric/entity-types", entities.add_type),
+        _route("spawn", "PUT", entity, entities.spawn),
+        _route("entity", "GET", entity, entities.get),
+        _route("send", "POST", f"{entity}/send", entities.send),
+        _route("signal", "POST", f"{entity}/signal", entities.signal),
+        _route("ui", "GET", "", _agents_ui, needs_database=False),
+        _route("wake", "GET", "/runners/:id/wake", reading.read, needs_database=False),
+        _route("read", "GET", "/(?!_electric(/|$)).*", reading.read, needs_database=False),
+    )
+
+
+def create_app(system: System) -> ASGIApp:
+    """Make the application of one server."""
+    return _Application(system)
+
+
+class _Application:
+    def __init__(self, system: System) -> None:
+        self._system = system
+        self._routes = _routes()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        request = Request(scope, receive)
+        if request.url.path.startswith(control.PREFIX):
+            response = await control.respond(self._system, request)
+            await response(scope, receive, send)
+            return
+        principal = self._principal(request)
+        if principal is None:
+            refusal = ApiError(401, "UNAUTHORIZED", "Missing Electric-Principal")
+            await error_answer(refusal)(scope, receive, self._stamped(send, {}))
+            return
+        await self._respond(request, principal, self._stamped(send, _CORS))
+
+    def _principal(self, request: Request) -> Principal | None:
+        """Believe the header; without a good one fall back, or in production refuse."""
+        try:
+            return parse(request.headers.get(HEADER, ""))
+        except PrincipalError:
+            return None if self._system.production else _DEVELOPER
+
+    async def _respond(self, request: Request, principal: Principal, send: Send) -> None:
+        raw_path = request.scope.get("raw_path") or request.scope["path"].encode()
+        path = normalise_path(raw_path.decode("latin-1"))
+        route, params = self._find(request.method, path)
+        call = Call(
+            principal=principal,
+            path=path,
+            params=params,
+            query_string=request.scope["query_string"].decode("latin-1"),
+            headers=request.headers,
+            body=await request.body(),
+        )
+        fault = self._system.faults.hitting(route.name if route else "", _runner_id(params))
+
+        async def respond() -> Response:
+            return await self._answer(request.method, route, call)
+
+        if fault is None:
+            response = await respond()
+        else:
+            response = await befall(fault, self._system.clock, request.scope, respond)
+        await response(request.scope, request.receive, send)
+
+    async def _answer(self, method: str, route: Route | None, call: Call) -> Response:
+        if method == "OPTIONS":
+            return answer(status=204)
+        if route is None:
+            return answer(status=404)
+        try:
+            if route.needs_database:
+                await self._reach_database()
+            return await route.handler(self._system, call)
+        except ApiError as error:
+            return error_answer(error)
+        except (ValueError, OverflowError, SQLAlchemyError):
+            # What the server's code does not foresee either: a bad escape in the path, a date
+            # beyond all dates, a wake stream that another runner has.
+            return error_answer(ApiError(500, "INTERNAL_SERVER_ERROR", "Internal server error"))
+
+    async def _reach_database(self) -> None:
+        faults = self._system.faults
+        while faults.database is DatabaseState.FROZEN:
+            await faults.database_thawed()
+        if faults.database is DatabaseState.DOWN:
+            raise ApiError(500, "INTERNAL_SERVER_ERROR", "Internal server error")
+
+    def _find(self, method: str, path: str) -> tuple[Route | None, dict[str, str]]:
+        for route in self._routes:
+            match = route.path.fullmatch(path) if route.method == method else None
+            if match:
+                return route, match.groupdict()
+        return None, {}
+
+    def _stamped(self, send: Send, headers: dict[str, str]) -> Send:
+        """Add what every answer carries: the server's own time, and how long it keeps a line."""
+        system = self._system
+
+        async def send_stamped(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                stamped = MutableHeaders(scope=message)
+                stamped.update(headers)
+                stamped["date"] = formatdate(system.clock.now(), usegmt=True)
+                stamped["connection"] = "keep-alive"
+                stamped["keep-alive"] = "timeout=5"
+            await send(message)
+
+        return send_stamped
+
+
+def _runner_id(params: dict[str, str]) -> str | None:
+    try:
+        return decode(params["id"]) if "id" in params else None
+    except ValueError:
+        return None

@@ -1,0 +1,199 @@
+"""Reading request bodies: JSON whatever the content type says, checked against a small schema.
+
+The schemas are JSON Schema and the messages those of the validator (ajv) that the server uses,
+in its order: what is missing first, then what is wrong, of each place.
+"""
+
+import json
+from collections.abc import Iterator
+from typing import Any, Final
+
+from electric_agents_simulator.server.http import ApiError
+from electric_agents_simulator.storage.records import Json
+
+_STRING: Final[Json] = {"type": "string"}
+_NUMBER: Final[Json] = {"type": "number"}
+
+
+def _one_of(*words: str) -> Json:
+    return {"anyOf": [{"const": word, "type": "string"} for word in words]}
+
+
+REGISTRATION: Final[Json] = {
+    "type": "object",
+    "required": ["id", "label"],
+    "properties": {
+        "id": _STRING,
+        "owner_principal": _STRING,
+        "label": _STRING,
+        "kind": _one_of("local", "cloud-worker", "sandbox", "ci", "server"),
+        "admin_status": _one_of("enabled", "disabled"),
+        "wake_stream": _STRING,
+        "sandbox_profiles": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["name", "label"],
+                "properties": {
+                    "name": _STRING,
+                    "label": _STRING,
+                    "description": _STRING,
+                    "remote": {"type": "boolean"},
+                },
+            },
+        },
+    },
+}
+
+HEARTBEAT: Final[Json] = {
+    "type": "object",
+    "properties": {
+        "lease_ms": _NUMBER,
+        "wake_stream_offset": _STRING,
+        "wakeStreamOffset": _STRING,
+        "liveness_lease_expires_at": _STRING,
+        "diagnostics": {"type": "object"},
+    },
+}
+
+CLAIM: Final[Json] = {
+    "type": "object",
+    "properties": {
+        "subscription_id": _STRING,
+        "stream": _STRING,
+        "generation": _NUMBER,
+        "ts": {"anyOf": [_STRING, _NUMBER]},
+    },
+}
+
+WAKE_CALLBACK: Final[Json] = {
+    "type": "object",
+    "properties": {
+        "epoch": _NUMBER,
+        "generation": _NUMBER,
+        "wakeId": _STRING,
+        "wake_id": _STRING,
+        "acks": {"type": "array", "items": {"type": "object"}},
+        "done": {"type": "boolean"},
+    },
+}
+
+ENTITY_TYPE: Final[Json] = {
+    "type": "object",
+    "properties": {
+        "name": _STRING,
+        "description": _STRING,
+        "permission_grants": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["subject_kind", "subject_value", "permission"],
+                "properties": {
+                    "subject_kind": _one_of("principal", "principal_kind"),
+                    "subject_value": _STRING,
+                    "permission": _one_of("spawn", "manage"),
+                },
+            },
+        },
+    },
+}
+
+SPAWN: Final[Json] = {
+    "type": "object",
+    "properties": {
+        "args": {"type": "object"},
+        "tags": {"type": "object"},
+        "dispatch_policy": {
+            "type": "object",
+            "required": ["targets"],
+            "properties": {
+                "targets": {
+                    "type": "array",
+                    "items": {
+                        "type": "object",
+                        "required": ["type", "runnerId"],
+                        "properties": {"type": _one_of("runner"), "runnerId": _STRING},
+                    },
+                }
+            },
+        },
+    },
+}
+
+SEND: Final[Json] = {"type": "object", "properties": {"key": _STRING, "type": _STRING}}
+
+SIGNAL: Final[Json] = {
+    "type": "object",
+    "required": ["signal"],
+    "properties": {
+        "signal": _one_of("SIGINT", "SIGHUP", "SIGTERM", "SIGKILL", "SIGSTOP", "SIGCONT", "SIGUSR"),
+    },
+}
+
+
+def read_object(body: bytes, schema: Json) -> Json:
+    """Parse a body and check it; blank is `{}`.
+
+    Raises:
+        ApiError: 400, it is no JSON or does not match.
+    """
+    text = body.decode(errors="replace").removeprefix("\ufeff")
+    try:
+        value = json.loads(text, parse_constant=_refuse) if text.strip() else {}
+    except (ValueError, RecursionError) as error:
+        raise ApiError(400, "INVALID_REQUEST", "Invalid JSON body") from error
+    faults = list(_faults(schema, value, ""))
+    if faults:
+        raise ApiError(400, "INVALID_REQUEST", "Request body does not match API schema", faults)
+    return dict(value)
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON")
+
+
+def _faults(schema: Json, value: Any, path: str) -> Iterator[Json]:  # noqa: ANN401  (any JSON)
+    if "anyOf" in schema:
+        branches = [list(_faults(branch, value, path)) for branch in schema["anyOf"]]
+        if all(branches):
+            for faults in branches:
+                yield from faults
+            yield _fault(path, "must match a schema in anyOf")
+        return
+    wanted = schema["type"]
+    if not _is(wanted, value):
+        yield _fault(path, f"must be {wanted}")
+    if "const" in schema and value != schema["const"]:
+        yield _fault(path, "must be equal to constant")
+    if wanted == "object" and isinstance(value, dict):
+        yield from _object_faults(schema, value, path)
+    if wanted == "array" and isinstance(value, list) and "items" in schema:
+        for position, item in enumerate(value):
+            yield from _faults(schema["items"], item, f"{path}/{position}")
+
+
+def _object_faults(schema: Json, value: Json, path: str) -> Iterator[Json]:
+    for name in schema.get("required", ()):
+        if name not in value:
+            yield _fault(path, f"must have required property '{name}'")
+    for name, inner in schema.get("properties", {}).items():
+        if name in value:
+            yield from _faults(inner, value[name], f"{path}/{name}")
+
+
+def _fault(path: str, message: str) -> Json:
+    return {"path": path or "/", "message": message}
+
+
+def _is(wanted: str, value: object) -> bool:
+    match wanted:
+        case "string":
+            return isinstance(value, str)
+        case "number":
+            return isinstance(value, int | float) and not isinstance(value, bool)
+        case "boolean":
+            return isinstance(value, bool)
+        case "array":
+            return isinstance(value, list)
+        case _:
+            return isinstance(value, dict)

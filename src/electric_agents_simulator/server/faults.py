@@ -1,0 +1,102 @@
+"""Troubles that can be switched on: on the wire, by route and runner, and in the database."""
+
+import asyncio
+from enum import StrEnum
+
+import msgspec
+
+
+class FaultKind(StrEnum):
+    """What goes wrong with a request."""
+
+    LATENCY = "latency"
+    """It is answered, `seconds` later."""
+    HANG = "hang"
+    """It is never answered."""
+    RESET = "reset"
+    """The connection is reset."""
+    STATUS = "status"
+    """It is answered with an error of that `status`."""
+    TRUNCATED = "truncated"
+    """The answer ends half-way, and the connection with it."""
+    WRONG_JSON = "wrong_json"
+    """The answer is well-formed JSON of another shape."""
+    NOT_JSON = "not_json"
+    """The answer is no JSON at all, as a proxy's error page is not."""
+    HUGE = "huge"
+    """The answer has so many `bytes` of text in it."""
+
+
+class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One trouble, and whom it hits."""
+
+    kind: FaultKind
+    route: str = "*"
+    """A name such as `list`, `get`, `health`, `heartbeat`, `claim`, `wake`; `*` is any."""
+    runner: str = "*"
+    """A runner's id; `*` is any, and also what has no runner."""
+    seconds: float = 1.0
+    status: int = 503
+    bytes: int = 64 * 1024 * 1024
+    share: float = 1.0
+    """Hit this share of the requests, evenly: with 0.4 the third, the fifth, the eighth ..."""
+
+
+class DatabaseState(StrEnum):
+    """How the server's database does."""
+
+    UP = "up"
+    DOWN = "down"
+    """Whatever needs it is answered with 500."""
+    FROZEN = "frozen"
+    """Whatever needs it waits until it is not."""
+
+
+class Faults:
+    """The troubles of one server, now."""
+
+    def __init__(self) -> None:
+        self._faults: list[Fault] = []
+        self._seen: dict[int, int] = {}
+        self._database = DatabaseState.UP
+        self._thawed = asyncio.Event()
+
+    @property
+    def active(self) -> tuple[Fault, ...]:
+        """What is switched on."""
+        return tuple(self._faults)
+
+    @property
+    def database(self) -> DatabaseState:
+        """How the database does."""
+        return self._database
+
+    def add(self, fault: Fault) -> None:
+        """Switch a trouble on."""
+        self._faults.append(fault)
+
+    def clear(self) -> None:
+        """Switch all troubles on the wire off; what hangs goes on hanging."""
+        self._faults.clear()
+        self._seen.clear()
+
+    def set_database(self, state: DatabaseState) -> None:
+        """Break or mend the database."""
+        self._database = state
+        if state is not DatabaseState.FROZEN:
+            self._thawed.set()
+            self._thawed = asyncio.Event()
+
+    async def database_thawed(self) -> None:
+        """Wait until a frozen database moves again."""
+        await self._thawed.wait()
+
+    def hitting(self, route: str, runner: str | None) -> Fault | None:
+        """Find the trouble that befalls a request, and count the request."""
+        for number, fault in enumerate(self._faults):
+            if fault.route in {"*", route} and fault.runner in {"*", runner}:
+                seen = self._seen.get(number, 0) + 1
+                self._seen[number] = seen
+                if int(seen * fault.share) > int((seen - 1) * fault.share):
+                    return fault
+        return None

@@ -1,0 +1,123 @@
+"""A server on a socket: started, stopped and started again, in a program or in a test."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Generator
+from typing import Self
+
+import uvicorn
+from starlette.types import ASGIApp, Receive, Scope, Send
+from typing_extensions import override
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from electric_agents_simulator.clock import Clock, RunningClock
+from electric_agents_simulator.server.app import create_app
+from electric_agents_simulator.server.system import System, make_system
+from electric_agents_simulator.server.wire import TRANSPORT
+from electric_agents_simulator.storage.registry import IN_MEMORY, Registry, open_engine
+
+_KEEP_ALIVE_SECONDS = 5
+_BACKLOG = 1024
+
+
+class SimulatedServer:
+    """An agents-server on loopback, for as long as the context lasts.
+
+    Invariant: `url` stays the same over `stop` and `start`.
+    """
+
+    def __init__(
+        self,
+        clock: Clock | None = None,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        database: str = IN_MEMORY,
+        production: bool = False,
+    ) -> None:
+        self._clock = clock or RunningClock()
+        self._address = (host, port)
+        self.system: System = make_system(
+            self._clock, Registry(open_engine(database)), production=production
+        )
+        self._server: _Server | None = None
+        self._serving: asyncio.Task[None] | None = None
+
+    @property
+    def url(self) -> str:
+        """Where it listens, such as `http://127.0.0.1:4437`."""
+        host, port = self._address
+        return f"http://{host}:{port}"
+
+    async def start(self) -> None:
+        """Listen.
+
+        Raises:
+            OSError: the address is not to be had.
+        """
+        listener = socket.create_server(self._address, backlog=_BACKLOG)
+        self._address = listener.getsockname()[:2]
+        self.system.stopping.clear()
+        self._server = _Server(
+            uvicorn.Config(
+                create_app(self.system),
+                http=_Protocol,
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                log_level="critical",
+                access_log=False,
+                server_header=False,
+                date_header=False,
+                timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+                timeout_graceful_shutdown=0,
+            )
+        )
+        self._serving = asyncio.create_task(self._server.serve([listener]))
+        while not self._server.started:  # noqa: ASYNC110  (uvicorn has no event for it)
+            await asyncio.sleep(0)
+
+    async def stop(self) -> None:
+        """Cut all connections and listen no more; what is stored stays."""
+        if self._server is None or self._serving is None:
+            return
+        self.system.stopping.set()
+        self.system.streams.release_waiting()
+        self._server.should_exit = True
+        await self._serving
+        self._server = self._serving = None
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+        self.system.registry.close()
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals to whoever runs the program."""
+
+    @override
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        yield
+
+
+class _Protocol(HttpToolsProtocol):
+    """Hands each request its connection, so that a fault can reset it."""
+
+    @override
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn's own does so too
+        super().connection_made(transport)
+        self.app = _with_transport(self.app, transport)
+
+
+def _with_transport(app: ASGIApp, transport: asyncio.Transport) -> ASGIApp:
+    async def respond(scope: Scope, receive: Receive, send: Send) -> None:
+        scope.setdefault("extensions", {})[TRANSPORT] = transport
+        await app(scope, receive, send)
+
+    return respond

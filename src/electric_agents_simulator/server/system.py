@@ -1,0 +1,43 @@
+"""One agents-server's inside: what every route works on."""
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from electric_agents_simulator.clock import Clock
+from electric_agents_simulator.server.faults import Faults
+from electric_agents_simulator.storage import instants
+from electric_agents_simulator.storage.registry import Registry
+from electric_agents_simulator.wakes.streams import Streams
+from electric_agents_simulator.wakes.subscriptions import Subscriptions
+
+
+@dataclass(frozen=True)
+class System:
+    """The parts of a server; it holds no request and no socket."""
+
+    clock: Clock
+    registry: Registry
+    streams: Streams
+    subscriptions: Subscriptions
+    faults: Faults
+    production: bool = False
+    """Refuse a caller without a principal instead of taking it for `system:dev-local`."""
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def now(self) -> datetime:
+        """Give the server's time, to the millisecond."""
+        return instants.from_seconds(self.clock.now())
+
+
+def make_system(clock: Clock, registry: Registry, *, production: bool = False) -> System:
+    """Put a server together."""
+    streams = Streams()
+    return System(
+        clock=clock,
+        registry=registry,
+        streams=streams,
+        subscriptions=Subscriptions(streams, clock),
+        faults=Faults(),
+        production=production,
+    )

@@ -1,0 +1,75 @@
+"""Moments: seconds of a clock, columns of a database, and the text that a server answers with."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import BigInteger, DateTime, Dialect
+from sqlalchemy.types import TypeDecorator, TypeEngine
+from typing_extensions import override
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+_WITH_ZONE: Final = re.compile(r".*(Z|[+-]\d\d:?\d\d)$")
+
+
+def from_seconds(seconds: float) -> datetime:
+    """Give the moment, cut to the millisecond as JavaScript's dates are."""
+    # A float of seconds is a hair off its millisecond; less than a microsecond is no time.
+    return from_milliseconds(seconds * 1000 + 1e-3)
+
+
+def from_milliseconds(milliseconds: float) -> datetime:
+    """Give the moment so many milliseconds after the epoch, cut to whole ones.
+
+    Raises:
+        OverflowError: beyond the year 9999 (the server's own limit is the year 275760).
+    """
+    return _EPOCH + timedelta(milliseconds=int(milliseconds))
+
+
+def to_milliseconds(moment: datetime) -> int:
+    """Give whole milliseconds since the epoch."""
+    return (moment - _EPOCH) // timedelta(milliseconds=1)
+
+
+def to_text(moment: datetime) -> str:
+    """Write it as the server does: ISO 8601 with milliseconds and Z."""
+    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
+
+
+def from_text(text: str) -> datetime:
+    """Read an ISO 8601 moment; a date alone is UTC, as in JavaScript.
+
+    Raises:
+        ValueError: it is no such text.
+    """
+    moment = datetime.fromisoformat(text)
+    if not _WITH_ZONE.match(text):
+        moment = moment.replace(tzinfo=UTC)
+    return moment.astimezone(UTC)
+
+
+class Instant(TypeDecorator[datetime]):
+    """A column of moments: `timestamptz` in PostgreSQL, microseconds since the epoch in SQLite."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    @override
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        if dialect.name == "sqlite":
+            return dialect.type_descriptor(BigInteger())
+        return dialect.type_descriptor(DateTime(timezone=True))
+
+    @override
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> object:
+        if value is not None and dialect.name == "sqlite":
+            return (value - _EPOCH) // _MICROSECOND
+        return value
+
+    @override
+    def process_result_value(self, value: object, dialect: Dialect) -> datetime | None:
+        if isinstance(value, int):
+            return _EPOCH + timedelta(microseconds=value)
+        return value.astimezone(UTC) if isinstance(value, datetime) else None

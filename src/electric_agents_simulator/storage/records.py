@@ -1,0 +1,116 @@
+"""Rows as values: what the registry takes and gives."""
+
+from datetime import datetime
+from typing import Any
+
+from msgspec import Struct
+
+from electric_agents_exporter.contract.vocabulary import AdminStatus
+
+Json = dict[str, Any]
+"""A JSON object as it came or will go."""
+
+
+class Registration(Struct, frozen=True):
+    """What a runner says of itself when it registers, defaults filled in."""
+
+    id: str
+    owner_principal: str
+    label: str
+    kind: str = "local"
+    admin_status: AdminStatus = AdminStatus.ENABLED
+    wake_stream: str | None = None
+    """None: the server's own choice, `/runners/ID/wake` with the id as it is."""
+    sandbox_profiles: list[Json] | None = None
+    """None keeps those of an earlier registration."""
+
+
+class Runner(Struct, frozen=True):
+    """A row of `runners`."""
+
+    id: str
+    owner_principal: str
+    label: str
+    kind: str
+    admin_status: AdminStatus
+    wake_stream: str
+    sandbox_profiles: list[Json]
+    created_at: datetime
+    updated_at: datetime
+
+
+class Heartbeat(Struct, frozen=True):
+    """One sign of life; None keeps what an earlier one said."""
+
+    runner_id: str
+    owner_principal: str
+    seen_at: datetime
+    lease_expires_at: datetime
+    wake_stream_offset: str | None = None
+    diagnostics: Json | None = None
+
+
+class Liveness(Struct, frozen=True):
+    """A row of `runner_runtime_diagnostics`: the sum of a runner's heartbeats."""
+
+    wake_stream_offset: str | None
+    last_seen_at: datetime
+    lease_expires_at: datetime
+    diagnostics: Json | None
+
+
+class Claim(Struct, frozen=True):
+    """A row of `consumer_claims` while it is active."""
+
+    consumer_id: str
+    epoch: int
+    entity_url: str
+    stream_path: str
+    runner_id: str
+    claimed_at: datetime
+    lease_expires_at: datetime | None
+    last_heartbeat_at: datetime | None = None
+
+
+class DispatchCounts(Struct, frozen=True):
+    """Entities that one runner has to do with, as the health report counts them."""
+
+    entities_with_active_claim: int
+    entities_with_outstanding_wake: int
+    entities_with_pending_work: int
+
+
+class Callback(Struct, frozen=True):
+    """Where a consumer's callbacks go: which subscription, about which stream."""
+
+    subscription_id: str
+    primary_stream: str
+
+
+class EntityType(Struct, frozen=True):
+    """A row of `entity_types`."""
+
+    name: str
+    description: str | None
+    permission_grants: list[Json]
+    created_at: datetime
+
+
+class Entity(Struct, frozen=True):
+    """A row of `entities`: an agent's durable self, which runners work on."""
+
+    url: str
+    type: str
+    status: str
+    dispatch_policy: Json | None
+    tags: Json
+    spawn_args: Json
+    created_by: str
+    created_at: int
+    """Milliseconds since the epoch, as everywhere in the server's entities."""
+    updated_at: int
+
+    @property
+    def main_stream(self) -> str:
+        """The stream that holds its messages."""
+        return f"{self.url}/main"
