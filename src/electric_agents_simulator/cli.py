@@ -1,12 +1,18 @@
-"""The command line: a server alone, or a server and a fleet that plays a scenario."""
+"""The command line: a server alone, a server and a fleet that plays a scenario, the scenarios."""
 
 import argparse
 import asyncio
+import json
 import signal
 from collections.abc import Sequence
 
+from electric_agents_simulator import scenarios
+from electric_agents_simulator.clock import RunningClock
+from electric_agents_simulator.fleet.stage import Stage
 from electric_agents_simulator.server.serving import SimulatedServer
 from electric_agents_simulator.storage.registry import IN_MEMORY
+
+_MOST_RUNNERS = 10_000
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -21,16 +27,43 @@ def _parser() -> argparse.ArgumentParser:
         description="A Python agents-server and pull-wake runners.",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    serve = commands.add_parser("serve", help="the server alone, empty")
-    serve.set_defaults(run=_serve)
-    _add_listen(serve)
-    serve.add_argument(
+    _add_serve(commands.add_parser("serve", help="the server alone, empty"))
+    _add_demo(commands.add_parser("demo", help="a server and a fleet that plays a scenario"))
+    _add_scenarios(commands.add_parser("scenarios", help="what can be played"))
+    return parser
+
+
+def _add_serve(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run=_serve)
+    _add_listen(parser)
+    parser.add_argument(
         "--database", default=IN_MEMORY, metavar="URL", help="sqlite:///FILE or postgresql://..."
     )
-    serve.add_argument(
+    parser.add_argument(
         "--production", action="store_true", help="refuse callers without a principal"
     )
-    return parser
+
+
+def _add_demo(parser: argparse.ArgumentParser) -> None:
+    names = [scenario.name for scenario in scenarios.stories()]
+    parser.set_defaults(run=_demo)
+    _add_listen(parser)
+    parser.add_argument(
+        "--runners", type=_fleet_size, default=20, metavar="N", help="how many (default 20)"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of all that is random (default 0)")
+    parser.add_argument("--scenario", choices=names, default=names[0], metavar="NAME")
+    parser.add_argument(
+        "--speed", type=float, default=1.0, help="how much faster than real time (default 1)"
+    )
+    parser.add_argument(
+        "--database", default=IN_MEMORY, metavar="URL", help="sqlite:///FILE or postgresql://..."
+    )
+
+
+def _add_scenarios(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run=_list_scenarios)
+    parser.add_argument("--format", choices=["text", "json"], default="text")
 
 
 def _add_listen(parser: argparse.ArgumentParser) -> None:
@@ -50,18 +83,62 @@ def _address(text: str) -> tuple[str, int]:
     return host or "127.0.0.1", int(port)
 
 
+def _fleet_size(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= _MOST_RUNNERS:
+        raise argparse.ArgumentTypeError(f"expected 1 to {_MOST_RUNNERS}, got {text!r}")
+    return int(text)
+
+
 def _serve(options: argparse.Namespace) -> int:
-    host, port = options.listen
-    return asyncio.run(_serve_until_signal(host, port, options.database, options.production))
+    return asyncio.run(_serve_until_signal(options))
 
 
-async def _serve_until_signal(host: str, port: int, database: str, production: bool) -> int:  # noqa: FBT001  (an option, passed on)
+async def _serve_until_signal(options: argparse.Namespace) -> int:
     stop = _on_signal()
+    host, port = options.listen
     async with SimulatedServer(
-        host=host, port=port, database=database, production=production
+        host=host, port=port, database=options.database, production=options.production
     ) as server:
         _announce(server)
         await stop.wait()
+    return 0
+
+
+def _demo(options: argparse.Namespace) -> int:
+    return asyncio.run(_play_until_signal(options))
+
+
+async def _play_until_signal(options: argparse.Namespace) -> int:
+    stop = _on_signal()
+    host, port = options.listen
+    clock = RunningClock(options.speed)
+    scenario = scenarios.find(options.scenario)
+    async with SimulatedServer(clock, host=host, port=port, database=options.database) as server:
+        stage = Stage(server, scenario, options.runners, options.seed, clock)
+        async with stage.play():
+            _announce(server)
+            await stop.wait()
+    return 0
+
+
+def _list_scenarios(options: argparse.Namespace) -> int:
+    if options.format == "json":
+        listed = [
+            {
+                "name": scenario.name,
+                "title": scenario.title,
+                "story": scenario.story,
+                "watch": scenario.watch,
+                "seconds": scenario.length,
+                "principals": scenario.principals,
+            }
+            for scenario in scenarios.stories()
+        ]
+        print(json.dumps(listed, indent=2))  # noqa: T201  (the command's output)
+        return 0
+    for scenario in scenarios.stories():
+        owners = " ".join(scenario.principals)
+        print(f"{scenario.name:24} {scenario.title} [{owners}]")  # noqa: T201  (the command's output)
     return 0
 
 

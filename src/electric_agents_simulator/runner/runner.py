@@ -1,0 +1,312 @@
+"""The pull-wake runner: tails its wake stream, claims, dispatches, and tells how it does.
+
+It behaves as `pull-wake-runner.ts` and `pull-wake-machine.ts` of `packages/agents-runtime` do,
+down to their surprises, which `diagnostics` names.
+"""
+
+import asyncio
+import json
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any, Final
+
+import httpx
+
+from electric_agents_exporter.contract.vocabulary import ClientStatus
+from electric_agents_simulator.clock import Clock, Timer, sleep
+from electric_agents_simulator.runner.api import AgentsApi, ApiFailure
+from electric_agents_simulator.runner.diagnostics import Diagnostics
+from electric_agents_simulator.runner.work import Handler, Work
+from electric_agents_simulator.storage.records import Json
+
+FIRST_BACKOFF_SECONDS: Final = 1.0
+LONGEST_BACKOFF_SECONDS: Final = 30.0
+STOP_GRACE_SECONDS: Final = 1.0
+"""How long a stop waits for claims that are on their way."""
+
+_RETRY_SECONDS: Final = 0.025
+_REPLAY_ALL: Final = "-1"
+_CONFLICT: Final = 409
+_NO_CONTENT: Final = 204
+_HARMLESS: Final = ("ALREADY_CLAIMED", "NO_PENDING_WORK")
+_FAILURES: Final = (ApiFailure, httpx.TransportError, httpx.StreamError)
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How often a runner gives a sign of life, and what it asks the server to make of it."""
+
+    heartbeat_seconds: float = 30.0
+    throttle_seconds: float = 2.0
+    """At most one heartbeat on change in so many seconds."""
+    lease_seconds: float | None = None
+    """None: three times the interval."""
+
+    @property
+    def lease_ms(self) -> int:
+        """How long after a heartbeat the server should believe in the runner."""
+        return int((self.lease_seconds or 3 * self.heartbeat_seconds) * 1000)
+
+
+class PullWakeRunner:
+    """One runner of one server, which has registered before.
+
+    Invariant: `status` is `stopped` exactly when no task of it runs.
+    """
+
+    def __init__(  # noqa: PLR0913  (what makes a runner, each with one meaning)
+        self,
+        api: AgentsApi,
+        runner_id: str,
+        handler: Handler,
+        clock: Clock,
+        *,
+        wake_stream: str,
+        pace: Pace = Pace(),
+    ) -> None:
+        self.id = runner_id
+        self._api = api
+        self._handler = handler
+        self._clock = clock
+        self._wake_stream = wake_stream
+        self._pace = pace
+        self._diagnostics = Diagnostics(clock)
+        self._offset = _REPLAY_ALL
+        self._beat = asyncio.Event()
+        self._change: Timer | None = None
+        self._interval: Timer | None = None
+        self._lifelines: list[asyncio.Task[None]] = []
+        self._session: asyncio.Task[None] | None = None
+        self._reset_reason: str | None = None
+        self._claims: dict[asyncio.Task[None], str] = {}
+        self._working: dict[str, tuple[Work, asyncio.Task[None]]] = {}
+        self._deferred: dict[str, Json] = {}
+
+    @property
+    def status(self) -> ClientStatus:
+        """Where in its life it is."""
+        return self._diagnostics.status
+
+    @property
+    def diagnostics(self) -> Json:
+        """What its next heartbeat would say."""
+        return self._diagnostics.report()
+
+    def start(self) -> None:
+        """Begin; nothing if it runs already."""
+        if self.status is not ClientStatus.STOPPED:
+            return
+        self._diagnostics = Diagnostics.of_a_start(self._clock)
+        self._begin_interval()
+        self._lifelines = [asyncio.create_task(self._tail()), asyncio.create_task(self._live())]
+
+    async def stop(self) -> None:
+        """End gracefully: claims on their way get a second, then work is aborted and released."""
+        if self.status in {ClientStatus.STOPPED, ClientStatus.STOPPING}:
+            return
+        self._diagnostics.stopping()
+        await self._cut_lifelines()
+        if self._claims:
+            await asyncio.wait(self._claims, timeout=STOP_GRACE_SECONDS)
+        await _end(list(self._claims))
+        for work, _ in self._working.values():
+            work.abort()
+        if self._working:
+            await asyncio.wait([task for _, task in self._working.values()])
+        self._diagnostics.stopped()
+
+    async def kill(self) -> None:
+        """End as a crashed process does: no goodbye, and what was claimed stays claimed."""
+        await self._cut_lifelines()
+        await _end([*self._claims, *(task for _, task in self._working.values())])
+        self._diagnostics.stopped()
+
+    async def _cut_lifelines(self) -> None:
+        for timer in (self._interval, self._change):
+            if timer:
+                timer.cancel()
+        self._interval = self._change = None
+        self._deferred.clear()
+        await _end(self._lifelines)
+
+    # Heartbeats
+
+    def _begin_interval(self) -> None:
+        self._beat.set()
+        self._interval = self._clock.call_later(self._pace.heartbeat_seconds, self._begin_interval)
+
+    def _changed(self) -> None:
+        """Ask for a heartbeat soon; changes that come together share it."""
+        if self._change is None and self.status not in {
+            ClientStatus.STOPPING,
+            ClientStatus.STOPPED,
+        }:
+            self._change = self._clock.call_later(self._pace.throttle_seconds, self._change_due)
+
+    def _change_due(self) -> None:
+        self._change = None
+        self._beat.set()
+
+    async def _live(self) -> None:
+        while True:
+            await self._beat.wait()
+            self._beat.clear()
+            await self._send_heartbeat()
+
+    async def _send_heartbeat(self) -> None:
+        body = {
+            "lease_ms": self._pace.lease_ms,
+            "wake_stream_offset": self._offset,
+            "diagnostics": self._diagnostics.report(),
+        }
+        try:
+            response = await self._api.heartbeat(self.id, body)
+            self._diagnostics.heartbeat_answered()
+            if not response.is_success:
+                raise ApiFailure(f"Pull-wake runner heartbeat failed for {self.id}", response)
+            self._diagnostics.heartbeat_succeeded()
+        except _FAILURES as error:
+            if self._diagnostics.heartbeat_failed(_words(error)):
+                self._reset_stream(_words(error))
+
+    def _reset_stream(self, reason: str) -> None:
+        if self._session is not None and not self._session.done():
+            self._reset_reason = reason
+            self._session.cancel()
+
+    # The wake stream
+
+    async def _tail(self) -> None:
+        self._backoff = FIRST_BACKOFF_SECONDS
+        while True:
+            self._diagnostics.connecting()
+            self._changed()
+            error = await self._run_session()
+            self._diagnostics.disconnected(error)
+            self._changed()
+            await sleep(self._clock, self._backoff)
+            self._backoff = min(self._backoff * 2, LONGEST_BACKOFF_SECONDS)
+
+    async def _run_session(self) -> str | None:
+        """Read the wake stream until it ends; tell why, None when there was nothing wrong."""
+        self._reset_reason = None
+        self._session = asyncio.create_task(self._read_events())
+        try:
+            await asyncio.wait([self._session])
+        except asyncio.CancelledError:
+            await _end([self._session])
+            raise
+        if self._session.cancelled():
+            return self._reset_reason
+        failure = self._session.exception()
+        return None if failure is None else _words(failure)
+
+    async def _read_events(self) -> None:
+        async with aclosing(self._api.events(self._wake_stream, self._offset)) as events:
+            async for name, data in events:
+                if name == "open":
+                    self._backoff = FIRST_BACKOFF_SECONDS
+                    self._diagnostics.connected()
+                    self._changed()
+                elif name == "data":
+                    for event in json.loads(data):
+                        self._on_event(event)
+                elif name == "control":
+                    self._on_offset(json.loads(data)["streamNextOffset"])
+
+    def _on_event(self, event: Json) -> None:
+        if event.get("type") == "wake":
+            self._diagnostics.event_received()
+            self._changed()
+            self._spawn_claim(event)
+
+    def _on_offset(self, offset: str) -> None:
+        if offset != self._offset:
+            self._offset = offset
+            self._changed()
+
+    # Claims
+
+    def _spawn_claim(self, event: Json) -> None:
+        path = "/" + str(event["stream"]).removeprefix("/")
+        if path in self._claims.values() or path in self._working:
+            self._skip()
+            self._deferred[path] = event
+            return
+        task = asyncio.create_task(self._claim_and_dispatch(event, path))
+        self._claims[task] = path
+        task.add_done_callback(lambda task: self._claim_ended(task, path))
+
+    def _claim_ended(self, task: asyncio.Task[None], path: str) -> None:
+        del self._claims[task]
+        self._retry_deferred(path)
+
+    def _retry_deferred(self, path: str) -> None:
+        """Take up, a moment after a stream became free, the last event that found it busy."""
+        if path in self._deferred and path not in self._working:
+            self._clock.call_later(_RETRY_SECONDS, lambda: self._take_up(path))
+
+    def _take_up(self, path: str) -> None:
+        event = self._deferred.pop(path, None)
+        if event is not None:
+            self._spawn_claim(event)
+
+    async def _claim_and_dispatch(self, event: Json, path: str) -> None:
+        self._diagnostics.claim_started()
+        self._changed()
+        try:
+            notification = await self._claim(event)
+        except _FAILURES as error:
+            self._diagnostics.claim_failed()
+            self._diagnostics.failed(_words(error))
+            self._changed()
+            return
+        if notification is None:
+            self._skip()
+            return
+        self._diagnostics.claim_succeeded()
+        self._dispatch(notification, path)
+        self._changed()
+
+    async def _claim(self, event: Json) -> Json | None:
+        response = await self._api.claim(self.id, event)
+        if response.status_code == _NO_CONTENT:
+            return None
+        if response.status_code == _CONFLICT and any(code in response.text for code in _HARMLESS):
+            return None
+        if not response.is_success:
+            raise ApiFailure(f"Pull-wake claim failed for {self.id}", response)
+        notification = dict(response.json())
+        return None if notification.get("done") else notification
+
+    def _skip(self) -> None:
+        self._diagnostics.claim_skipped()
+        self._changed()
+
+    def _dispatch(self, notification: Json, path: str) -> None:
+        work = Work(self._api, self._clock, notification, self._handler)
+        task = asyncio.create_task(self._work(work))
+        self._working[path] = (work, task)
+        task.add_done_callback(lambda _: self._work_ended(path))
+        self._diagnostics.dispatched()
+
+    async def _work(self, work: Work) -> None:
+        try:
+            await work.run()
+        except _FAILURES as error:
+            self._diagnostics.failed(_words(error))
+
+    def _work_ended(self, path: str) -> None:
+        del self._working[path]
+        self._retry_deferred(path)
+
+
+async def _end(tasks: list[asyncio.Task[Any]]) -> None:
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks)
+
+
+def _words(error: BaseException) -> str:
+    return str(error) or type(error).__name__
