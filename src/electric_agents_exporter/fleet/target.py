@@ -202,6 +202,11 @@ class Poll:
         self._asked = 0
         self._answered = 0
 
+    @property
+    def fruitful(self) -> bool:
+        """Whether any list was got."""
+        return bool(self._listed)
+
     def listed(self, principal: str, answer: ListAnswer) -> None:
         """Take in the list of one principal (as configured)."""
         self._state.roster.take(principal, answer.runners)

@@ -1,0 +1,188 @@
+"""The command line.
+
+Exit codes: 0 well, 1 something did not work, 2 the command line or the settings are wrong.
+"""
+
+import argparse
+import asyncio
+import http.client
+import logging
+import os
+import sys
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+from electric_agents_exporter import demo, logs, probe
+from electric_agents_exporter.app import DISTRIBUTION, listen, serve
+from electric_agents_exporter.metrics.reference import render_json, render_markdown
+from electric_agents_exporter.settings.loading import CONFIG_VARIABLE, SettingsFault, load
+from electric_agents_exporter.settings.model import Settings
+
+_DEFAULT_COMMAND: Final = "run"
+_HEALTH_TIMEOUT: Final = 3.0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and give its exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    parser = build_parser()
+    if not given or (given[0].startswith("-") and given[0] not in {"-h", "--help", "--version"}):
+        given.insert(0, _DEFAULT_COMMAND)
+    options = parser.parse_args(given)
+    try:
+        code: int = options.command(options)
+    except SettingsFault as fault:
+        for line in fault.faults:
+            print(f"{DISTRIBUTION}: {line}", file=sys.stderr)
+        return 2
+    return code
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Make the parser of every command."""
+    parser = argparse.ArgumentParser(
+        prog=DISTRIBUTION,
+        description="Prometheus exporter for Electric Agents' pull-wake runners.",
+        epilog="Without a command: run. Settings: docs/configuration.md.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {version(DISTRIBUTION)}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    _add(commands, "run", _run, "serve until SIGTERM or SIGINT; SIGHUP reloads", _run_options)
+    _add(commands, "demo", _demo, "a simulated fleet and the exporter polling it", _demo_options)
+    _add(commands, "probe", _probe, "poll once and print the metrics", _probe_options)
+    _add(commands, "check-config", _check, "find every fault in a file", _check_options)
+    _add(commands, "metrics", _metrics, "the metric reference", _metrics_options)
+    _add(commands, "healthcheck", _health, "ask a running exporter how it is", _health_options)
+    return parser
+
+
+def _add(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    name: str,
+    command: Callable[[argparse.Namespace], int],
+    text: str,
+    options: Callable[[argparse.ArgumentParser], None],
+) -> None:
+    parser = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
+    parser.set_defaults(command=command)
+    options(parser)
+
+
+def _config_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", type=Path, metavar="FILE", help="YAML file of settings")
+
+
+def _target_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--url", help="base URL of one agents-server, instead of a file")
+    parser.add_argument(
+        "--principal",
+        action="append",
+        metavar="P",
+        help="who to ask as, such as service:monitor; may be repeated",
+    )
+
+
+def _run_options(parser: argparse.ArgumentParser) -> None:
+    _config_option(parser)
+    _target_options(parser)
+    parser.add_argument("--listen", metavar="H:P", help="where to serve (0.0.0.0:10437)")
+
+
+def _demo_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--runners", type=int, default=12, metavar="N", help="how many (12)")
+    parser.add_argument("--seed", type=int, default=1, metavar="S", help="of its chances (1)")
+    parser.add_argument("--listen", default="127.0.0.1:10437", metavar="H:P", help="where to serve")
+    parser.add_argument("--scenario", default="demo", metavar="NAME", help="the story (demo)")
+
+
+def _probe_options(parser: argparse.ArgumentParser) -> None:
+    _config_option(parser)
+    _target_options(parser)
+    parser.add_argument("--debug", action="store_true", help="tell on stderr what happened")
+
+
+def _check_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", type=Path, metavar="FILE", required=True, help="YAML file")
+
+
+def _metrics_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--format", choices=("markdown", "json"), default="markdown")
+
+
+def _health_options(parser: argparse.ArgumentParser) -> None:
+    _config_option(parser)
+    parser.add_argument("--listen", metavar="H:P", help="where it serves")
+
+
+def _load(options: argparse.Namespace) -> Settings:
+    flags: dict[str, Any] = {}
+    if getattr(options, "url", None) or getattr(options, "principal", None):
+        target = {"url": options.url, "principals": options.principal or []}
+        flags["targets"] = [target]
+    if getattr(options, "listen", None):
+        flags["listen"] = options.listen
+    config = options.config or os.environ.get(CONFIG_VARIABLE)
+    return load(Path(config) if config else None, flags)
+
+
+def _run(options: argparse.Namespace) -> int:
+    settings = _load(options)
+    logs.configure(settings.log.level, settings.log.format)
+    try:
+        sock = listen(settings.listen)
+    except OSError as error:
+        print(
+            f"{DISTRIBUTION}: cannot listen on {settings.listen}: {error.strerror}",
+            file=sys.stderr,
+        )
+        return 1
+    asyncio.run(serve(settings, sock, lambda: _load(options)))
+    return 0
+
+
+def _demo(options: argparse.Namespace) -> int:
+    return demo.run(
+        runners=options.runners,
+        seed=options.seed,
+        address=options.listen,
+        scenario=options.scenario,
+    )
+
+
+def _probe(options: argparse.Namespace) -> int:
+    settings = _load(options)
+    logs.configure("debug" if options.debug else "error", settings.log.format)
+    return probe.run(settings, sys.stdout.buffer)
+
+
+def _check(options: argparse.Namespace) -> int:
+    settings = load(options.config, {})
+    print(f"{options.config}: good, {len(settings.targets)} target(s)")
+    return 0
+
+
+def _metrics(options: argparse.Namespace) -> int:
+    text = render_json() if options.format == "json" else render_markdown()
+    sys.stdout.write(text)
+    return 0
+
+
+def _health(options: argparse.Namespace) -> int:
+    """Ask `/-/healthy` of the exporter that these settings describe."""
+    logging.disable()
+    host, _, port = _load(options).listen.rpartition(":")
+    anywhere = {"0.0.0.0": "127.0.0.1", "[::]": "::1"}  # noqa: S104  (read, not bound)
+    connection = http.client.HTTPConnection(
+        anywhere.get(host, host.strip("[]")), int(port), timeout=_HEALTH_TIMEOUT
+    )
+    try:
+        connection.request("GET", "/-/healthy")
+        healthy = connection.getresponse().status == http.client.OK
+    except (OSError, http.client.HTTPException):
+        healthy = False
+    finally:
+        connection.close()
+    return 0 if healthy else 1

@@ -1,0 +1,27 @@
+"""Poll every target once and print the exposition: the exporter without its server."""
+
+import asyncio
+from typing import BinaryIO
+
+from electric_agents_exporter.app import Exporter
+from electric_agents_exporter.metrics.exposition import Format
+from electric_agents_exporter.settings.model import Settings
+
+
+def run(settings: Settings, out: BinaryIO) -> int:
+    """Poll and print.
+
+    Returns:
+        0 when every target answered, 1 when one did not.
+    """
+    return asyncio.run(_run(settings, out))
+
+
+async def _run(settings: Settings, out: BinaryIO) -> int:
+    exporter = Exporter(settings)
+    polls = (poller.poll(paced=False) for poller in exporter.pollers.values())
+    succeeded = await asyncio.gather(*polls)
+    out.writelines(await exporter.scraper.scrape(Format.TEXT))
+    out.flush()
+    await exporter.aclose()
+    return 0 if all(succeeded) else 1

@@ -1,0 +1,173 @@
+"""When targets are polled: one job each, coalesced, never two at once."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Final
+
+from apscheduler.events import EVENT_JOB_MAX_INSTANCES, JobExecutionEvent
+from apscheduler.executors.asyncio import AsyncIOExecutor
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from apscheduler.triggers.interval import IntervalTrigger
+
+from electric_agents_exporter.fleet.clock import Clock
+from electric_agents_exporter.fleet.faults import Skip
+from electric_agents_exporter.fleet.target import Poll, Target
+from electric_agents_exporter.sources.source import Source
+
+log = logging.getLogger(__name__)
+
+TICK_SECONDS: Final = 1.0
+_TICK_JOB: Final = "tick"
+_LONGEST_BACKOFF: Final = 4  # intervals, so that recovery is seen soon
+
+
+class TargetPoller:
+    """Polls one target, one poll at a time: the only place where a bug is caught and counted.
+
+    A target that gives no list is left alone for one, two, then four intervals at a time.
+    """
+
+    def __init__(self, target: Target, source: Source, clock: Clock) -> None:
+        self._target = target
+        self._source = source
+        self._next_source: Source | None = None
+        self._clock = clock
+        self._turn = asyncio.Lock()
+        self._fruitless = 0
+        self._skips_left = 0
+        self._ticked_at: float | None = None
+        self._complained = False
+
+    def replace_source(self, source: Source) -> None:
+        """Ask another source from the next poll on."""
+        self._next_source = source
+        self._fruitless = self._skips_left = 0
+
+    async def aclose(self) -> None:
+        """Close what is open, once the poll in progress has ended."""
+        async with self._turn:
+            await self._source.aclose()
+            if self._next_source is not None:
+                await self._next_source.aclose()
+
+    async def tick(self) -> None:
+        """Poll if it is time to; called every interval."""
+        self._count_misfires()
+        if self._skips_left > 0:
+            self._skips_left -= 1
+            self._target.skip(Skip.BACKOFF)
+            return
+        await self.poll(paced=self._target.polled)
+        if self._fruitless:
+            self._skips_left = min(2 ** (self._fruitless - 1), _LONGEST_BACKOFF) - 1
+
+    def overrun(self) -> None:
+        """Note that a poll was due while one still ran."""
+        self._count_misfires()
+        self._target.skip(Skip.OVERRUN)
+
+    async def poll(self, *, paced: bool) -> bool:
+        """Poll now, or as soon as the poll in progress has ended.
+
+        Returns:
+            Whether the poll succeeded.
+        """
+        async with self._turn:
+            if self._next_source is not None:
+                await self._source.aclose()
+                self._source, self._next_source = self._next_source, None
+            poll = self._target.begin_poll()
+            complete = await self._ask(poll, paced=paced)
+            self._target.credential_changed_at = self._source.credential_changed_at()
+            succeeded = poll.end(complete=complete)
+            self._fruitless = 0 if poll.fruitful else self._fruitless + 1
+            self._complain(succeeded=succeeded)
+            return succeeded
+
+    async def _ask(self, poll: Poll, *, paced: bool) -> bool:
+        fields = {"target": self._target.policy.name}
+        try:
+            # Past this age the first reports of the sweep would be stale: time to begin anew.
+            async with asyncio.timeout(self._target.policy.stale_after):
+                return await self._source.poll(poll, paced=paced)
+        except TimeoutError:
+            log.warning("poll cut short", extra=fields)
+        except Exception:
+            log.exception("poll failed by a bug", extra=fields)
+        return False
+
+    def _complain(self, *, succeeded: bool) -> None:
+        """Log when a target begins to fail and when it is well again, and not in between."""
+        fields = {"target": self._target.policy.name}
+        if not succeeded and not self._complained:
+            log.warning("target cannot be polled in full", extra=fields)
+        elif succeeded and self._complained:
+            log.info("target is polled in full again", extra=fields)
+        self._complained = not succeeded
+
+    def _count_misfires(self) -> None:
+        """Count the ticks that never came since the last one, the process being too busy."""
+        now = self._clock.monotonic()
+        if self._ticked_at is not None:
+            missed = round((now - self._ticked_at) / self._target.policy.interval) - 1
+            if missed > 0:
+                self._target.skip(Skip.MISFIRE, missed)
+        self._ticked_at = now
+
+
+class PollScheduler:
+    """Runs the pollers, and a tick every second that tells whether the scheduler lives."""
+
+    def __init__(self, on_tick: Callable[[], None]) -> None:
+        self._scheduler = AsyncIOScheduler(
+            timezone=UTC,
+            executors={"default": AsyncIOExecutor()},
+            # A late job still runs, once: the default grace of 1 s would lose whole polls.
+            job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
+        )
+        self._pollers: dict[str, TargetPoller] = {}
+        self._on_tick = on_tick
+        self._scheduler.add_listener(self._overran, EVENT_JOB_MAX_INSTANCES)
+
+    def start(self) -> None:
+        """Begin. Must be called on the running loop."""
+        self._scheduler.add_job(
+            self._tick,
+            IntervalTrigger(seconds=TICK_SECONDS),
+            id=_TICK_JOB,
+            next_run_time=datetime.now(UTC),
+        )
+        self._scheduler.start()
+
+    def configure(self, pollers: Mapping[str, tuple[TargetPoller, float]]) -> None:
+        """Poll these targets, by name, each every so many seconds, and no others."""
+        for name in self._pollers:
+            if self._scheduler.get_job(_job_id(name)):
+                self._scheduler.remove_job(_job_id(name))
+        self._pollers = {name: poller for name, (poller, _) in pollers.items()}
+        for name, (poller, interval) in pollers.items():
+            self._scheduler.add_job(
+                poller.tick,
+                IntervalTrigger(seconds=interval),
+                id=_job_id(name),
+                next_run_time=datetime.now(UTC),
+            )
+
+    def stop(self) -> None:
+        """End at once; polls in progress are cancelled."""
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=False)
+
+    async def _tick(self) -> None:
+        self._on_tick()
+
+    def _overran(self, event: JobExecutionEvent) -> None:
+        poller = self._pollers.get(event.job_id.removeprefix(_job_id("")))
+        if poller is not None:
+            poller.overrun()
+
+
+def _job_id(target: str) -> str:
+    return f"poll {target}"

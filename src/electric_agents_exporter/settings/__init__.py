@@ -1,0 +1,1 @@
+"""What an operator may set: the model, how it is loaded, and the reference made of it."""

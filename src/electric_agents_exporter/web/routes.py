@@ -1,0 +1,156 @@
+"""The HTTP paths, and who answers them."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from electric_agents_exporter.fleet.clock import Clock
+from electric_agents_exporter.fleet.fleet import Fleet
+from electric_agents_exporter.metrics.exposition import accepted
+from electric_agents_exporter.metrics.own import OwnState
+from electric_agents_exporter.metrics.scrape import Scraper
+from electric_agents_exporter.web.page import landing_page
+
+log = logging.getLogger(__name__)
+
+_TICKS_LATE = 10.0
+_LONGEST_SCRAPE = 60.0
+_PAGE_HEADERS = {
+    "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'",
+    "x-content-type-options": "nosniff",
+    "cache-control": "no-store",
+}
+
+
+@dataclass(slots=True)
+class Served:
+    """What the routes answer from.
+
+    `reload` reads the settings again and returns what is wrong with them, empty if nothing; None
+    where reloading over HTTP is off.
+    """
+
+    fleet: Fleet
+    scraper: Scraper
+    own: OwnState
+    clock: Clock
+    max_concurrent_scrapes: int
+    reload: Callable[[], Awaitable[str]] | None
+
+
+def create_app(served: Served) -> Starlette:
+    """Make the ASGI application."""
+    routes = [
+        Route("/metrics", _Metrics(served), methods=["GET"]),
+        Route("/", _page(served)),
+        Route("/-/healthy", _healthy(served)),
+        Route("/-/ready", _ready(served)),
+    ]
+    if served.reload is not None:
+        routes.append(Route("/-/reload", _reload(served.reload), methods=["POST"]))
+    return Starlette(routes=routes)
+
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+class _Metrics:
+    """Answers `/metrics`: so many at once and no more, each until its last byte is sent.
+
+    A client that does not read is cut off, or a few of them would hold every place.
+    """
+
+    def __init__(self, served: Served) -> None:
+        self._served = served
+        self._running = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._running >= self._served.max_concurrent_scrapes:
+            busy = PlainTextResponse(
+                "too many scrapes at once (web.max_concurrent_scrapes)\n",
+                status_code=503,
+                headers={"retry-after": "1"},
+            )
+            await busy(scope, receive, send)
+            return
+        self._running += 1
+        try:
+            async with asyncio.timeout(_LONGEST_SCRAPE):
+                response = await self._answer(Request(scope))
+                await response(scope, receive, send)
+        except TimeoutError:
+            log.warning("scrape cut off", extra={"seconds": _LONGEST_SCRAPE})
+        finally:
+            self._running -= 1
+
+    async def _answer(self, request: Request) -> Response:
+        fmt = accepted(request.headers.get("accept", ""))
+        gzip = _takes_gzip(request.headers.get("accept-encoding", ""))
+        names = frozenset(request.query_params.getlist("name[]"))
+        chunks = await self._served.scraper.scrape(fmt, names, gzip=gzip)
+        headers = {
+            "content-type": fmt.value,
+            "content-length": str(sum(map(len, chunks))),
+            "vary": "accept, accept-encoding",
+        }
+        if gzip:
+            headers["content-encoding"] = "gzip"
+        return StreamingResponse(_each(chunks), headers=headers)
+
+
+async def _each(chunks: list[bytes]) -> AsyncIterator[bytes]:
+    for chunk in chunks:
+        yield chunk
+
+
+def _takes_gzip(accept_encoding: str) -> bool:
+    for clause in accept_encoding.lower().split(","):
+        coding, _, quality = clause.partition(";")
+        if coding.strip() in {"gzip", "*"}:
+            return quality.replace(" ", "") not in {"q=0", "q=0.0", "q=0.00", "q=0.000"}
+    return False
+
+
+def _page(served: Served) -> Endpoint:
+    async def answer(_: Request) -> Response:
+        page = landing_page(served.fleet.snapshot(), served.own.version)
+        return HTMLResponse(page, headers=_PAGE_HEADERS)
+
+    return answer
+
+
+def _healthy(served: Served) -> Endpoint:
+    async def answer(_: Request) -> Response:
+        ticked = served.own.ticked_at
+        if ticked is None or served.clock.time() - ticked > _TICKS_LATE:
+            return PlainTextResponse("the scheduler does not tick\n", status_code=503)
+        return PlainTextResponse("healthy\n")
+
+    return answer
+
+
+def _ready(served: Served) -> Endpoint:
+    async def answer(_: Request) -> Response:
+        waiting = [name for name, target in served.fleet.targets.items() if not target.polled]
+        if waiting:
+            return PlainTextResponse(f"not polled yet: {', '.join(waiting)}\n", status_code=503)
+        return PlainTextResponse("ready\n")
+
+    return answer
+
+
+def _reload(reload: Callable[[], Awaitable[str]]) -> Endpoint:
+    async def answer(_: Request) -> Response:
+        faults = await reload()
+        if faults:
+            return PlainTextResponse(f"{faults}\n", status_code=500)
+        return PlainTextResponse("reloaded\n")
+
+    return answer
