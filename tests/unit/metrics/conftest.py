@@ -1,0 +1,86 @@
+"""A fleet that was polled, without a network: reports go in by hand, on a clock that stands."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from electric_agents_exporter.contract.reading import read_health, read_list
+from electric_agents_exporter.fleet.faults import Endpoint, Reason
+from electric_agents_exporter.fleet.fleet import Fleet
+from electric_agents_exporter.fleet.roster import Policy
+
+SAMPLES = Path(__file__).parents[2] / "contract" / "samples"
+NOON = 1_795_348_800.0
+
+
+class StandingClock:
+    """A clock that moves when it is told to."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def time(self) -> float:
+        return NOON + self.now
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+class PolledFleet:
+    """One target named `production`, and polls of it whose answers are given as JSON values."""
+
+    def __init__(self, clock: StandingClock) -> None:
+        self.clock = clock
+        self.fleet = Fleet(clock)
+        self.fleet.configure({Policy("production"): ["service:monitor"]})
+
+    def poll(self, listed: list[Any], reports: dict[str, Any]) -> None:
+        poll = self.fleet.targets["production"].begin_poll()
+        poll.requested(Endpoint.LIST, 0.004, None)
+        poll.listed("service:monitor", read_list(json.dumps(listed).encode()))
+        for due in poll.due():
+            report = reports.get(due.runner_id)
+            if report is None:
+                poll.requested(Endpoint.HEALTH, 5.0, Reason.TIMEOUT)
+                poll.failed(due.runner_id, Reason.TIMEOUT)
+            else:
+                poll.requested(Endpoint.HEALTH, 0.02, None)
+                poll.reported(read_health(json.dumps(report).encode()), self.clock.monotonic())
+        poll.end()
+
+
+@pytest.fixture
+def clock() -> StandingClock:
+    return StandingClock()
+
+
+@pytest.fixture
+def polled(clock: StandingClock) -> PolledFleet:
+    return PolledFleet(clock)
+
+
+@pytest.fixture(scope="session")
+def samples() -> dict[str, Any]:
+    """Every captured health report, by the id of its runner."""
+    reports = [json.loads(path.read_text()) for path in sorted(SAMPLES.glob("health-*.json"))]
+    return {report["runner"]["id"]: report for report in reports}
+
+
+@pytest.fixture(scope="session")
+def listing() -> Callable[[str], dict[str, Any]]:
+    """Makes a list item for a runner id."""
+    base = json.loads((SAMPLES / "runner.json").read_text())
+
+    def item(runner_id: str) -> dict[str, Any]:
+        return {**base, "id": runner_id, "label": f"Runner {runner_id}"}
+
+    return item
+
+
+@pytest.fixture(scope="session")
+def fresh_fleet() -> Callable[[], PolledFleet]:
+    """Makes a fleet per example, for tests that try many."""
+    return lambda: PolledFleet(StandingClock())

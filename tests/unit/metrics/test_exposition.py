@@ -1,0 +1,409 @@
+"""The bytes: against golden files, the plain path, the strict parsers and promtool."""
+
+import gzip
+import math
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry
+from prometheus_client.metrics_core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    InfoMetricFamily,
+    Metric,
+)
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+from prometheus_client.parser import text_string_to_metric_families as parse_text
+
+from electric_agents_exporter.fleet.aggregate import aggregate
+from electric_agents_exporter.fleet.snapshot import FleetSnapshot
+from electric_agents_exporter.metrics.exposition import Exposer, Format, accepted
+from electric_agents_exporter.metrics.own import OwnState, OwnSubject
+from electric_agents_exporter.metrics.runner_rows import MovingSubject, RunnerSubject
+from electric_agents_exporter.metrics.scrape import Scraper
+from electric_agents_exporter.metrics.spec import Group, Kind, Row
+from electric_agents_exporter.metrics.table import SWITCHABLE, Table, build_table
+from electric_agents_exporter.metrics.target_rows import TargetSubject
+
+GOLDEN = Path(__file__).parent / "golden"
+PARSERS: dict[Format, Callable[[str], Iterable[Metric]]] = {
+    Format.TEXT: parse_text,
+    Format.OPENMETRICS: parse_openmetrics,
+}
+Listing = Callable[[str], dict[str, Any]]
+
+
+def exposer(table: Table | None = None) -> Exposer:
+    own = OwnState("1.2.3", "3.11.7", reloaded_at=1.0, ticked_at=2.5)
+    return Exposer(table or build_table(), own, CollectorRegistry())
+
+
+def text(made: Exposer, snapshot: FleetSnapshot, fmt: Format, *names: str) -> str:
+    return b"".join(made.expose(snapshot, fmt, frozenset(names)).parts).decode()
+
+
+def all_samples(metrics: Iterable[Metric]) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
+    return {
+        (sample.name, frozenset(sample.labels.items())): sample.value
+        for metric in metrics
+        for sample in metric.samples
+    }
+
+
+@pytest.fixture
+def sampled(polled: Any, samples: dict[str, Any], listing: Listing) -> Any:  # noqa: ANN401
+    """A fleet of every captured sample, polled once, ten seconds ago."""
+    polled.poll([listing(runner_id) for runner_id in samples], samples)
+    polled.clock.now += 10
+    return polled
+
+
+@pytest.mark.parametrize("fmt", Format)
+def test_the_captured_samples_give_the_golden_exposition(fmt: Format, sampled: Any) -> None:  # noqa: ANN401
+    golden = GOLDEN / f"samples.{fmt.name.lower()}"
+    exposition = text(exposer(), sampled.fleet.snapshot(), fmt)
+    if os.environ.get("UPDATE_GOLDEN"):
+        golden.write_text(exposition)
+    assert exposition == golden.read_text()
+
+
+@pytest.mark.parametrize("fmt", Format)
+def test_an_exposition_has_the_same_samples_as_the_plain_path(fmt: Format, sampled: Any) -> None:  # noqa: ANN401
+    snapshot = sampled.fleet.snapshot()
+    parsed = all_samples(PARSERS[fmt](text(exposer(), snapshot, fmt)))
+    plain = all_samples(plainly(build_table(), snapshot))
+    if fmt is Format.TEXT:
+        plain = {key: value for key, value in plain.items() if not key[0].endswith("_created")}
+    assert parsed == plain
+
+
+def test_fragments_follow_every_change(
+    polled: Any,  # noqa: ANN401
+    samples: dict[str, Any],
+    listing: Listing,
+) -> None:
+    made = exposer()
+    listed = [listing(runner_id) for runner_id in samples]
+    reports = list(samples.values())
+    for turn in range(4):
+        # Every runner says in turn what another said, so that everything changes but the ids.
+        shifted = {}
+        for position, runner_id in enumerate(samples):
+            report = reports[(position + turn) % len(reports)]
+            shifted[runner_id] = {**report, "runner": {**report["runner"], "id": runner_id}}
+        polled.poll(listed[turn:], shifted)
+        polled.clock.now += 15
+        snapshot = polled.fleet.snapshot()
+        for fmt in Format:
+            again = text(made, snapshot, fmt)
+            assert _without_self(again) == _without_self(text(exposer(), snapshot, fmt))
+
+
+def _without_self(exposition: str) -> list[str]:
+    return [line for line in exposition.splitlines() if "exporter_exposition" not in line]
+
+
+FOREIGN_TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
+FOREIGN = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | FOREIGN_TEXT,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(FOREIGN_TEXT, inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(data=st.data())
+def test_whatever_a_server_sends_both_parsers_take_and_the_plain_path_agrees(
+    data: st.DataObject,
+    samples: dict[str, Any],
+    listing: Listing,
+    fresh_fleet: Callable[[], Any],
+) -> None:
+    polled = fresh_fleet()
+    ids = data.draw(st.lists(FOREIGN_TEXT, min_size=1, max_size=4, unique=True))
+    reports = {runner_id: _mutated(data, samples, runner_id) for runner_id in ids}
+    listed = [{**listing(i), "label": data.draw(FOREIGN), "kind": data.draw(FOREIGN)} for i in ids]
+    polled.poll(listed, reports)
+    polled.clock.now += data.draw(st.sampled_from([0.0, 59.0, 61.0]))
+    snapshot = polled.fleet.snapshot()
+    for fmt, parse in PARSERS.items():
+        parsed = all_samples(parse(text(exposer(), snapshot, fmt)))
+        plain = all_samples(plainly(build_table(), snapshot))
+        if fmt is Format.TEXT:
+            plain = {key: value for key, value in plain.items() if not key[0].endswith("_created")}
+        assert parsed == plain
+
+
+def _mutated(data: st.DataObject, samples: dict[str, Any], runner_id: str) -> dict[str, Any]:
+    """A captured report with some fields replaced by anything, still about the runner asked for."""
+    report = dict(data.draw(st.sampled_from(list(samples.values()))))
+    for _ in range(data.draw(st.integers(0, 4))):
+        section = data.draw(st.sampled_from(["runner", "client", "claims", "dispatch", "health"]))
+        inside = report[section]
+        if isinstance(inside, dict) and data.draw(st.booleans()):
+            name = data.draw(st.sampled_from(sorted(inside)))
+            report[section] = {**inside, name: data.draw(FOREIGN)}
+        elif section != "runner":
+            report[section] = data.draw(FOREIGN)
+    report["runner"] = {**report["runner"], "id": runner_id}
+    return report
+
+
+def test_a_bad_report_never_changes_another_runners_series(
+    polled: Any,  # noqa: ANN401
+    samples: dict[str, Any],
+    listing: Listing,
+) -> None:
+    listed = [listing("runner-healthy-0"), listing("runner-flappy")]
+    polled.poll(listed, samples)
+    before = text(exposer(), polled.fleet.snapshot(), Format.TEXT)
+    broken = {**samples, "runner-flappy": {"runner": {"id": "runner-flappy"}, "client": 5}}
+    polled.poll(listed, broken)
+    after = text(exposer(), polled.fleet.snapshot(), Format.TEXT)
+
+    def of(exposition: str, runner_id: str) -> list[str]:
+        return [line for line in exposition.splitlines() if f'runner_id="{runner_id}"' in line]
+
+    assert of(after, "runner-healthy-0") == of(before, "runner-healthy-0")
+    assert of(after, "runner-flappy") != of(before, "runner-flappy")
+
+
+@pytest.mark.parametrize("fmt", Format)
+def test_ids_and_labels_with_every_kind_of_character_come_back_from_the_parsers(
+    fmt: Format,
+    polled: Any,  # noqa: ANN401
+    samples: dict[str, Any],
+    listing: Listing,
+) -> None:
+    ids = [
+        "a/b",
+        "with space",
+        "100%",
+        'q"uote',
+        "back\\slash",
+        "new\nline",
+        "\\n",
+        "🚀",
+        "é\u2028",
+    ]
+    template = samples["runner-healthy-0"]
+    polled.poll(
+        [listing(i) for i in ids],
+        {i: {**template, "runner": {**template["runner"], "id": i}} for i in ids},
+    )
+    exposition = text(exposer(), polled.fleet.snapshot(), fmt)
+    found = {
+        sample.labels["runner_id"]
+        for metric in PARSERS[fmt](exposition)
+        for sample in metric.samples
+        if sample.name == "electric_agents_runner_info"
+    }
+    assert found == set(ids)
+
+
+def test_a_runner_whose_report_is_stale_keeps_only_what_this_exporter_knows_itself(
+    sampled: Any,  # noqa: ANN401
+) -> None:
+    sampled.clock.now += 51
+    exposition = text(exposer(), sampled.fleet.snapshot(), Format.TEXT)
+    left = {
+        sample.name
+        for metric in parse_text(exposition)
+        for sample in metric.samples
+        if "runner_id" in sample.labels
+    }
+    assert left == {
+        "electric_agents_runner_poll_success",
+        "electric_agents_runner_last_poll_success_timestamp_seconds",
+        "electric_agents_runner_health_changes_total",
+        "electric_agents_runner_lease_lapses_total",
+        "electric_agents_runner_client_restarts_total",
+        "electric_agents_runner_client_identity_conflicts_total",
+    }
+    assert 'electric_agents_server_up{server="production"} 0' in exposition
+    assert "electric_agents_runners{" not in exposition
+    assert "electric_agents_runners_claims_total{" in exposition
+
+
+def test_the_heartbeat_age_grows_between_polls(sampled: Any) -> None:  # noqa: ANN401
+    name = "electric_agents_runner_heartbeat_age_seconds"
+    made = exposer()
+    before = all_samples(parse_text(text(made, sampled.fleet.snapshot(), Format.TEXT, name)))
+    sampled.clock.now += 7
+    after = all_samples(parse_text(text(made, sampled.fleet.snapshot(), Format.TEXT, name)))
+    assert before
+    assert after == {key: pytest.approx(age + 7) for key, age in before.items()}
+
+
+def test_without_per_runner_no_series_names_a_runner(sampled: Any) -> None:  # noqa: ANN401
+    exposition = text(
+        exposer(build_table(per_runner=False)), sampled.fleet.snapshot(), Format.OPENMETRICS
+    )
+    assert "runner_id" not in exposition
+    assert "electric_agents_runners{" in exposition
+
+
+@pytest.mark.parametrize("group", SWITCHABLE)
+def test_a_group_that_is_off_takes_its_families_with_it_and_no_others(
+    group: Group,
+    sampled: Any,  # noqa: ANN401
+) -> None:
+    snapshot = sampled.fleet.snapshot()
+    whole = {metric.name for metric in parse_text(text(exposer(), snapshot, Format.TEXT))}
+    groups = frozenset(SWITCHABLE) - {group}
+    thinned = text(exposer(build_table(groups)), snapshot, Format.TEXT)
+    table = build_table()
+    gone = {row.family for row in table.runner if row.group is group}
+    gone |= {row.family for row in table.moving if row.group is group}
+    infos = {row.name for row in table.runner if row.kind is Kind.INFO and row.group is group}
+    missing = whole - {metric.name for metric in parse_text(thinned)}
+    assert missing
+    assert missing <= gone | infos
+
+
+def test_a_name_filter_gives_these_families_alone(sampled: Any) -> None:  # noqa: ANN401
+    exposition = text(
+        exposer(),
+        sampled.fleet.snapshot(),
+        Format.OPENMETRICS,
+        "electric_agents_server_up",
+        "electric_agents_runner_claims_total",
+        "electric_agents_server_request_duration_seconds_bucket",
+    )
+    assert {metric.name for metric in PARSERS[Format.OPENMETRICS](exposition)} == {
+        "electric_agents_server_up",
+        "electric_agents_runner_claims",
+        "electric_agents_server_request_duration_seconds",
+    }
+
+
+async def test_a_gzipped_scrape_unpacks_to_the_plain_one(sampled: Any) -> None:  # noqa: ANN401
+    scraper = Scraper(sampled.fleet, exposer())
+    names = frozenset({"electric_agents_runner_info"})
+    plain = await scraper.scrape(Format.TEXT, names)
+    packed = await scraper.scrape(Format.TEXT, names, gzip=True)
+    assert gzip.decompress(b"".join(packed)) == b"".join(plain)
+
+
+@pytest.mark.parametrize(
+    "accept, fmt",
+    [
+        ("", Format.TEXT),
+        ("*/*", Format.TEXT),
+        ("text/html,application/xhtml+xml,*/*;q=0.8", Format.TEXT),
+        ("text/plain;version=0.0.4", Format.TEXT),
+        ("application/openmetrics-text", Format.OPENMETRICS),
+        ("application/openmetrics-text; version=1.0.0; charset=utf-8", Format.OPENMETRICS),
+        (
+            "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
+            Format.OPENMETRICS,
+        ),
+        ("application/openmetrics-text;version=1.0.0;q=0.1,text/plain;q=0.9", Format.TEXT),
+        ("application/openmetrics-text;q=0", Format.TEXT),
+        ("application/openmetrics-text;version=2.0.0", Format.TEXT),
+        (";;;q=x,=,", Format.TEXT),
+    ],
+)
+def test_the_format_follows_the_accept_header(accept: str, fmt: Format) -> None:
+    assert accepted(accept) is fmt
+
+
+def test_promtool_finds_nothing_to_complain_of(sampled: Any) -> None:  # noqa: ANN401
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        assert not os.environ.get("CI"), "promtool is missing: run `make tools`"
+        pytest.skip("promtool is missing: run `make tools`")
+    exposition = text(exposer(), sampled.fleet.snapshot(), Format.TEXT)
+    checked = subprocess.run(
+        [promtool, "check", "metrics"],
+        input=exposition,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")
+
+
+def plainly(table: Table, snapshot: FleetSnapshot) -> Iterable[Metric]:
+    """The plain path: prometheus_client's own families, filled from the same table."""
+    own = OwnState("1.2.3", "3.11.7", reloaded_at=1.0, ticked_at=2.5)
+    yield from _families(table.own, [({}, OwnSubject(own, snapshot.drift))])
+    targets = [
+        (
+            {"server": target.name},
+            TargetSubject(target, aggregate(target, snapshot.monotonic) if target.listed else None),
+        )
+        for target in snapshot.targets
+    ]
+    yield from _families(table.target, targets)
+    everyone = [
+        (
+            {"server": target.name, "runner_id": view.runner.id},
+            view,
+            view.facts is not None and view.fresh(snapshot.monotonic, target.stale_after),
+        )
+        for target in snapshot.targets
+        for view in target.runners
+    ]
+    for row in table.runner:
+        shown = [
+            (labels, RunnerSubject(v)) for labels, v, fresh in everyone if fresh or row.lasting
+        ]
+        yield from _families([row], shown)
+    for moving in table.moving:
+        subjects = [
+            (labels, MovingSubject(view, snapshot.monotonic, fresh))
+            for labels, view, fresh in everyone
+            if fresh or moving.lasting
+        ]
+        yield from _families([moving], subjects)
+
+
+def _families(
+    rows: Iterable[Row[Any]], subjects: list[tuple[dict[str, str], Any]]
+) -> Iterable[Metric]:
+    for row in rows:
+        labels = [*(subjects[0][0] if subjects else ()), *row.labels]
+        family = _family(row, labels)
+        for common, subject in subjects:
+            _fill(family, row, list(common.values()), subject)
+        yield family
+
+
+def _family(row: Row[Any], labels: list[str]) -> Metric:
+    if row.kind is Kind.COUNTER:
+        return CounterMetricFamily(row.name, row.help, labels=labels)
+    if row.kind is Kind.INFO:
+        return InfoMetricFamily(row.family, row.help)
+    if row.kind is Kind.HISTOGRAM:
+        return HistogramMetricFamily(row.name, row.help, labels=labels)
+    return GaugeMetricFamily(row.name, row.help, labels=labels)
+
+
+def _fill(family: Any, row: Row[Any], common: list[str], subject: Any) -> None:  # noqa: ANN401
+    if row.kind is Kind.HISTOGRAM:
+        buckets: dict[tuple[str, ...], list[tuple[str, float]]] = {}
+        for (le, *rest), number in row.samples(subject):
+            key = (*common, *rest)
+            if le:
+                buckets.setdefault(key, []).append((le, number))
+            else:
+                family.add_metric(key, buckets[key], number)
+        return
+    for values, number in row.samples(subject):
+        if row.kind is Kind.INFO:
+            names = ["server", "runner_id"][: len(common)] + list(row.labels)
+            family.add_metric([], dict(zip(names, [*common, *values], strict=True)))
+        elif row.kind is Kind.COUNTER:
+            created = row.created(subject) if row.created else None
+            family.add_metric([*common, *values], number, created=created)
+        else:
+            assert math.isfinite(number)
+            family.add_metric([*common, *values], number)
