@@ -134,16 +134,16 @@ def _list_scenarios(options: argparse.Namespace) -> int:
             }
             for scenario in scenarios.stories()
         ]
-        print(json.dumps(listed, indent=2))  # noqa: T201  (the command's output)
+        print(json.dumps(listed, indent=2))
         return 0
     for scenario in scenarios.stories():
         owners = " ".join(scenario.principals)
-        print(f"{scenario.name:24} {scenario.title} [{owners}]")  # noqa: T201  (the command's output)
+        print(f"{scenario.name:24} {scenario.title} [{owners}]")
     return 0
 
 
 def _announce(server: SimulatedServer) -> None:
-    print(f"simulator ready on {server.url}", flush=True)  # noqa: T201  (whoever started us waits for it)
+    print(f"simulator ready on {server.url}", flush=True)
 
 
 def _on_signal() -> asyncio.Event:

@@ -100,13 +100,12 @@ class RealMember:
 
     async def start(self) -> None:
         """Register as a new process does, and run."""
-        registered = await self._register()
+        await self._register()
         self._runner = PullWakeRunner(
             self._api,
             self.identity.id,
             self._handle,
             self._runner_clock,
-            wake_stream=registered["wake_stream"],
             pace=self._pace,
         )
         self._runner.start()
@@ -138,12 +137,14 @@ class RealMember:
             self._messages.cancel()
             await asyncio.wait([self._messages])
 
-    async def _register(self) -> Json:
+    async def _register(self) -> None:
         while True:
             try:
-                return await self._api.register(self.identity.registration())
+                await self._api.register(self.identity.registration())
             except _LOST:
                 await sleep(self._clock, _RETRY_SECONDS)
+            else:
+                return
 
     async def _keep_busy(self) -> None:
         names = [f"{self.identity.id}-{n}" for n in range(self._workload.entities)]

@@ -78,14 +78,14 @@ class AgentsApi:
         if not response.is_success:
             raise ApiFailure("Wake callback failed", response)
 
-    async def events(self, path: str, offset: str) -> AsyncGenerator[tuple[str, str]]:
-        """Read a stream as server-sent events, as (name, data), while the connection lasts.
+    async def wake_events(self, runner_id: str, offset: str) -> AsyncGenerator[tuple[str, str]]:
+        """Read a wake stream as server-sent events, as (name, data), while the connection lasts.
 
         The first thing given is always (`open`, empty): the server has answered.
         """
         request = self._client.build_request(
             "GET",
-            self._base_url + path,
+            f"{self._base_url}/runners/{quote(runner_id, safe=_ONE_SEGMENT)}/wake",
             params={"offset": offset, "live": "sse"},
             headers=self._headers,
             timeout=None,

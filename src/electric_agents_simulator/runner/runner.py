@@ -54,21 +54,19 @@ class PullWakeRunner:
     Invariant: `status` is `stopped` exactly when no task of it runs.
     """
 
-    def __init__(  # noqa: PLR0913  (what makes a runner, each with one meaning)
+    def __init__(
         self,
         api: AgentsApi,
         runner_id: str,
         handler: Handler,
         clock: Clock,
         *,
-        wake_stream: str,
         pace: Pace = Pace(),
     ) -> None:
         self.id = runner_id
         self._api = api
         self._handler = handler
         self._clock = clock
-        self._wake_stream = wake_stream
         self._pace = pace
         self._diagnostics = Diagnostics(clock)
         self._offset = _REPLAY_ALL
@@ -202,7 +200,7 @@ class PullWakeRunner:
         return None if failure is None else _words(failure)
 
     async def _read_events(self) -> None:
-        async with aclosing(self._api.events(self._wake_stream, self._offset)) as events:
+        async with aclosing(self._api.wake_events(self.id, self._offset)) as events:
             async for name, data in events:
                 if name == "open":
                     self._backoff = FIRST_BACKOFF_SECONDS

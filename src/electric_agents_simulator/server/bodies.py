@@ -103,6 +103,7 @@ SPAWN: Final[Json] = {
     "properties": {
         "args": {"type": "object"},
         "tags": {"type": "object"},
+        "initialMessage": {},
         "dispatch_policy": {
             "type": "object",
             "required": ["targets"],
@@ -137,7 +138,7 @@ def read_object(body: bytes, schema: Json) -> Json:
     Raises:
         ApiError: 400, it is no JSON or does not match.
     """
-    text = body.decode(errors="replace").removeprefix("\ufeff")
+    text = body.decode(errors="replace")
     try:
         value = json.loads(text, parse_constant=_refuse) if text.strip() else {}
     except (ValueError, RecursionError) as error:
@@ -153,6 +154,8 @@ def _refuse(constant: str) -> None:
 
 
 def _faults(schema: Json, value: Any, path: str) -> Iterator[Json]:  # noqa: ANN401  (any JSON)
+    if not schema:
+        return
     if "anyOf" in schema:
         branches = [list(_faults(branch, value, path)) for branch in schema["anyOf"]]
         if all(branches):

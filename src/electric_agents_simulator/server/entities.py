@@ -67,7 +67,7 @@ async def spawn(system: System, call: Call) -> Response:
     if not _may_spawn(entity_type, call.principal):
         raise ApiError(401, "UNAUTHORIZED", f"Principal is not allowed to spawn {type_name}")
     policy = body.get("dispatch_policy")
-    wake_stream = _wake_stream(system, call, policy)
+    _check_policy(system, call, policy)
     now = instants.to_milliseconds(system.now())
     entity = Entity(
         url=f"/{type_name}/{entity_id}",
@@ -87,8 +87,9 @@ async def spawn(system: System, call: Call) -> Response:
             409, "DUPLICATE_URL", f'Entity already exists at URL "{entity.url}"'
         ) from error
     _open_main_stream(system, entity)
-    if wake_stream is not None:
-        link(system, entity, wake_stream)
+    _link(system, entity)
+    if "initialMessage" in body:
+        _deliver(system, entity, call.principal.url, body["initialMessage"], str(uuid4()))
     return json_answer(_entity_body(entity) | {"txid": 0}, 201, {"x-write-token": str(uuid4())})
 
 
@@ -103,7 +104,8 @@ async def send(system: System, call: Call) -> Response:
     entity = _find(system, call, "write")
     body = bodies.read_object(call.body, bodies.SEND)
     transaction = str(uuid4())
-    deliver(system, entity, call.principal.url, body.get("payload"), transaction)
+    _link(system, entity)  # a restarted server knows of no subscription until now
+    _deliver(system, entity, call.principal.url, body.get("payload"), transaction)
     return json_answer({"txid": transaction})
 
 
@@ -126,16 +128,20 @@ async def signal(system: System, call: Call) -> Response:
     )
 
 
-def link(system: System, entity: Entity, wake_stream: str) -> None:
-    """Subscribe the runner of an entity's dispatch policy to the entity's messages."""
-    system.streams.ensure(wake_stream)
+def _link(system: System, entity: Entity) -> None:
+    """Subscribe the runner of an entity's dispatch policy, if any, to the entity's messages."""
     runner_id = _runner_of(entity.dispatch_policy)
-    system.subscriptions.link(
-        f"runner:{runner_id}:{_digest(entity.url)}", entity.main_stream, wake_stream
-    )
+    runner = None if runner_id is None else system.registry.runner(runner_id)
+    if runner is not None:
+        system.streams.ensure(runner.wake_stream)
+        system.subscriptions.link(
+            f"runner:{runner.id}:{_digest(entity.url)}", entity.main_stream, runner.wake_stream
+        )
 
 
-def deliver(system: System, entity: Entity, sender: str, payload: object, transaction: str) -> None:
+def _deliver(
+    system: System, entity: Entity, sender: str, payload: object, transaction: str
+) -> None:
     """Append a message to an entity's stream."""
     now = system.now()
     system.subscriptions.append(
@@ -198,17 +204,16 @@ def _is_built_in(principal: Principal) -> bool:
     return principal.kind == "system" and principal.id in _BUILT_IN
 
 
-def _wake_stream(system: System, call: Call, policy: Json | None) -> str | None:
-    """Find the wake stream of the runner that a policy names, which must be the caller's own."""
+def _check_policy(system: System, call: Call, policy: Json | None) -> None:
+    """Refuse a policy that names no runner of the caller's own."""
     runner_id = _runner_of(policy)
     if runner_id is None:
-        return None
+        return
     runner = system.registry.runner(runner_id)
     if runner is None:
         raise ApiError(404, "NOT_FOUND", f'Runner "{runner_id}" not found')
     if runner.owner_principal != call.principal.url:
         raise ApiError(403, "UNAUTHORIZED", "Runner dispatch requires the authenticated owner")
-    return runner.wake_stream
 
 
 def _runner_of(policy: Json | None) -> str | None:

@@ -14,7 +14,6 @@ from starlette.responses import Response
 from electric_agents_simulator.server.http import (
     Call,
     answer,
-    decode,
     event_stream,
     text_answer,
 )
@@ -32,7 +31,7 @@ _CURSOR_SECONDS: Final = 20
 
 async def read(system: System, call: Call) -> Response:
     """`GET /ANY/STREAM?offset=...[&live=long-poll|sse]`: its messages after an offset."""
-    stream = system.streams.get(decode(call.path))
+    stream = system.streams.get(call.path)
     if stream is None:
         return text_answer("Stream not found", 404)
     offset, live = call.query("offset"), call.query("live")

@@ -95,8 +95,11 @@ class Registry:
 
         Raises:
             sqlalchemy.exc.IntegrityError: another runner has the wake stream.
+            ValueError: the id or the label holds a NUL, which PostgreSQL cannot store.
         """
         table = self._tables.runners
+        for text in (wanted.id, wanted.label):
+            _refuse_nul(text)
         values: dict[str, Any] = {
             "owner_principal": wanted.owner_principal,
             "label": wanted.label,
@@ -116,7 +119,12 @@ class Registry:
             return _runner_of(rows.one()._asdict())
 
     def runner(self, runner_id: str) -> Runner | None:
-        """Find a runner."""
+        """Find a runner.
+
+        Raises:
+            ValueError: the id holds a NUL.
+        """
+        _refuse_nul(runner_id)
         with self._engine.connect() as connection:
             query = select(self._tables.runners).where(self._runner(runner_id))
             row = connection.execute(query).one_or_none()
@@ -454,6 +462,11 @@ def _upsert(
     """Insert a row, or set `values` of the one that has the key; `first` is for a new row alone."""
     statement = _insert(connection.dialect, table).values(**key, **first, **values)
     connection.execute(statement.on_conflict_do_update(index_elements=list(key), set_=values))
+
+
+def _refuse_nul(text: str) -> None:
+    if "\0" in text:
+        raise ValueError("a text cannot hold a NUL")
 
 
 def _runner_of(row: dict[str, Any]) -> Runner:

@@ -5,8 +5,10 @@ store: a message takes its JSON, a comma, a length of four bytes and a line feed
 """
 
 import asyncio
+import re
 from collections.abc import Iterator
 from typing import Final, NamedTuple
+from urllib.parse import quote
 
 import msgspec
 
@@ -19,6 +21,8 @@ NOW: Final = "now"
 """The offset from which only what is new is read."""
 
 _FRAMING_BYTES: Final = 6
+_IN_URLS: Final = "!$%&'()*+,/:;=@[]^|~\\"
+_END_OF_PATH: Final = re.compile(r"[?#].*|[\t\r\n]", re.DOTALL)
 
 
 class Message(NamedTuple):
@@ -75,18 +79,23 @@ class Stream:
 
 
 class Streams:
-    """All streams of one server, by path without the leading slash."""
+    """All streams of one server, by path.
+
+    A path is what remains of it in a URL: escapes stay as they are written, and what a URL cannot
+    hold is lost. So the wake stream of a runner called `a/b`, `100%` or `q?` is not where its
+    runner looks for it, on the real server too.
+    """
 
     def __init__(self) -> None:
         self._streams: dict[str, Stream] = {}
 
     def ensure(self, path: str) -> Stream:
         """Create a stream if there is none."""
-        return self._streams.setdefault(path.strip("/"), Stream())
+        return self._streams.setdefault(_key(path), Stream())
 
     def get(self, path: str) -> Stream | None:
         """Find a stream."""
-        return self._streams.get(path.strip("/"))
+        return self._streams.get(_key(path))
 
     def tail(self, path: str) -> str:
         """Tell where a stream ends; the zero offset when there is none."""
@@ -97,3 +106,7 @@ class Streams:
         """Let all who wait anywhere look again: the server stops."""
         for stream in self._streams.values():
             stream.release_waiting()
+
+
+def _key(path: str) -> str:
+    return quote(_END_OF_PATH.sub("", path), safe=_IN_URLS).replace("\\", "/").strip("/")
