@@ -6,6 +6,7 @@ import ssl
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
 from typing import Final, TypeVar
 from urllib.parse import quote
@@ -177,6 +178,7 @@ class HttpSource:
             self._client = httpx.AsyncClient(
                 transport=self._transport(self._options),
                 headers={"accept": "application/json", "accept-encoding": "gzip"},
+                cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
                 follow_redirects=False,
                 timeout=self._options.timeout,
             )

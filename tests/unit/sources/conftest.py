@@ -1,0 +1,188 @@
+"""A server on a real socket that can misbehave in every way a real one can."""
+
+import asyncio
+import json
+import socket
+import ssl
+import struct
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import pytest
+
+from electric_agents_exporter.fleet.clock import SystemClock
+from electric_agents_exporter.fleet.fleet import Fleet
+from electric_agents_exporter.fleet.roster import Policy
+from electric_agents_exporter.fleet.snapshot import TargetSnapshot
+from electric_agents_exporter.sources.http import HttpOptions, HttpSource
+
+SAMPLES = Path(__file__).parents[2] / "contract" / "samples"
+
+
+class Request:
+    """What a client sent, and the connection to answer on."""
+
+    def __init__(self, head: str, writer: asyncio.StreamWriter) -> None:
+        first, *lines = head.split("\r\n")
+        self.target = first.split(" ")[1]
+        self.headers = {
+            name.lower(): value.strip()
+            for name, _, value in (line.partition(":") for line in lines if line)
+        }
+        self.writer = writer
+
+    @property
+    def runner_id(self) -> str | None:
+        """The runner that is asked after; None for a list."""
+        parts = self.target.split("?")[0].split("/_electric/runners")[1].split("/")
+        return unquote(parts[1]) if len(parts) > 1 else None
+
+    def send(self, body: bytes, status: str = "200 OK", *headers: str) -> None:
+        """Answer as the real server does, chunked."""
+        head = [f"HTTP/1.1 {status}", "Transfer-Encoding: chunked", "Keep-Alive: timeout=5"]
+        if not any(header.lower().startswith("date:") for header in headers):
+            head.append("Date: Mon, 23 Nov 2026 12:00:00 GMT")
+        chunk = b"%x\r\n%s\r\n" % (len(body), body) if body else b""
+        self.writer.write("\r\n".join([*head, *headers, "", ""]).encode() + chunk + b"0\r\n\r\n")
+
+    def send_json(self, value: object, status: str = "200 OK", *headers: str) -> None:
+        self.send(json.dumps(value).encode(), status, *headers)
+
+    def reset(self) -> None:
+        """Break the connection as a killed process does."""
+        sock = self.writer.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.writer.transport.abort()
+
+
+Answer = Callable[[Request], Awaitable[None]]
+
+
+class ScriptedServer:
+    """Answers by `answer`, which a test may replace at any time."""
+
+    def __init__(self) -> None:
+        self.runners: dict[str, dict[str, Any]] = {}
+        self.owner = "/principal/service%3Amonitor"
+        self.requests: list[Request] = []
+        self.in_flight = 0
+        self.most_in_flight = 0
+        self.connections = 0
+        self.answer: Answer = self.well
+        self._server: asyncio.Server | None = None
+        self._secure = False
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def url(self) -> str:
+        assert self._server is not None
+        port = self._server.sockets[0].getsockname()[1]
+        return f"https://localhost:{port}" if self._secure else f"http://127.0.0.1:{port}"
+
+    def add(self, runner_id: str, sample: str = "health-healthy") -> None:
+        report = json.loads((SAMPLES / f"{sample}.json").read_text())
+        report["runner"]["id"] = runner_id
+        self.runners[runner_id] = report
+
+    async def well(self, request: Request) -> None:
+        """Answer as a healthy server."""
+        if request.runner_id is None:
+            request.send_json([self.item(runner_id) for runner_id in self.runners])
+        else:
+            request.send_json(self.runners[request.runner_id])
+
+    def item(self, runner_id: str) -> dict[str, Any]:
+        base = json.loads((SAMPLES / "runner.json").read_text())
+        return {**base, "id": runner_id, "owner_principal": self.owner}
+
+    async def start(self, context: ssl.SSLContext | None = None) -> None:
+        self._secure = context is not None
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, ssl=context)
+
+    async def stop(self) -> None:
+        assert self._server is not None
+        self._server.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        self.connections += 1
+        try:
+            while not writer.is_closing():
+                head = await reader.readuntil(b"\r\n\r\n")
+                request = Request(head.decode("latin-1"), writer)
+                self.requests.append(request)
+                self.in_flight += 1
+                self.most_in_flight = max(self.most_in_flight, self.in_flight)
+                try:
+                    await self.answer(request)
+                    await writer.drain()
+                finally:
+                    self.in_flight -= 1
+        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
+            pass
+        finally:
+            writer.close()
+
+
+class Exchange:
+    """A target that polls the server through the real transport."""
+
+    def __init__(self, options: HttpOptions) -> None:
+        clock = SystemClock()
+        fleet = Fleet(clock)
+        fleet.configure({Policy("production"): options.principals})
+        self.target = fleet.targets["production"]
+        self.source = HttpSource(options, clock)
+        self._fleet = fleet
+
+    async def poll(self, *, paced: bool = False) -> bool:
+        poll = self.target.begin_poll()
+        complete = await self.source.poll(poll, paced=paced)
+        return poll.end(complete=complete)
+
+    @property
+    def seen(self) -> TargetSnapshot:
+        return self._fleet.snapshot().targets[0]
+
+    def errors(self) -> dict[str, int]:
+        """The errors that were counted, as `endpoint reason`."""
+        errors = self.seen.polls.errors
+        return {f"{e.value} {reason.value}": n for (e, reason), n in errors.items() if n}
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[ScriptedServer]:
+    scripted = ScriptedServer()
+    await scripted.start()
+    yield scripted
+    await scripted.stop()
+
+
+Connect = Callable[..., Exchange]
+
+
+@pytest.fixture
+async def connect(server: ScriptedServer) -> AsyncIterator[Connect]:
+    """Makes a target of the server; keyword arguments are `HttpOptions`."""
+    made: list[Exchange] = []
+
+    def exchange(**options: Any) -> Exchange:  # noqa: ANN401
+        settings = {
+            "url": server.url,
+            "principals": ("service:monitor",),
+            "timeout": 2.0,
+            **options,
+        }
+        made.append(Exchange(HttpOptions(**settings)))
+        return made[-1]
+
+    yield exchange
+    for each in made:
+        await each.source.aclose()

@@ -1,0 +1,639 @@
+"""The HTTP source, against real sockets that misbehave."""
+
+import asyncio
+import gzip
+import itertools
+import os
+import ssl
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+
+from electric_agents_exporter.contract.vocabulary import HealthStatus
+from electric_agents_exporter.sources.credentials import Credentials
+from electric_agents_exporter.sources.http import Tls
+
+Server = Any
+Connect = Callable[..., Any]
+ODD_IDS = [
+    "a/b",
+    "with space",
+    "%2F",
+    "100%",
+    "q?x#y",
+    'quo"te',
+    "new\nline",
+    "tab\t",
+    "🚀",
+    "é",
+    "~._-",
+    "back\\slash",
+    "a&b=c;d",
+    "%2e%2e",
+    "...",
+    "x" * 300,
+]
+
+
+async def test_a_fleet_is_read_whole(server: Server, connect: Connect) -> None:
+    server.add("one")
+    server.add("two", "health-heartbeat-failed")
+    exchange = connect()
+
+    assert await exchange.poll()
+
+    seen = exchange.seen
+    assert seen.up
+    assert seen.listed == {"service:monitor": 2}
+    verdicts = {view.runner.id: view.facts.report.health for view in seen.runners}
+    assert verdicts == {"one": HealthStatus.HEALTHY, "two": HealthStatus.DEGRADED}
+    assert exchange.errors() == {}
+
+
+async def test_every_odd_id_is_encoded_whole_and_found_again(
+    server: Server, connect: Connect
+) -> None:
+    for runner_id in ODD_IDS:
+        server.add(runner_id)
+    exchange = connect()
+
+    assert await exchange.poll()
+
+    assert {view.runner.id for view in exchange.seen.runners if view.facts} == set(ODD_IDS)
+    paths = [request.target for request in server.requests[1:]]
+    assert {path.count("/") for path in paths} == {4}
+    assert not any(char in path for path in paths for char in '?# "\\')
+
+
+async def test_ids_that_no_url_can_name_fail_alone_and_are_not_sent(
+    server: Server, connect: Connect
+) -> None:
+    for runner_id in ("..", ".", "", "good"):
+        server.add(runner_id)
+    exchange = connect()
+
+    await exchange.poll()
+
+    assert exchange.errors() == {"health wrong_runner": 3}
+    success = {view.runner.id: view.poll_success for view in exchange.seen.runners}
+    assert success == {"..": False, ".": False, "": False, "good": True}
+    assert [r.runner_id for r in server.requests] == [None, "good"]
+
+
+async def test_a_report_of_another_runner_is_a_failed_poll_of_this_one(
+    server: Server, connect: Connect
+) -> None:
+    server.add("one")
+    server.runners["one"]["runner"]["id"] = "two"
+    exchange = connect()
+
+    await exchange.poll()
+
+    assert exchange.errors() == {"health wrong_runner": 1}
+    assert [view.facts for view in exchange.seen.runners] == [None]
+
+
+async def test_a_base_url_may_have_any_path(server: Server, connect: Connect) -> None:
+    server.add("one")
+    exchange = connect(url=f"{server.url}/prefix/t/acme/v1/")
+    assert await exchange.poll()
+    assert server.requests[0].target == (
+        "/prefix/t/acme/v1/_electric/runners?owner_principal=/principal/service%253Amonitor"
+    )
+
+
+async def test_headers_and_tokens_are_sent_and_reread_from_their_files(
+    server: Server, connect: Connect, tmp_path: Path
+) -> None:
+    token, key = tmp_path / "token", tmp_path / "key"
+    token.write_text("first\n")
+    key.write_text("k1")
+    exchange = connect(
+        credentials=Credentials(
+            headers={"x-team": "ops"}, header_files={"x-key": key}, bearer_token_file=token
+        )
+    )
+    await exchange.poll()
+    token.write_text("second\n")
+    await exchange.poll()
+
+    assert [request.headers["authorization"] for request in server.requests] == [
+        "Bearer first",
+        "Bearer second",
+    ]
+    assert {request.headers["x-team"] for request in server.requests} == {"ops"}
+    assert {request.headers["x-key"] for request in server.requests} == {"k1"}
+    assert exchange.source.credential_changed_at() == pytest.approx(time.time(), abs=60)
+
+
+async def test_a_credential_file_that_vanished_is_a_counted_reason_and_recovers(
+    server: Server, connect: Connect, tmp_path: Path
+) -> None:
+    server.add("one")
+    token = tmp_path / "token"
+    token.write_text("secret")
+    exchange = connect(credentials=Credentials(bearer_token_file=token))
+    assert await exchange.poll()
+    token.unlink()
+    assert not await exchange.poll()
+    assert exchange.errors() == {"list other": 1}
+    token.write_text("secret")
+    assert await exchange.poll()
+
+
+async def test_the_principal_is_sent_as_written_or_as_its_url_where_a_header_cannot_carry_it(
+    server: Server, connect: Connect
+) -> None:
+    await connect(principals=("service:monitor", "/principal/user%3Aalice", "user:zoë")).poll()
+    sent = {request.headers["electric-principal"] for request in server.requests}
+    assert sent == {"service:monitor", "/principal/user%3Aalice", "/principal/user%3Azo%C3%AB"}
+
+
+async def test_a_list_of_another_principals_runners_is_a_fault_of_its_own(
+    server: Server, connect: Connect
+) -> None:
+    server.add("one")
+    server.owner = "/principal/system%3Adev-local"
+    exchange = connect()
+
+    assert not await exchange.poll()
+
+    assert exchange.errors() == {"list wrong_principal": 1}
+    assert not exchange.seen.up
+    assert exchange.seen.runners == ()
+
+
+async def test_a_runner_listed_under_two_principals_is_one_runner(
+    server: Server, connect: Connect
+) -> None:
+    server.add("shared")
+
+    async def answer(request: Any) -> None:  # noqa: ANN401
+        owner = request.headers["electric-principal"].replace(":", "%3A")
+        server.owner = f"/principal/{owner}"
+        await server.well(request)
+
+    server.answer = answer
+    exchange = connect(principals=("service:monitor", "user:alice"))
+
+    assert await exchange.poll()
+
+    assert len(exchange.seen.runners) == 1
+    assert exchange.seen.listed == {"service:monitor": 1, "user:alice": 1}
+
+
+async def test_one_principals_rejection_leaves_the_others_alone(
+    server: Server, connect: Connect
+) -> None:
+    server.add("one")
+
+    async def answer(request: Any) -> None:  # noqa: ANN401
+        if request.headers["electric-principal"] == "user:alice":
+            request.send_json({"error": {}}, "403 Forbidden")
+        else:
+            await server.well(request)
+
+    server.answer = answer
+    exchange = connect(principals=("service:monitor", "user:alice"))
+
+    assert not await exchange.poll()
+
+    assert exchange.errors() == {"list forbidden": 1}
+    assert exchange.seen.up
+    assert [view.poll_success for view in exchange.seen.runners] == [True]
+
+
+STATUSES = {
+    "301 Moved Permanently": "redirect",
+    "302 Found": "redirect",
+    "400 Bad Request": "client_error",
+    "401 Unauthorized": "unauthorized",
+    "403 Forbidden": "forbidden",
+    "404 Not Found": "not_found",
+    "407 Proxy Authentication Required": "proxy",
+    "429 Too Many Requests": "rate_limited",
+    "500 Internal Server Error": "server_error",
+    "503 Service Unavailable": "server_error",
+    "204 No Content": "schema",
+}
+
+
+@pytest.mark.parametrize("status, reason", STATUSES.items())
+async def test_a_bad_status_is_a_reason(
+    status: str, reason: str, server: Server, connect: Connect
+) -> None:
+    async def answer(request: Any) -> None:  # noqa: ANN401
+        request.writer.write(
+            f"HTTP/1.1 {status}\r\nLocation: http://127.0.0.1:1/elsewhere\r\n".encode()
+            + (b"\r\n" if status[:3] == "204" else b"Content-Length: 0\r\n\r\n")
+        )
+
+    server.answer = answer
+    exchange = connect()
+    assert not await exchange.poll()
+    assert exchange.errors() == {f"list {reason}": 1}
+    assert len(server.requests) == 1
+
+
+BODIES = {
+    b"<html><body>Sign in</body></html>": "not_json",
+    b"": "not_json",
+    b'[{"id": "one"': "not_json",
+    b"\xff\xfe\x00": "not_json",
+    b"[" * 100_000: "not_json",
+    b'{"runners": []}': "schema",
+    b"null": "schema",
+    b"5": "schema",
+}
+
+
+@pytest.mark.parametrize("body", BODIES)
+async def test_a_bad_list_is_a_reason(body: bytes, server: Server, connect: Connect) -> None:
+    async def answer(request: Any) -> None:  # noqa: ANN401
+        request.send(body)
+
+    server.answer = answer
+    exchange = connect()
+    assert not await exchange.poll()
+    assert exchange.errors() == {f"list {BODIES[body]}": 1}
+
+
+@pytest.mark.parametrize(
+    "report, reason",
+    [(b"[]", "schema"), (b'{"status":"ok"}', "schema"), (b"<html>", "not_json")],
+)
+async def test_a_bad_report_costs_its_runner_alone(
+    report: bytes, reason: str, server: Server, connect: Connect
+) -> None:
+    server.add("bad")
+    server.add("good")
+
+    async def answer(request: Any) -> None:  # noqa: ANN401
+        if request.runner_id == "bad":
+            request.send(report)
+        else:
+            await server.well(request)
+
+    server.answer = answer
+    exchange = connect()
+    assert await exchange.poll()
+    assert exchange.errors() == {f"health {reason}": 1}
+    success = {view.runner.id: view.poll_success for view in exchange.seen.runners}
+    assert success == {"bad": False, "good": True}
+
+
+async def test_a_body_beyond_the_cap_is_not_read_on(server: Server, connect: Connect) -> None:
+    server.add("huge")
+    sent = 0
+
+    async def answer(request: Any) -> None:  # noqa: ANN401
+        nonlocal sent
+        if request.runner_id is None:
+            await server.well(request)
+            return
+        request.writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        for _ in range(1024):
+            request.writer.write(b"10000\r\n" + b" " * 65_536 + b"\r\n")
+            sent += 65_536
+            await request.writer.drain()
+
+    server.answer = answer
+    exchange = connect(timeout=10.0)
+    await exchange.poll()
+    assert exchange.errors() == {"health too_large": 1}
+    assert sent < 32 << 20
+
+
+async def test_a_gzipped_bomb_is_capped_too(server: Server, connect: Connect) -> None:
+    server.add("bomb")
+
+    async def answer(request: Any) -> None:  # noqa: ANN401
+        if request.runner_id is None:
+            await server.well(request)
+        else:
+            request.send(gzip.compress(b" " * (32 << 20)), "200 OK", "Content-Encoding: gzip")
+
+    server.answer = answer
+    exchange = connect()
+    await exchange.poll()
+    assert exchange.errors() == {"health too_large": 1}
+
+
+async def test_an_error_text_of_two_megabytes_does_not_hide_its_runner(
+    server: Server, connect: Connect
+) -> None:
+    server.add("verbose")
+    server.runners["verbose"]["client"]["last_error"] = "x" * 2_000_000
+    exchange = connect()
+    assert await exchange.poll()
+    assert exchange.errors() == {}
+
+
+async def test_a_server_that_hangs_is_timed_out_in_all_however_it_drips(
+    server: Server, connect: Connect
+) -> None:
+    server.add("slow")
+
+    async def answer(request: Any) -> None:  # noqa: ANN401
+        if request.runner_id is None:
+            await server.well(request)
+            return
+        request.writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        for _ in itertools.count():
+            request.writer.write(b"1\r\n \r\n")
+            await request.writer.drain()
+            await asyncio.sleep(0.02)
+
+    server.answer = answer
+    exchange = connect(timeout=0.3)
+    began = time.monotonic()
+    await exchange.poll()
+    assert time.monotonic() - began < 1.5
+    assert exchange.errors() == {"health timeout": 1}
+
+
+async def test_a_reset_and_a_cut_body_are_resets(server: Server, connect: Connect) -> None:
+    server.add("one")
+    server.add("two")
+
+    async def answer(request: Any) -> None:  # noqa: ANN401
+        if request.runner_id is None:
+            await server.well(request)
+        elif request.runner_id == "one":
+            request.reset()
+        else:
+            request.writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{")
+            await request.writer.drain()
+            request.writer.close()
+
+    server.answer = answer
+    exchange = connect()
+    await exchange.poll()
+    assert exchange.errors() == {"health reset": 2}
+
+
+async def test_rubbish_instead_of_http_is_a_counted_reason(
+    server: Server, connect: Connect
+) -> None:
+    async def answer(request: Any) -> None:  # noqa: ANN401
+        request.writer.write(b"SSH-2.0-OpenSSH_9.2\r\n\r\n")
+
+    server.answer = answer
+    exchange = connect()
+    assert not await exchange.poll()
+    assert sum(exchange.errors().values()) == 1
+
+
+async def test_a_header_beyond_all_bounds_is_a_counted_reason(
+    server: Server, connect: Connect
+) -> None:
+    async def answer(request: Any) -> None:  # noqa: ANN401
+        request.send(b"[]", "200 OK", "X-Huge: " + "x" * 100_000)
+
+    server.answer = answer
+    exchange = connect()
+    assert not await exchange.poll()
+    assert sum(exchange.errors().values()) == 1
+
+
+async def test_a_server_that_is_not_there_is_a_failed_connect(connect: Connect) -> None:
+    exchange = connect(url="http://127.0.0.1:1")
+    assert not await exchange.poll()
+    assert exchange.errors() == {"list connect": 1}
+
+
+async def test_a_name_that_does_not_resolve_is_dns(connect: Connect) -> None:
+    exchange = connect(url="http://nowhere.invalid")
+    assert not await exchange.poll()
+    assert exchange.errors() == {"list dns": 1}
+
+
+async def test_a_server_that_speaks_no_tls_is_a_tls_fault(connect: Connect) -> None:
+    async def plain(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+        writer.close()
+
+    listener = await asyncio.start_server(plain, "127.0.0.1", 0)
+    port = listener.sockets[0].getsockname()[1]
+    exchange = connect(url=f"https://127.0.0.1:{port}")
+    assert not await exchange.poll()
+    assert exchange.errors() == {"list tls": 1}
+    listener.close()
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture
+async def secure(server: Server, authority: trustme.CA) -> Server:
+    """The scripted server behind TLS, which asks for a client's certificate."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    authority.configure_trust(context)
+    context.verify_mode = ssl.CERT_OPTIONAL
+    await server.stop()
+    await server.start(context)
+    server.add("one")
+    return server
+
+
+async def test_a_server_is_trusted_by_the_ca_file_and_by_nothing_less(
+    secure: Server, connect: Connect, authority: trustme.CA, tmp_path: Path
+) -> None:
+    ca_file = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(str(ca_file))
+    distrustful = connect(url=secure.url)
+    assert not await distrustful.poll()
+    assert distrustful.errors() == {"list tls": 1}
+    assert await connect(url=secure.url, tls=Tls(ca_file=ca_file)).poll()
+    assert await connect(url=secure.url, tls=Tls(insecure_skip_verify=True)).poll()
+
+
+async def test_our_own_certificate_is_shown_and_read_again_when_it_changes(
+    secure: Server, connect: Connect, authority: trustme.CA, tmp_path: Path
+) -> None:
+    shown = []
+
+    async def answer(request: Any) -> None:  # noqa: ANN401
+        certificate = request.writer.get_extra_info("ssl_object").getpeercert()
+        shown.append(certificate["subjectAltName"])
+        await secure.well(request)
+
+    secure.answer = answer
+    ca_file, own = tmp_path / "ca.pem", tmp_path / "own.pem"
+    authority.cert_pem.write_to_path(str(ca_file))
+    exchange = connect(url=secure.url, tls=Tls(ca_file=ca_file, cert_file=own))
+    for number, name in enumerate(("first.example", "second.example")):
+        authority.issue_cert(name).private_key_and_cert_chain_pem.write_to_path(str(own))
+        os.utime(own, (number, number))
+        assert await exchange.poll()
+    assert set(shown[:2]) == {(("DNS", "first.example"),)}
+    assert set(shown[2:]) == {(("DNS", "second.example"),)}
+
+
+async def test_a_ca_file_that_vanished_is_a_tls_fault(
+    server: Server, connect: Connect, tmp_path: Path
+) -> None:
+    exchange = connect(url=server.url, tls=Tls(ca_file=tmp_path / "gone.pem"))
+    assert not await exchange.poll()
+    assert exchange.errors() == {"list tls": 1}
+
+
+async def test_an_idle_connection_that_the_server_closed_costs_nothing(
+    server: Server, connect: Connect
+) -> None:
+    server.add("one")
+
+    async def answer(request: Any) -> None:  # noqa: ANN401
+        await server.well(request)
+        await request.writer.drain()
+        # Without a word, as a server does whose keep-alive ran out in this moment.
+        asyncio.get_running_loop().call_later(0.05, request.writer.transport.abort)
+
+    server.answer = answer
+    exchange = connect(concurrency=1)
+    for _ in range(5):
+        assert await exchange.poll()
+        await asyncio.sleep(0.05)
+    assert exchange.errors() == {}
+
+
+async def test_connections_are_reused_within_a_poll(server: Server, connect: Connect) -> None:
+    for number in range(50):
+        server.add(f"runner-{number}")
+    exchange = connect(concurrency=5)
+    assert await exchange.poll()
+    assert server.connections <= 6
+
+
+async def test_no_more_than_the_concurrency_is_in_flight(server: Server, connect: Connect) -> None:
+    for number in range(40):
+        server.add(f"runner-{number}")
+
+    async def answer(request: Any) -> None:  # noqa: ANN401
+        await asyncio.sleep(0.005)
+        await server.well(request)
+
+    server.answer = answer
+    exchange = connect(concurrency=4)
+    assert await exchange.poll()
+    assert server.most_in_flight == 4
+
+
+async def test_a_paced_sweep_is_spread_over_part_of_the_interval(
+    server: Server, connect: Connect
+) -> None:
+    for number in range(20):
+        server.add(f"runner-{number}")
+    exchange = connect(interval=1.0)
+    began = time.monotonic()
+    assert await exchange.poll(paced=True)
+    assert 0.4 < time.monotonic() - began < 1.0
+
+
+async def test_reports_take_effect_as_they_arrive(server: Server, connect: Connect) -> None:
+    server.add("quick")
+    server.add("stuck")
+    reached = asyncio.Event()
+
+    async def answer(request: Any) -> None:  # noqa: ANN401
+        if request.runner_id == "stuck":
+            reached.set()
+            await asyncio.Event().wait()
+        await server.well(request)
+
+    server.answer = answer
+    exchange = connect(concurrency=1)
+    polling = asyncio.create_task(exchange.poll())
+    await asyncio.wait_for(reached.wait(), 5)
+    assert {view.runner.id for view in exchange.seen.runners if view.facts} == {"quick"}
+    await polling
+
+
+async def test_a_server_that_fails_altogether_is_not_asked_after_every_runner(
+    server: Server, connect: Connect
+) -> None:
+    for number in range(200):
+        server.add(f"runner-{number}")
+
+    async def answer(request: Any) -> None:  # noqa: ANN401
+        if request.runner_id is None:
+            await server.well(request)
+        else:
+            request.send_json({"error": {}}, "500 Internal Server Error")
+
+    server.answer = answer
+    exchange = connect(concurrency=5)
+    assert not await exchange.poll()
+    asked_first = {r.runner_id for r in server.requests if r.runner_id}
+    assert len(asked_first) <= 15
+    server.requests.clear()
+    server.answer = server.well
+    assert await exchange.poll()
+    # Who was not asked comes first now.
+    assert server.requests[1].runner_id not in asked_first
+
+
+async def test_a_server_is_polled_again_after_every_kind_of_failure(
+    server: Server, connect: Connect
+) -> None:
+    server.add("one")
+    exchange = connect(timeout=0.2)
+    assert await exchange.poll()
+
+    async def hang(_: Any) -> None:  # noqa: ANN401
+        await asyncio.Event().wait()
+
+    async def reset(request: Any) -> None:  # noqa: ANN401
+        request.reset()
+
+    async def rubbish(request: Any) -> None:  # noqa: ANN401
+        request.send(b"<html>")
+
+    async def refuse(request: Any) -> None:  # noqa: ANN401
+        request.send(b"", "401 Unauthorized")
+
+    for bad in (hang, reset, rubbish, refuse):
+        server.answer = bad
+        assert not await exchange.poll()
+        assert not exchange.seen.up
+        assert exchange.seen.runners[0].facts is not None
+        server.answer = server.well
+        assert await exchange.poll()
+        assert exchange.seen.up
+
+
+async def test_cookies_are_not_kept(server: Server, connect: Connect) -> None:
+    async def answer(request: Any) -> None:  # noqa: ANN401
+        request.send(b"[]", "200 OK", "Set-Cookie: a=b")
+
+    server.answer = answer
+    exchange = connect()
+    await exchange.poll()
+    await exchange.poll()
+    assert all("cookie" not in request.headers for request in server.requests)
+
+
+async def test_the_servers_clock_is_told_from_leases_and_else_from_its_date(
+    server: Server, connect: Connect
+) -> None:
+    server.add("expired", "health-lease-expired")
+    exchange = connect()
+    await exchange.poll()
+    seen_at = exchange.seen.runners[0].facts.report.last_seen_at
+    # The scripted server's Date is noon of 23 November 2026, half a second more on average.
+    noon = 1_795_435_200.5
+    age = exchange.seen.runners[0].sighting.heartbeat_age
+    assert age == pytest.approx(noon - seen_at, abs=0.5)
+    assert exchange.seen.clock_offset == pytest.approx(noon - time.time(), abs=5)
+
+
+async def test_secrets_stay_out_of_what_options_say_of_themselves() -> None:
+    credentials = Credentials(headers={"x": "hunter2"}, bearer_token="hunter3")  # noqa: S106
+    assert "hunter" not in repr(credentials)
