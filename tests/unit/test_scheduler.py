@@ -1,0 +1,215 @@
+"""When targets are polled."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+
+from electric_agents_exporter.contract.reading import read_list
+from electric_agents_exporter.fleet.clock import SystemClock
+from electric_agents_exporter.fleet.faults import Skip
+from electric_agents_exporter.fleet.roster import Policy
+from electric_agents_exporter.fleet.target import Poll, Target
+from electric_agents_exporter.scheduler import PollScheduler, TargetPoller
+
+
+class MovableClock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def time(self) -> float:
+        return self.now
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+class ScriptedSource:
+    """Does what a test says when it is polled, and counts how often it was."""
+
+    def __init__(self, act: Callable[[Poll], Awaitable[bool]]) -> None:
+        self.act = act
+        self.polls = 0
+        self.running = 0
+        self.most_running = 0
+        self.closed = False
+
+    async def poll(self, poll: Poll, *, paced: bool) -> bool:
+        del paced
+        self.polls += 1
+        self.running += 1
+        self.most_running = max(self.most_running, self.running)
+        try:
+            return await self.act(poll)
+        finally:
+            self.running -= 1
+
+    def credential_changed_at(self) -> float | None:
+        return None
+
+    async def aclose(self) -> None:
+        self.closed = True
+
+
+async def well(poll: Poll) -> bool:
+    poll.listed("service:monitor", read_list(b"[]"))
+    poll.due()
+    return True
+
+
+async def badly(_: Poll) -> bool:
+    return False
+
+
+async def hang(_: Poll) -> bool:
+    await asyncio.Event().wait()
+    return True
+
+
+def make(
+    act: Callable[[Poll], Awaitable[bool]], clock: MovableClock | SystemClock, **policy: float
+) -> tuple[TargetPoller, Target, ScriptedSource]:
+    target = Target(
+        Policy("production", **policy),  # type: ignore[arg-type]  # the fields in use are floats
+        ["service:monitor"],
+        clock,
+        Counter(),
+    )
+    source = ScriptedSource(act)
+    return TargetPoller(target, source, clock), target, source
+
+
+def skipped(target: Target) -> dict[Skip, int]:
+    counts = target.snapshot(0).polls.skipped
+    return {reason: count for reason, count in counts.items() if count}
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+async def test_a_target_that_fails_is_left_alone_for_up_to_four_intervals() -> None:
+    clock = MovableClock()
+    poller, target, source = make(badly, clock)
+    polled_at = []
+    for tick in range(20):
+        before = source.polls
+        await poller.tick()
+        if source.polls > before:
+            polled_at.append(tick)
+        clock.now += 15
+    assert polled_at == [0, 1, 3, 7, 11, 15, 19]
+    assert skipped(target) == {Skip.BACKOFF: 13}
+
+
+async def test_a_target_that_recovers_is_polled_at_every_interval_again() -> None:
+    clock = MovableClock()
+    poller, _, source = make(badly, clock)
+    for _ in range(8):
+        await poller.tick()
+        clock.now += 15
+    source.act = well
+    source.polls = 0
+    for _ in range(8):
+        await poller.tick()
+        clock.now += 15
+    assert source.polls >= 5
+
+
+async def test_a_bug_in_a_source_fails_the_poll_and_nothing_else(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def bug(_: Poll) -> bool:
+        raise RuntimeError("a bug")
+
+    poller, target, source = make(bug, MovableClock())
+    assert not await poller.poll(paced=False)
+    assert target.polled
+    assert "poll failed by a bug" in caplog.text
+    source.act = well
+    assert await poller.poll(paced=False)
+
+
+async def test_a_poll_is_cut_short_once_its_first_reports_would_be_stale() -> None:
+    poller, target, _ = make(hang, SystemClock(), stale_after=0.05)
+    async with asyncio.timeout(5):
+        assert not await poller.poll(paced=False)
+    assert target.polled
+
+
+async def test_what_begins_to_fail_and_recovers_is_logged_once_each(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO")
+    poller, _, source = make(badly, MovableClock())
+    for _ in range(3):
+        await poller.poll(paced=False)
+    source.act = well
+    for _ in range(3):
+        await poller.poll(paced=False)
+    assert [record.getMessage() for record in caplog.records] == [
+        "target cannot be polled in full",
+        "target is polled in full again",
+    ]
+
+
+async def test_ticks_that_never_came_are_counted_as_misfires() -> None:
+    clock = MovableClock()
+    poller, target, _ = make(well, clock)
+    await poller.tick()
+    clock.now += 15 * 4
+    await poller.tick()
+    assert skipped(target) == {Skip.MISFIRE: 3}
+
+
+async def test_a_new_source_takes_over_between_polls_and_the_old_one_is_closed() -> None:
+    poller, _, old = make(well, MovableClock())
+    new = ScriptedSource(well)
+    await poller.poll(paced=False)
+    poller.replace_source(new)
+    assert not old.closed
+    await poller.poll(paced=False)
+    assert (old.polls, old.closed, new.polls) == (1, True, 1)
+
+
+@pytest.fixture
+async def scheduler() -> AsyncIterator[PollScheduler]:
+    ticks: list[None] = []
+    running = PollScheduler(lambda: ticks.append(None))
+    running.start()
+    yield running
+    running.stop()
+    assert ticks
+
+
+async def test_polls_of_one_target_never_overlap_and_what_was_due_is_counted(
+    scheduler: PollScheduler,
+) -> None:
+    poller, target, source = make(hang, SystemClock(), interval=0.05)
+    scheduler.configure({"production": (poller, 0.05)})
+    await until(lambda: skipped(target).get(Skip.OVERRUN, 0) >= 3)
+    assert (source.polls, source.most_running) == (1, 1)
+
+
+async def test_a_target_that_hangs_delays_no_others_polls(scheduler: PollScheduler) -> None:
+    stuck, _, _ = make(hang, SystemClock())
+    fine, _, source = make(well, SystemClock())
+    scheduler.configure({"stuck": (stuck, 0.05), "fine": (fine, 0.05)})
+    await until(lambda: source.polls >= 5)
+
+
+async def test_targets_that_are_configured_away_are_polled_no_more(
+    scheduler: PollScheduler,
+) -> None:
+    gone, _, source = make(well, SystemClock())
+    kept, _, other = make(well, SystemClock())
+    scheduler.configure({"gone": (gone, 0.05), "kept": (kept, 0.05)})
+    await until(lambda: source.polls >= 1)
+    scheduler.configure({"kept": (kept, 0.05)})
+    await until(lambda: source.running == 0)
+    before, other.polls = source.polls, 0
+    await until(lambda: other.polls >= 3)
+    assert source.polls == before

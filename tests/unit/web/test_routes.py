@@ -1,0 +1,176 @@
+"""What is served over HTTP, asked through the ASGI application."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+from prometheus_client import CollectorRegistry
+
+from electric_agents_exporter.contract.reading import read_list
+from electric_agents_exporter.fleet.fleet import Fleet
+from electric_agents_exporter.fleet.roster import Policy
+from electric_agents_exporter.metrics.exposition import Exposer, Format
+from electric_agents_exporter.metrics.own import OwnState
+from electric_agents_exporter.metrics.scrape import Scraper
+from electric_agents_exporter.metrics.table import build_table
+from electric_agents_exporter.web.routes import Served, create_app
+
+NASTY = '<script>alert("x")</script>\n# TYPE evil gauge\nevil 1'
+
+
+class StandingClock:
+    now = 1000.0
+
+    def time(self) -> float:
+        return self.now
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+class SlowScraper(Scraper):
+    """Holds every scrape until it is let go."""
+
+    def __init__(self, scraper: Scraper) -> None:
+        self.go = asyncio.Event()
+        self.waiting = 0
+        self._scraper = scraper
+
+    async def scrape(
+        self, fmt: Format, names: frozenset[str] = frozenset(), *, gzip: bool = False
+    ) -> list[bytes]:
+        self.waiting += 1
+        await self.go.wait()
+        return await self._scraper.scrape(fmt, names, gzip=gzip)
+
+
+@pytest.fixture
+def served() -> Served:
+    clock = StandingClock()
+    fleet = Fleet(clock)
+    fleet.configure({Policy(NASTY): ["service:monitor"]})
+    own = OwnState("1.2.3", "3.11.7", ticked_at=clock.now)
+    scraper = Scraper(fleet, Exposer(build_table(), own, CollectorRegistry()))
+    return Served(fleet, scraper, own, clock, max_concurrent_scrapes=2, reload=None)
+
+
+def client_of(served: Served) -> httpx.AsyncClient:
+    transport = httpx.ASGITransport(create_app(served))
+    return httpx.AsyncClient(transport=transport, base_url="http://exporter")
+
+
+@pytest.fixture
+async def client(served: Served) -> AsyncIterator[httpx.AsyncClient]:
+    async with client_of(served) as made:
+        yield made
+
+
+def poll(served: Served) -> None:
+    begun = served.fleet.targets[NASTY].begin_poll()
+    begun.listed("service:monitor", read_list(b"[]"))
+    begun.due()
+    begun.end()
+
+
+@pytest.mark.parametrize(
+    "accept, content_type",
+    [
+        ("*/*", "text/plain; version=0.0.4; charset=utf-8"),
+        (
+            "application/openmetrics-text",
+            "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        ),
+    ],
+)
+async def test_metrics_come_in_the_format_that_is_accepted(
+    accept: str, content_type: str, client: httpx.AsyncClient
+) -> None:
+    answer = await client.get("/metrics", headers={"accept": accept})
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == content_type
+    assert "electric_agents_server_up{" in answer.text
+    assert (answer.text[-6:] == "# EOF\n") is ("openmetrics" in content_type)
+
+
+@pytest.mark.parametrize(
+    "accepted, encoded",
+    [("gzip", True), ("gzip, deflate;q=0.5", True), ("identity", False), ("gzip;q=0", False)],
+)
+async def test_metrics_are_gzipped_for_whoever_takes_that(
+    accepted: str, client: httpx.AsyncClient, *, encoded: bool
+) -> None:
+    answer = await client.get("/metrics", headers={"accept-encoding": accepted})
+    assert ("content-encoding" in answer.headers) is encoded
+    assert "electric_agents_server_up{" in answer.text
+
+
+async def test_a_name_filter_restricts_metrics(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/metrics?name[]=electric_agents_server_up&name[]=nothing")
+    lines = [line for line in answer.text.splitlines() if not line.startswith("#")]
+    assert [line.split("{")[0] for line in lines] == ["electric_agents_server_up"]
+
+
+async def test_no_name_breaks_a_line_of_the_exposition(client: httpx.AsyncClient) -> None:
+    lines = (await client.get("/metrics")).text.splitlines()
+    assert not [line for line in lines if line.startswith(("evil", "# TYPE evil"))]
+
+
+async def test_no_name_puts_a_tag_into_the_page(served: Served, client: httpx.AsyncClient) -> None:
+    for _ in range(2):
+        answer = await client.get("/")
+        assert answer.status_code == 200
+        assert "<script" not in answer.text
+        assert "&lt;script&gt;" in answer.text
+        assert "default-src 'none'" in answer.headers["content-security-policy"]
+        poll(served)
+
+
+async def test_too_many_scrapes_at_once_are_told_to_come_back(served: Served) -> None:
+    slow = SlowScraper(served.scraper)
+    served.scraper = slow
+    async with client_of(served) as client:
+        scrapes = [asyncio.create_task(client.get("/metrics")) for _ in range(2)]
+        async with asyncio.timeout(5):
+            while slow.waiting < 2:
+                await asyncio.sleep(0)
+        refused = await client.get("/metrics")
+        assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+        slow.go.set()
+        assert [answer.status_code for answer in await asyncio.gather(*scrapes)] == [200, 200]
+        assert (await client.get("/metrics")).status_code == 200
+
+
+async def test_healthy_means_that_the_scheduler_ticks(
+    served: Served, client: httpx.AsyncClient
+) -> None:
+    assert (await client.get("/-/healthy")).status_code == 200
+    served.own.ticked_at = 980.0
+    assert (await client.get("/-/healthy")).status_code == 503
+    served.own.ticked_at = None
+    assert (await client.get("/-/healthy")).status_code == 503
+
+
+async def test_ready_means_that_every_first_poll_has_ended_well_or_badly(
+    served: Served, client: httpx.AsyncClient
+) -> None:
+    assert (await client.get("/-/ready")).status_code == 503
+    served.fleet.targets[NASTY].begin_poll().end()
+    assert (await client.get("/-/ready")).status_code == 200
+
+
+async def test_there_is_no_reload_unless_it_is_switched_on(client: httpx.AsyncClient) -> None:
+    assert (await client.post("/-/reload")).status_code == 404
+
+
+@pytest.mark.parametrize("faults, status", [("", 200), ("file:3: is wrong", 500)])
+async def test_a_reload_tells_what_is_wrong(faults: str, status: int, served: Served) -> None:
+    async def reload() -> str:
+        return faults
+
+    served.reload = reload
+    async with client_of(served) as client:
+        answer = await client.post("/-/reload")
+        assert answer.status_code == status
+        assert faults in answer.text
+        assert (await client.get("/-/reload")).status_code == 405
