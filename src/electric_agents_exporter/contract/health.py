@@ -7,6 +7,7 @@ on the server's clock.
 import math
 import re
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Final
 
 from electric_agents_exporter.contract.vocabulary import (
@@ -60,8 +61,10 @@ def _unhealthy_texts(evidence: Evidence, liveness: Liveness, now: float) -> list
     if evidence.admin_status is AdminStatus.DISABLED:
         texts.append("Runner is disabled")
     if liveness is Liveness.EXPIRED and evidence.lease_expires_at is not None:
+        # A lease that ended at 0 is no date to the server, and it says 0 s.
+        lapsed_for = now - evidence.lease_expires_at if evidence.lease_expires_at else 0
         # Math.round over whole milliseconds: halves go up.
-        seconds = math.floor(round((now - evidence.lease_expires_at) * 1000) / 1000 + 0.5)
+        seconds = math.floor(round(lapsed_for * 1000) / 1000 + 0.5)
         texts.append(f"Heartbeat lease expired {seconds}s ago")
     return texts
 
@@ -85,9 +88,9 @@ def _degraded_texts(evidence: Evidence, liveness: Liveness) -> list[str]:
 
 def format_number(value: float) -> str:
     """Write a non-negative finite number as the server's JavaScript does: 7, 2.5, 1e+21."""
-    if value == int(value) and value < 1e21:  # noqa: PLR2004  (JavaScript's own limit)
-        return str(int(value))
-    return repr(value)
+    shortest = Decimal(repr(float(value))).normalize()
+    plain = value == 0 or 1e-6 <= value < 1e21  # noqa: PLR2004  (JavaScript's own limits)
+    return f"{shortest:f}" if plain else f"{shortest:e}"
 
 
 _PATTERNS: Final = tuple(

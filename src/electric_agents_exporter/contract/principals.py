@@ -50,6 +50,8 @@ def parse_key(text: str) -> Principal:
         raise PrincipalError("the id after the colon is empty")
     if "/" in identity:
         raise PrincipalError("an id holds no slash")
+    if any("\ud800" <= char <= "\udfff" for char in identity):
+        raise PrincipalError("the id is not Unicode: it holds half of a surrogate pair")
     return Principal(kind, identity)
 
 

@@ -1,0 +1,30 @@
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import settings
+
+settings.register_profile("default", deadline=None, print_blob=True)
+settings.load_profile("default")
+
+
+@dataclass
+class FakeClock:
+    """Both clocks of an exporter, moved by hand and each on its own."""
+
+    wall: float = 1_795_346_133.0
+    uptime: float = 1_000.0
+
+    def time(self) -> float:
+        return self.wall
+
+    def monotonic(self) -> float:
+        return self.uptime
+
+    def advance(self, seconds: float) -> None:
+        self.wall += seconds
+        self.uptime += seconds
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
