@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
+from itertools import islice
 from typing import Final, TypeVar
 
 import msgspec
@@ -79,6 +80,7 @@ def read_health(body: bytes) -> HealthAnswer:
     if not isinstance(runner_id, str):
         raise ShapeError("no runner with an id")
     client = fields.values.get("client", _MISSING)
+    health = fields.section("health")
     report = Report(
         runner_id=runner_id,
         admin_status=runner.word("admin_status", AdminStatus, AdminStatus.UNKNOWN),
@@ -90,8 +92,8 @@ def read_health(body: bytes) -> HealthAnswer:
         client=_client(client, fields.drift),
         claims=_claims(fields.section("claims")),
         dispatch=_dispatch(fields.section("dispatch")),
-        health=fields.section("health").word("status", HealthStatus, HealthStatus.UNKNOWN),
-        issues=_issues(fields.section("health")),
+        health=health.word("status", HealthStatus, HealthStatus.UNKNOWN),
+        issues=_issues(health),
     )
     server_time = _server_time(report.lease_expires_at, runner.number("lease_remaining_ms"))
     return HealthAnswer(report, server_time, tuple(fields.drift))
@@ -121,7 +123,7 @@ def read_list(body: bytes) -> ListAnswer:
 def _listed_runner(item: "_Fields") -> ListedRunner | None:
     runner_id = item.values.get("id")
     if not isinstance(runner_id, str) or len(runner_id) > MAX_ID_LENGTH or _torn(runner_id):
-        item.drift.append("list.id")
+        item.miss("id")
         return None
     return ListedRunner(
         id=runner_id,
@@ -175,9 +177,8 @@ def _claim_result(client: "_Fields") -> ClaimResult | None:
 
 def _claims(section: "_Fields") -> Claims:
     active_count = section.number("active_count")
-    active = section.values.get("active")
-    if not isinstance(active, list):
-        section.drift.append("claims.active")
+    active = section.items("active")
+    if active is None:
         return Claims(active_count)
     newest: dict[str, tuple[float, float, float | None]] = {}
     readable = 0
@@ -185,7 +186,7 @@ def _claims(section: "_Fields") -> Claims:
         claim = _Fields("claims.active", item, section.drift)
         stream = claim.values.get("stream_path")
         if not isinstance(stream, str):
-            section.drift.append("claims.active.stream_path")
+            claim.miss("stream_path")
             continue
         readable += 1
         claimed_at = claim.time("claimed_at")
@@ -212,12 +213,13 @@ def _dispatch(section: "_Fields") -> Dispatch:
 
 
 def _issues(section: "_Fields") -> frozenset[Issue] | None:
-    texts = section.values.get("issues")
-    if not isinstance(texts, list):
-        section.drift.append("health.issues")
+    texts = section.items("issues")
+    if texts is None:
         return None
     issues = [classify_issue(text) if isinstance(text, str) else Issue.OTHER for text in texts]
-    section.drift.extend("health.issues" for issue in issues if issue is Issue.OTHER)
+    for issue in issues:
+        if issue is Issue.OTHER:
+            section.miss("issues")
     return frozenset(issues)
 
 
@@ -231,8 +233,7 @@ def _server_time(lease_expires_at: float | None, remaining_ms: float | None) -> 
 def _clean_label(label: str | None) -> str | None:
     if label is None:
         return None
-    printable = (char for char in label if char.isprintable() and not _torn(char))
-    return "".join(printable)[:_LABEL_LENGTH]
+    return "".join(islice(filter(str.isprintable, label), _LABEL_LENGTH))
 
 
 def _torn(text: str) -> bool:
@@ -246,25 +247,30 @@ class _Fields:
     `optional` says that a member may be missing without that being drift.
     """
 
-    __slots__ = ("_optional", "_path", "drift", "values")
+    __slots__ = ("_optional", "_path", "_whole", "drift", "values")
 
     def __init__(
         self, path: str, values: object, drift: list[str] | None = None, *, optional: bool = False
     ) -> None:
         self._path = path
         self._optional = optional
+        self._whole = isinstance(values, dict)
         self.drift: list[str] = [] if drift is None else drift
-        if isinstance(values, dict):
-            self.values: Mapping[str, object] = values
-        else:
-            self.values = _NOTHING
-            if path:
-                self.drift.append(path)
-            else:
+        self.values: Mapping[str, object] = values if isinstance(values, dict) else _NOTHING
+        if not self._whole:
+            if not path:
                 raise ShapeError("not an object")
+            self.drift.append(path)
 
     def section(self, name: str) -> "_Fields":
         return _Fields(name, self.values.get(name), self.drift)
+
+    def items(self, name: str) -> list[object] | None:
+        value = self.values.get(name, _MISSING)
+        if isinstance(value, list):
+            return value
+        self._misfit(name, value)
+        return None
 
     def text(self, name: str) -> str | None:
         value = self.values.get(name, _MISSING)
@@ -296,7 +302,7 @@ class _Fields:
     def time(self, name: str) -> float | None:
         """Read an ISO-8601 time with its zone, as seconds since the epoch."""
         value = self.values.get(name, _MISSING)
-        if isinstance(value, str):
+        if isinstance(value, str) and value.isprintable():  # fromisoformat reads up to a NUL
             try:
                 moment = datetime.fromisoformat(value)
             except ValueError:
@@ -315,23 +321,29 @@ class _Fields:
             return None
         member = words._value2member_map_.get(value, unknown)
         if member is unknown:
-            self.drift.append(f"{self._path}.{name}")
+            self.miss(name)
         return member  # type: ignore[return-value]  # the map is typed for any Enum
 
     def _misfit(self, name: str, value: object) -> None:
         """Take note of a member that is not what it should be; null is a word of the contract."""
         if value is None or (value is _MISSING and self._optional):
             return
-        self.drift.append(f"{self._path}.{name}")
+        self.miss(name)
+
+    def miss(self, name: str) -> None:
+        """Count a member as drift, unless the object is none and was counted as a whole."""
+        if self._whole:
+            self.drift.append(f"{self._path}.{name}")
 
 
 def _decode(body: bytes) -> object:
-    """Decode JSON; one odd number or torn string in it is no reason to lose the rest."""
+    """Decode JSON; an odd number, torn string or stray byte is no reason to lose the rest."""
     try:
         return msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass
     try:
-        return json.loads(body)
+        # A stray byte reads as a torn character, and int() would refuse thousands of digits.
+        return json.loads(body.decode("utf-8-sig", "surrogateescape"), parse_int=float)
     except (ValueError, RecursionError) as error:
         raise NotJsonError("not JSON") from error
