@@ -89,6 +89,7 @@ def _routes() -> tuple[Route, ...]:
         _route("signal", "POST", f"{entity}/signal", entities.signal),
         _route("ui", "GET", "", _agents_ui, needs_database=False),
         _route("wake", "GET", "/runners/:id/wake", reading.read, needs_database=False),
+        _route("read", "HEAD", "/(?!_electric(/|$)).*", reading.describe, needs_database=False),
         _route("read", "GET", "/(?!_electric(/|$)).*", reading.read, needs_database=False),
     )
 
@@ -119,9 +120,9 @@ class _Application:
         await self._respond(request, principal, self._stamped(send, _CORS))
 
     def _principal(self, request: Request) -> Principal | None:
-        """Believe the header; without a good one fall back, or in production refuse."""
+        """Believe the header (two are one, with a comma), else fall back or refuse."""
         try:
-            return parse(request.headers.get(HEADER, ""))
+            return parse(", ".join(request.headers.getlist(HEADER)).strip(" \t"))
         except PrincipalError:
             return None if self._system.production else _DEVELOPER
 

@@ -5,12 +5,14 @@ in its order: what is missing first, then what is wrong, of each place.
 """
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any, Final
 
 from electric_agents_simulator.server.http import ApiError
 from electric_agents_simulator.storage.records import Json
 
+_SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 _STRING: Final[Json] = {"type": "string"}
 _NUMBER: Final[Json] = {"type": "number"}
 
@@ -132,7 +134,7 @@ SIGNAL: Final[Json] = {
 }
 
 
-def read_object(body: bytes, schema: Json) -> Json:
+def read_object(body: bytes, schema: Json, *, junk_is_blank: bool = False) -> Json:
     """Parse a body and check it; blank is `{}`.
 
     Raises:
@@ -142,11 +144,21 @@ def read_object(body: bytes, schema: Json) -> Json:
     try:
         value = json.loads(text, parse_constant=_refuse) if text.strip() else {}
     except (ValueError, RecursionError) as error:
+        if junk_is_blank:
+            return {}
         raise ApiError(400, "INVALID_REQUEST", "Invalid JSON body") from error
+    if _SURROGATE.search(text):
+        value = _without_lone_surrogates(value)
     faults = list(_faults(schema, value, ""))
     if faults:
         raise ApiError(400, "INVALID_REQUEST", "Request body does not match API schema", faults)
     return dict(value)
+
+
+def _without_lone_surrogates(value: object) -> Any:  # noqa: ANN401  (any JSON)
+    """Put U+FFFD in their place, as everything does that writes UTF-8 for JavaScript."""
+    text = json.dumps(value, ensure_ascii=False)
+    return json.loads(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
 
 
 def _refuse(constant: str) -> None:

@@ -54,7 +54,8 @@ async def call_back(system: System, call: Call) -> Response:
     callback = system.registry.callback(consumer_id)
     if callback is None:
         raise ApiError(404, "WAKE_CALLBACK_NOT_FOUND", "Unknown wake-callback consumer")
-    body = bodies.read_object(call.body, bodies.WAKE_CALLBACK)
+    said_to_be_json = "application/json" in call.headers.get("content-type", "").lower()
+    body = bodies.read_object(call.body, bodies.WAKE_CALLBACK, junk_is_blank=not said_to_be_json)
     done = body.get("done") is True
     if not done and not {"wakeId", "wake_id"}.isdisjoint(body):
         return json_answer({"ok": True, "writeToken": secrets.token_hex(16)})

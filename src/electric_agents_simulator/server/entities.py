@@ -90,32 +90,50 @@ async def spawn(system: System, call: Call) -> Response:
     _link(system, entity)
     if "initialMessage" in body:
         _deliver(system, entity, call.principal.url, body["initialMessage"], str(uuid4()))
-    return json_answer(_entity_body(entity) | {"txid": 0}, 201, {"x-write-token": str(uuid4())})
+    described = _entity_body(entity) | {"txid": 0}
+    del described["spawn_args"]
+    return json_answer(described, 201, {"x-write-token": str(uuid4())})
 
 
 async def get(system: System, call: Call) -> Response:
     """`GET /_electric/entities/:type/:id`: one entity."""
-    entity = _find(system, call, "read")
-    return json_answer(_entity_body(entity) | {"spawn_args": entity.spawn_args})
+    return json_answer(_entity_body(_find(system, call, "read")))
 
 
 async def send(system: System, call: Call) -> Response:
-    """`POST /_electric/entities/:type/:id/send`: a message, which wakes the entity's runner."""
+    """`POST /_electric/entities/:type/:id/send`: a message for an entity, awake from then on."""
     entity = _find(system, call, "write")
     body = bodies.read_object(call.body, bodies.SEND)
     transaction = str(uuid4())
+    if entity.status == "paused":
+        system.registry.set_entity_status(
+            entity.url, "idle", instants.to_milliseconds(system.now())
+        )
     _link(system, entity)  # a restarted server knows of no subscription until now
     _deliver(system, entity, call.principal.url, body.get("payload"), transaction)
     return json_answer({"txid": transaction})
 
 
 async def signal(system: System, call: Call) -> Response:
-    """`POST /_electric/entities/:type/:id/signal`: pause, resume or stop an entity."""
+    """`POST /_electric/entities/:type/:id/signal`: pause, resume or stop an entity.
+
+    The signal is a message as well. So a paused entity has pending work that cannot be done, and
+    its runner claims in vain, again and again: on the real server too.
+    """
     entity = _find(system, call, "signal")
     body = bodies.read_object(call.body, bodies.SIGNAL)
     now = instants.to_milliseconds(system.now())
     state = _SIGNALLED.get(body["signal"], entity.status)
     system.registry.set_entity_status(entity.url, state, now)
+    system.subscriptions.append(
+        entity.main_stream,
+        {
+            "type": "signal",
+            "key": f"signal-{now}-{secrets.token_hex(3)}",
+            "value": {"signal": body["signal"], "from": call.principal.url, "timestamp": now},
+            "headers": {"operation": "insert"},
+        },
+    )
     return json_answer(
         {
             "url": entity.url,
@@ -230,6 +248,7 @@ def _entity_body(entity: Entity) -> Json:
         "streams": {"main": entity.main_stream},
         **policy,
         "tags": entity.tags,
+        "spawn_args": entity.spawn_args,
         "created_by": entity.created_by,
         "created_at": entity.created_at,
         "updated_at": entity.updated_at,

@@ -5,6 +5,7 @@ without looking at the principal.
 """
 
 import re
+from base64 import b64encode
 from collections.abc import AsyncIterator
 from typing import Final
 
@@ -42,8 +43,27 @@ async def read(system: System, call: Call) -> Response:
     if live == "sse":
         return event_stream(_events(system, stream, start, call.query("cursor")))
     if live == "long-poll":
-        return await _long_poll(system, stream, start, call.query("cursor"))
-    return _messages(stream, start, {})
+        return await _long_poll(system, call, stream, start)
+    return _messages(call, stream, start, {})
+
+
+async def describe(system: System, call: Call) -> Response:
+    """`HEAD /ANY/STREAM`: where it ends."""
+    stream = system.streams.get(call.path)
+    if stream is None:
+        return text_answer("Stream not found", 404)
+    headers = {
+        "content-type": "application/json",
+        "cache-control": "no-store",
+        "stream-next-offset": stream.tail,
+        "etag": _etag(call, stream.tail),
+    }
+    return answer(headers=headers)
+
+
+def _etag(call: Call, end: str) -> str:
+    path = b64encode(f"/v1/stream{call.path}".encode()).decode()
+    return f'"{path}:{call.query("offset") or BEFORE_FIRST}:{end}"'
 
 
 def _fault_of(offset: str | None, live: str | None) -> str | None:
@@ -56,24 +76,29 @@ def _fault_of(offset: str | None, live: str | None) -> str | None:
     return None
 
 
-async def _long_poll(system: System, stream: Stream, start: str, cursor: str | None) -> Response:
+async def _long_poll(system: System, call: Call, stream: Stream, start: str) -> Response:
     if not stream.after(start):
         await stream.wait(system.clock, LONG_POLL_SECONDS)
-    headers = {"stream-cursor": _next_cursor(system.clock.now(), cursor)}
+    headers = {"stream-cursor": _next_cursor(system.clock.now(), call.query("cursor"))}
     if not stream.after(start):
         headers |= {"stream-next-offset": start, "stream-up-to-date": "true"}
         return answer(status=204, headers=headers)
-    return _messages(stream, start, headers)
+    return _messages(call, stream, start, headers)
 
 
-def _messages(stream: Stream, offset: str, headers: dict[str, str]) -> Response:
+def _messages(call: Call, stream: Stream, offset: str, headers: dict[str, str]) -> Response:
     messages = stream.after(offset)
     body = b"[" + b",".join(message.json for message in messages) + b"]"
+    end = messages[-1].offset if messages else stream.tail
     headers = headers | {
         "content-type": "application/json",
-        "stream-next-offset": messages[-1].offset if messages else stream.tail,
+        "stream-next-offset": end,
         "stream-up-to-date": "true",
     }
+    if call.query("offset") == NOW and "stream-cursor" not in headers:
+        headers["cache-control"] = "no-store"
+    else:
+        headers["etag"] = _etag(call, end)
     return answer(body, headers=headers)
 
 

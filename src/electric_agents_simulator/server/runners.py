@@ -27,13 +27,19 @@ from electric_agents_simulator.storage.records import (
 )
 
 _DEFAULT_LEASE_MS: Final = 30_000
-_PROFILE_KEYS: Final = ("name", "label", "description", "remote")
+_PROFILE_KEYS: Final = ("name", "label", "remote", "description")  # in the order of a jsonb
 
 
 async def register(system: System, call: Call) -> Response:
     """`POST /_electric/runners`: create a runner, or overwrite one of the same id."""
     body = bodies.read_object(call.body, bodies.REGISTRATION)
     owner = call.principal
+    if body.get("owner_principal") == "":
+        raise ApiError(
+            400,
+            "INVALID_REQUEST",
+            "owner_principal is required when no authenticated principal is present",
+        )
     if "owner_principal" in body:
         owner = _same_as_caller(call, body["owner_principal"])
     profiles = body.get("sandbox_profiles")

@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
 from sqlalchemy import BigInteger, DateTime, Dialect
@@ -10,7 +11,8 @@ from typing_extensions import override
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
-_WITH_ZONE: Final = re.compile(r".*(Z|[+-]\d\d:?\d\d)$")
+_ISO: Final = re.compile(r"\d{4}(-\d\d(-\d\d(T.*)?)?)?")
+_REST_OF_A_DATE: Final = "0000-01-01"
 
 
 def from_seconds(seconds: float) -> datetime:
@@ -39,15 +41,15 @@ def to_text(moment: datetime) -> str:
 
 
 def from_text(text: str) -> datetime:
-    """Read an ISO 8601 moment; a date alone is UTC, as in JavaScript.
+    """Read a date as JavaScript does, whole or cut short: ISO 8601, or that of HTTP.
 
     Raises:
         ValueError: it is no such text.
     """
-    moment = datetime.fromisoformat(text)
-    if not _WITH_ZONE.match(text):
-        moment = moment.replace(tzinfo=UTC)
-    return moment.astimezone(UTC)
+    if not _ISO.fullmatch(text):
+        return parsedate_to_datetime(text).astimezone(UTC)
+    moment = datetime.fromisoformat(text + _REST_OF_A_DATE[len(text) :])
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 class Instant(TypeDecorator[datetime]):

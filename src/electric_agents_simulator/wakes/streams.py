@@ -5,7 +5,6 @@ store: a message takes its JSON, a comma, a length of four bytes and a line feed
 """
 
 import asyncio
-import re
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 from urllib.parse import quote
@@ -22,7 +21,7 @@ NOW: Final = "now"
 
 _FRAMING_BYTES: Final = 6
 _IN_URLS: Final = "!$%&'()*+,/:;=@[]^|~\\"
-_END_OF_PATH: Final = re.compile(r"[?#].*|[\t\r\n]", re.DOTALL)
+_LOST_IN_URLS: Final = str.maketrans("", "", "\t\r\n")
 
 
 class Message(NamedTuple):
@@ -82,8 +81,8 @@ class Streams:
     """All streams of one server, by path.
 
     A path is what remains of it in a URL: escapes stay as they are written, and what a URL cannot
-    hold is lost. So the wake stream of a runner called `a/b`, `100%` or `q?` is not where its
-    runner looks for it, on the real server too.
+    hold is lost. So the wake stream of a runner called `a/b` or `100%` is not where its runner
+    looks for it, on the real server too.
     """
 
     def __init__(self) -> None:
@@ -109,4 +108,4 @@ class Streams:
 
 
 def _key(path: str) -> str:
-    return quote(_END_OF_PATH.sub("", path), safe=_IN_URLS).replace("\\", "/").strip("/")
+    return quote(path.translate(_LOST_IN_URLS), safe=_IN_URLS).replace("\\", "/").strip("/")
