@@ -59,7 +59,11 @@ class TargetPoller:
             self._skips_left -= 1
             self._target.skip(Skip.BACKOFF)
             return
-        await self.poll(paced=self._target.polled)
+        try:
+            await self.poll(paced=self._target.polled)
+        except asyncio.CancelledError:
+            # Only stopping cancels a job, and the job ends here; APScheduler would call it an error.
+            return
         if self._fruitless:
             self._skips_left = min(2 ** (self._fruitless - 1), _LONGEST_BACKOFF) - 1
 

@@ -213,3 +213,15 @@ async def test_targets_that_are_configured_away_are_polled_no_more(
     before, other.polls = source.polls, 0
     await until(lambda: other.polls >= 3)
     assert source.polls == before
+
+
+async def test_stopping_amid_a_poll_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
+    running = PollScheduler(lambda: None)
+    running.start()
+    poller, _, source = make(hang, SystemClock())
+    running.configure({"production": (poller, 15)})
+    await until(lambda: source.running == 1)
+    running.stop()
+    await until(lambda: source.running == 0)
+    await poller.aclose()
+    assert not caplog.records
