@@ -26,7 +26,7 @@ from electric_agents_exporter.metrics.scrape import Scraper
 from electric_agents_exporter.metrics.spec import Group
 from electric_agents_exporter.metrics.table import build_table
 from electric_agents_exporter.scheduler import PollScheduler, TargetPoller
-from electric_agents_exporter.settings.loading import Fault, SettingsFault
+from electric_agents_exporter.settings.faults import Fault, SettingsFault
 from electric_agents_exporter.settings.model import (
     SelectorSettings,
     Settings,
@@ -135,8 +135,6 @@ def _selector(settings: SelectorSettings) -> Selector:
 
 def http_options(target: TargetSettings) -> HttpOptions:
     """Translate what the settings say of asking a target."""
-    if target.url is None:
-        raise ValueError("a target that is asked over HTTP has a url")
     return HttpOptions(
         url=target.url,
         principals=tuple(target.principals),

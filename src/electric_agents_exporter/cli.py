@@ -17,7 +17,9 @@ from typing import Any, Final
 from electric_agents_exporter import demo, logs, probe
 from electric_agents_exporter.app import DISTRIBUTION, listen, serve
 from electric_agents_exporter.metrics.reference import render_json, render_markdown
-from electric_agents_exporter.settings.loading import CONFIG_VARIABLE, SettingsFault, load
+from electric_agents_exporter.settings.environment import CONFIG_VARIABLE
+from electric_agents_exporter.settings.faults import SettingsFault
+from electric_agents_exporter.settings.loading import load
 from electric_agents_exporter.settings.model import Settings
 
 _DEFAULT_COMMAND: Final = "run"
@@ -118,11 +120,13 @@ def _health_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _load(options: argparse.Namespace) -> Settings:
-    flags: dict[str, Any] = {}
-    if getattr(options, "url", None) or getattr(options, "principal", None):
-        target = {"url": options.url, "principals": options.principal or []}
-        flags["targets"] = [target]
-    if getattr(options, "listen", None):
+    given = {
+        "url": getattr(options, "url", None),
+        "principals": getattr(options, "principal", None),
+    }
+    target = {name: value for name, value in given.items() if value is not None}
+    flags: dict[str, Any] = {"targets": [target]} if target else {}
+    if getattr(options, "listen", None) is not None:
         flags["listen"] = options.listen
     config = options.config or os.environ.get(CONFIG_VARIABLE)
     return load(Path(config) if config else None, flags)

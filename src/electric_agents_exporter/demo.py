@@ -45,7 +45,7 @@ def run(*, runners: int, seed: int, address: str, scenario: str) -> int:
 
 def _poll(url: str, principals: tuple[str, ...], address: str) -> int:
     target = {"name": "demo", "url": url, "principals": list(principals), "interval": "5s"}
-    settings = load(None, {"listen": address, "targets": [target]})
+    settings = load(None, {"listen": address, "targets": [target]}, environ={})
     logs.configure("warning", settings.log.format)
     try:
         sock = listen(settings.listen)

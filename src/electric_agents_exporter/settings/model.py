@@ -1,87 +1,60 @@
-"""Every setting, with its meaning, default and bounds. Durations are in seconds once read."""
+"""Every setting, with its meaning, default and bounds. Durations are in seconds once read.
 
-import re
+Tests of one setting against another stand at the later of the two, so that they run, and name
+their place, even where other settings are at fault.
+"""
+
+import ssl
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self
-from urllib.parse import urlsplit
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     SecretStr,
+    ValidationError,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
     field_validator,
-    model_validator,
 )
+from pydantic_core import ErrorDetails, InitErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from electric_agents_exporter.contract import principals
+from electric_agents_exporter.settings.values import (
+    Address,
+    BaseUrl,
+    Duration,
+    HeaderName,
+    Name,
+    Number,
+    Pattern,
+    PrincipalName,
+    ReadableFile,
+    Secret,
+    Split,
+    format_duration,
+)
 
 ENV_PREFIX: Final = "ELECTRIC_AGENTS_EXPORTER_"
 
-_UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
-_PART: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")
-_HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+NOT_YET: Final[Mapping[tuple[str, ...], str]] = {
+    ("targets", "postgres"): "use url and principals",
+    ("targets", "password_file"): "it belongs to postgres; use url and principals",
+    ("targets", "tenant"): "it belongs to postgres; use url and principals",
+    ("alertmanager",): "let Prometheus send alerts",
+    ("web", "tls"): "put a proxy in front",
+    ("web", "basic_auth_users"): "put a proxy in front",
+}
+"""Settings that are planned, and what to do until then."""
+
 _LONGEST_STALE: Final = 300.0  # Prometheus forgets a series after 5 min; so must we, sooner
+_SHORTEST_STALE: Final = 60.0
+_STALE_INTERVALS: Final = 3
 
-
-def parse_duration(text: object) -> object:
-    """Read a duration as Prometheus writes it, `15s` or `1h30m`, into seconds.
-
-    Raises:
-        ValueError: the text is no duration.
-    """
-    if not isinstance(text, str):
-        raise ValueError("expected a duration with its unit, such as 15s, 1m30s or 7d")  # noqa: TRY004
-    parts = _PART.findall(text)
-    if not parts or "".join(number + unit for number, unit in parts) != text:
-        raise ValueError("expected a duration with its unit, such as 15s, 1m30s or 7d")
-    return sum(float(number) * _UNITS[unit] for number, unit in parts)
-
-
-def format_duration(seconds: float) -> str:
-    """Write seconds as an operator would: the largest unit that divides them."""
-    for unit in ("d", "h", "m", "s"):
-        if seconds >= _UNITS[unit] and seconds % _UNITS[unit] == 0:
-            return f"{int(seconds / _UNITS[unit])}{unit}"
-    return f"{int(seconds * 1000)}ms"
-
-
-def _pattern(text: object) -> object:
-    if not isinstance(text, str):
-        raise ValueError("expected a regular expression")  # noqa: TRY004
-    try:
-        return re.compile(text)
-    except re.error as error:
-        raise ValueError(f"not a regular expression: {error}") from error
-
-
-def _address(text: str) -> str:
-    host, colon, port = text.rpartition(":")
-    if not colon or not host or not port.isdecimal() or int(port) > 65_535:  # noqa: PLR2004
-        raise ValueError("expected HOST:PORT, such as 0.0.0.0:10437 or [::]:10437")
-    return text
-
-
-def _readable(path: Path) -> Path:
-    try:
-        with path.open("rb"):
-            return path
-    except OSError as error:
-        raise ValueError(f"cannot be read: {error.strerror}") from error
-
-
-def _words(value: object) -> object:
-    """Let an environment variable give a list as words between commas."""
-    return [word.strip() for word in value.split(",")] if isinstance(value, str) else value
-
-
-Duration = Annotated[float, BeforeValidator(parse_duration), Field(gt=0, allow_inf_nan=False)]
-Pattern = Annotated[re.Pattern[str], BeforeValidator(_pattern)]
-Address = Annotated[str, AfterValidator(_address)]
-ReadableFile = Annotated[Path, AfterValidator(_readable)]
 KindName = Literal["local", "cloud-worker", "sandbox", "ci", "server"]
 GroupName = Literal["core", "client", "claims", "derived"]
 
@@ -99,24 +72,50 @@ class TlsSettings(Section):
         None, description="Certificates to trust instead of the system's, PEM."
     )
     cert_file: ReadableFile | None = Field(None, description="Our own certificate, PEM.")
-    key_file: ReadableFile | None = Field(None, description="The key of `cert_file`, PEM.")
+    key_file: ReadableFile | None = Field(
+        None,
+        validate_default=True,
+        description="The key of `cert_file`, PEM, without a passphrase.",
+    )
     insecure_skip_verify: bool = Field(
         default=False, description="Trust any certificate. For trials only."
     )
 
-    @model_validator(mode="after")
-    def _pair(self) -> Self:
-        if self.key_file is not None and self.cert_file is None:
-            raise ValueError("key_file needs cert_file")
-        return self
+    @field_validator("ca_file")
+    @classmethod
+    def _certificates(cls, path: Path | None) -> Path | None:
+        if path is not None:
+            try:
+                ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
+            except OSError:
+                raise ValueError("holds no certificate in PEM form") from None
+        return path
+
+    @field_validator("key_file")
+    @classmethod
+    def _pair(cls, key: Path | None, info: ValidationInfo) -> Path | None:
+        if "cert_file" not in info.data:
+            return key
+        cert = info.data["cert_file"]
+        if cert is None:
+            if key is not None:
+                raise ValueError("needs cert_file")
+            return key
+        try:
+            # The empty password keeps OpenSSL from asking for one on the terminal.
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(cert, key, password="")
+        except OSError:
+            raise ValueError(
+                "cert_file and key_file hold no certificate and its key in PEM form, "
+                "without a passphrase"
+            ) from None
+        return key
 
 
 class SelectorSettings(Section):
     """Tests of a runner. Patterns are regular expressions that match the whole value."""
 
-    kind: Annotated[list[KindName], BeforeValidator(_words)] | None = Field(
-        None, description="Kinds of runner."
-    )
+    kind: Annotated[list[KindName], Split] | None = Field(None, description="Kinds of runner.")
     id: Pattern | None = Field(None, description="Pattern of the runner's id.")
     label: Pattern | None = Field(None, description="Pattern of the runner's label.")
     owner: Pattern | None = Field(None, description="Pattern of the owner's canonical URL.")
@@ -125,7 +124,7 @@ class SelectorSettings(Section):
 class ExpectedSettings(Section):
     """What a fleet should look like."""
 
-    min: int = Field(
+    min: Number = Field(
         1, ge=0, description="The least number of runners; exported for alerts to compare with."
     )
 
@@ -133,31 +132,26 @@ class ExpectedSettings(Section):
 class TargetSettings(Section):
     """One agents-server, asked as one or more principals."""
 
-    name: str = Field(
-        "default",
-        min_length=1,
-        max_length=128,
-        description="The `server` label. Must be unique.",
-    )
-    url: str | None = Field(
-        None,
+    name: Name = Field("default", description="The `server` label. Must be unique.")
+    url: BaseUrl = Field(
         description="Base URL of the agents-server, with any path: all that comes before "
         "`/_electric`.",
     )
-    postgres: str | None = Field(None, description="Not supported yet: the server's database.")
-    principals: Annotated[list[str], BeforeValidator(_words)] = Field(
-        default_factory=list,
+    principals: Annotated[list[PrincipalName], Split] = Field(
+        min_length=1,
         description="Who to ask as, `KIND:ID` with a kind of user, agent, service or system, or "
         "the URL `/principal/KIND%3AID`. A principal sees only its own runners, so each is polled.",
     )
-    headers: dict[str, SecretStr] = Field(
-        default_factory=dict, description="Headers to send with every request. Values are secret."
+    headers: dict[HeaderName, Secret] = Field(
+        default_factory=dict,
+        repr=False,
+        description="Headers to send with every request. Values are secret.",
     )
-    header_files: dict[str, ReadableFile] = Field(
+    header_files: dict[HeaderName, ReadableFile] = Field(
         default_factory=dict,
         description="Headers whose values are read from files, again when these change.",
     )
-    bearer_token: SecretStr | None = Field(None, description="Token to send as a bearer.")
+    bearer_token: Secret | None = Field(None, description="Token to send as a bearer.")
     bearer_token_file: ReadableFile | None = Field(
         None, description="File of the token to send as a bearer, read again when it changes."
     )
@@ -166,7 +160,7 @@ class TargetSettings(Section):
     timeout: Duration = Field(
         "5s", validate_default=True, description="How long one request may take in all."
     )
-    concurrency: int = Field(
+    concurrency: Number = Field(
         10,
         ge=1,
         le=100,
@@ -186,7 +180,7 @@ class TargetSettings(Section):
     exclude: SelectorSettings = Field(
         default_factory=SelectorSettings, description="Leave out runners that pass any test."
     )
-    max_runners: int = Field(
+    max_runners: Number = Field(
         10_000, ge=1, description="The most runners to have series. The overflow is counted."
     )
     retire_after: Duration = Field(
@@ -201,109 +195,68 @@ class TargetSettings(Section):
         """The bound that holds, whether set or by default."""
         if self.stale_after is not None:
             return self.stale_after
-        return min(max(3 * self.interval, 60.0), _LONGEST_STALE - 10)
-
-    @field_validator("name")
-    @classmethod
-    def _printable(cls, name: str) -> str:
-        if not name.isprintable():
-            raise ValueError("expected printable characters only")
-        return name
-
-    @field_validator("url")
-    @classmethod
-    def _base_url(cls, url: str | None) -> str | None:
-        if url is None:
-            return None
-        try:
-            parts = urlsplit(url)
-            host, port = parts.hostname, parts.port
-        except ValueError as error:
-            raise ValueError("not a URL: its host or port cannot be read") from error
-        if parts.scheme not in {"http", "https"} or not host or port == 0:
-            raise ValueError("expected http://HOST[:PORT][/PATH] or https://...")
-        if parts.username is not None or parts.password is not None:
-            raise ValueError("holds credentials; use bearer_token_file or header_files instead")
-        if parts.query or parts.fragment or not url.isprintable() or " " in url:
-            raise ValueError("expected a base URL, without query, fragment or white space")
-        return url
-
-    @field_validator("postgres")
-    @classmethod
-    def _no_database_yet(cls, value: str | None) -> str | None:
-        if value is not None:
-            raise ValueError("not supported yet in this version; use url and principals")
-        return None
+        usual = min(max(_STALE_INTERVALS * self.interval, _SHORTEST_STALE), _LONGEST_STALE - 10)
+        return max(self.interval, usual)
 
     @field_validator("principals")
     @classmethod
-    def _valid_principals(cls, names: list[str]) -> list[str]:
-        faults = []
-        known = set()
-        for position, name in enumerate(names):
-            try:
-                principal = principals.parse(name)
-            except principals.PrincipalError as error:
-                faults.append(f"principals[{position}]: {error}")
-                continue
-            if principal in known:
-                faults.append(f"principals[{position}]: the same principal stands here twice")
-            known.add(principal)
-        if faults:
-            raise ValueError("; ".join(faults))
+    def _once(cls, names: list[str]) -> list[str]:
+        known = [principals.parse(name) for name in names]
+        if len(set(known)) < len(known):
+            raise ValueError("the same principal stands here twice")
         return names
 
     @field_validator("headers", "header_files")
     @classmethod
-    def _header_names(cls, headers: dict[str, Any]) -> dict[str, Any]:
-        for name, value in headers.items():
-            if not _HEADER_NAME.fullmatch(name):
-                raise ValueError("a header's name holds characters that none may hold")
-            if name.lower() == principals.HEADER:
-                raise ValueError(f"{principals.HEADER} is sent for every one of `principals`")
-            if isinstance(value, SecretStr) and not (
-                value.get_secret_value().isascii() and value.get_secret_value().isprintable()
-            ):
-                raise ValueError(f"the value of {name} holds characters that none may hold")
+    def _one_of_each(cls, headers: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        times = Counter(name.lower() for name in (*info.data.get("headers", ()), *headers))
+        if max(times.values(), default=0) > 1:
+            raise ValueError("the same header stands in headers or header_files twice")
         return headers
 
-    @field_validator("bearer_token")
+    @field_validator("bearer_token", "bearer_token_file")
     @classmethod
-    def _token(cls, token: SecretStr | None) -> SecretStr | None:
-        text = token.get_secret_value() if token else "x"
-        if not text.strip() or not text.isascii() or not text.isprintable():
-            raise ValueError("expected printable ASCII on one line")
-        return token
-
-    @model_validator(mode="after")
-    def _together(self) -> Self:
-        faults = []
-        if self.url is None and self.postgres is None:
-            faults.append("url is missing")
-        if not self.principals:
-            faults.append("principals is missing: expected at least one, such as service:monitor")
-        if not self.interval <= self.stale_seconds < _LONGEST_STALE:
-            faults.append("stale_after must be at least the interval and under 5m")
-        if self.timeout > self.interval:
-            faults.append("timeout must not be longer than the interval")
-        authorizations = [
-            self.bearer_token is not None,
-            self.bearer_token_file is not None,
-            any(name.lower() == "authorization" for name in (*self.headers, *self.header_files)),
-        ]
-        if sum(authorizations) > 1:
-            faults.append(
+    def _one_authorization(
+        cls, value: SecretStr | Path | None, info: ValidationInfo
+    ) -> SecretStr | Path | None:
+        names = (*info.data.get("headers", ()), *info.data.get("header_files", ()))
+        given = [name for name in names if name.lower() == "authorization"]
+        if value is not None and (given or info.data.get("bearer_token")):
+            raise ValueError(
                 "only one of bearer_token, bearer_token_file and an authorization header may be set"
             )
-        if faults:
-            raise ValueError("; ".join(faults))
-        return self
+        return value
+
+    @field_validator("interval")
+    @classmethod
+    def _remembered(cls, interval: float) -> float:
+        if interval >= _LONGEST_STALE:
+            raise ValueError("expected less than 5m, when Prometheus forgets a series")
+        return interval
+
+    @field_validator("timeout")
+    @classmethod
+    def _in_time(cls, timeout: float, info: ValidationInfo) -> float:
+        if timeout > info.data.get("interval", timeout):
+            interval = format_duration(info.data["interval"])
+            raise ValueError(
+                f"{format_duration(timeout)} is longer than the interval, {interval}; "
+                "set a shorter timeout"
+            )
+        return timeout
+
+    @field_validator("stale_after")
+    @classmethod
+    def _between(cls, stale: float | None, info: ValidationInfo) -> float | None:
+        if stale is not None and not info.data.get("interval", 0) <= stale < _LONGEST_STALE:
+            raise ValueError("expected at least the interval and less than 5m")
+        return stale
 
 
 class MetricsSettings(Section):
     """Which families are shown."""
 
-    groups: Annotated[list[GroupName], BeforeValidator(_words)] = Field(
+    groups: Annotated[list[GroupName], Split] = Field(
         ["core", "client", "claims", "derived"],
         description="Groups of a runner's own families to show.",
     )
@@ -319,35 +272,26 @@ class MetricsSettings(Section):
 class ShardSettings(Section):
     """One of several exporters that divide each fleet among them by runner id."""
 
-    index: int = Field(0, ge=0, description="Which one this is, from 0.")
-    count: int = Field(1, ge=1, le=1024, description="How many there are.")
+    count: Number = Field(1, ge=1, le=1024, description="How many there are.")
+    index: Number = Field(0, ge=0, description="Which one this is, from 0.")
 
-    @model_validator(mode="after")
-    def _within(self) -> Self:
-        if self.index >= self.count:
-            raise ValueError("index must be less than count")
-        return self
+    @field_validator("index")
+    @classmethod
+    def _within(cls, index: int, info: ValidationInfo) -> int:
+        if index >= info.data.get("count", index + 1):
+            raise ValueError(f"expected less than count, {info.data['count']}")
+        return index
 
 
 class WebSettings(Section):
     """How this exporter serves."""
 
-    max_concurrent_scrapes: int = Field(
+    max_concurrent_scrapes: Number = Field(
         4, ge=1, description="Scrapes that are served at once; more are answered 503."
     )
     enable_reload: bool = Field(
         default=False, description="Let `POST /-/reload` read the settings again, as SIGHUP does."
     )
-    tls: object | None = Field(None, description="Not supported yet; put a proxy in front.")
-    basic_auth_users: object | None = Field(
-        None, description="Not supported yet; put a proxy in front."
-    )
-
-    @field_validator("tls", "basic_auth_users")
-    @classmethod
-    def _not_yet(cls, value: object) -> None:
-        if value is not None:
-            raise ValueError("not supported yet in this version; put a proxy in front")
 
 
 class LogSettings(Section):
@@ -370,9 +314,9 @@ class Settings(BaseSettings):
         hide_input_in_errors=True,
     )
 
-    listen: Address = Field("0.0.0.0:10437", description="Where to serve, `HOST:PORT`.")
+    listen: Address = Field("0.0.0.0:10437", description="Where to serve.")
     targets: list[TargetSettings] = Field(
-        default_factory=list, description="The agents-servers to poll."
+        default_factory=list, validate_default=True, description="The agents-servers to poll."
     )
     metrics: MetricsSettings = Field(
         default_factory=MetricsSettings, description="Which families are shown."
@@ -380,27 +324,49 @@ class Settings(BaseSettings):
     shard: ShardSettings = Field(
         default_factory=ShardSettings, description="This exporter's share of every fleet."
     )
-    alertmanager: object | None = Field(
-        None, description="Not supported yet: alerts sent by the exporter itself."
-    )
     web: WebSettings = Field(default_factory=WebSettings, description="How to serve.")
     log: LogSettings = Field(default_factory=LogSettings, description="What to log.")
 
-    @field_validator("alertmanager")
+    @field_validator("targets", mode="wrap")
     @classmethod
-    def _not_yet(cls, value: object) -> None:
-        if value is not None:
-            raise ValueError("not supported yet in this version; let Prometheus send alerts")
-
-    @model_validator(mode="after")
-    def _targets(self) -> Self:
-        if not self.targets:
+    def _distinct(
+        cls, given: object, handler: ValidatorFunctionWrapHandler
+    ) -> list[TargetSettings]:
+        """Find names that stand twice beside all that is wrong with single targets."""
+        if given == []:
             raise ValueError(
                 "no target: set targets in a file, or "
                 f"{ENV_PREFIX}URL and {ENV_PREFIX}PRINCIPAL in the environment"
             )
-        names = [target.name for target in self.targets]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise ValueError(f"targets: names must be unique; more than once: {', '.join(twice)}")
-        return self
+        faults = _repeated_names(given)
+        try:
+            targets: list[TargetSettings] = handler(given)
+        except ValidationError as error:
+            faults = [*map(_again, error.errors(include_url=False)), *faults]
+        if faults:
+            raise ValidationError.from_exception_data("targets", faults)
+        return targets
+
+
+def _repeated_names(targets: object) -> list[InitErrorDetails]:
+    """Find the names of targets, as they were given, that stand a second time."""
+    faults = []
+    known = set()
+    for position, target in enumerate(targets if isinstance(targets, list) else ()):
+        name = target.get("name", "default") if isinstance(target, dict) else None
+        if isinstance(name, str) and name in known:
+            problem = ValueError("another target has this name; the default is `default`")
+            faults.append(_fault((position, "name"), problem))
+        known.add(name if isinstance(name, str) else None)
+    return faults
+
+
+def _fault(place: tuple[int | str, ...], problem: ValueError) -> InitErrorDetails:
+    return InitErrorDetails(type="value_error", loc=place, input=None, ctx={"error": problem})
+
+
+def _again(detail: ErrorDetails) -> InitErrorDetails:
+    """Make a found fault one to report."""
+    return InitErrorDetails(
+        type=detail["type"], loc=detail["loc"], input=detail["input"], ctx=detail.get("ctx", {})
+    )

@@ -1,0 +1,130 @@
+"""Settings from environment variables."""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from electric_agents_exporter.settings import schema
+from electric_agents_exporter.settings.faults import Fault, Place, nearest
+from electric_agents_exporter.settings.layers import Layer
+from electric_agents_exporter.settings.model import (
+    ENV_PREFIX,
+    NOT_YET,
+    Settings,
+    TargetSettings,
+)
+
+CONFIG_VARIABLE: Final = f"{ENV_PREFIX}CONFIG"
+"""The variable that may name the file."""
+
+TARGET: Final[Place] = ("targets", 0)
+"""The one target that variables, or flags, can describe."""
+
+_SEPARATOR: Final = "__"
+_ONE_PRINCIPAL: Final = "PRINCIPAL"
+_OF_KUBERNETES: Final = re.compile(
+    r"SERVICE_HOST|SERVICE_PORT(_.*)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?"
+)
+"""What Kubernetes sets in every pod beside a Service that is called like this exporter."""
+
+
+def variable_of(names: schema.Names) -> str:
+    """Give the variable of a setting; those of a target need no `TARGETS` before them."""
+    own = names[1:] if names[0] == "targets" and names[1:] else names
+    return ENV_PREFIX + _SEPARATOR.join(own).upper()
+
+
+def read_environment(environ: Mapping[str, str]) -> Layer:
+    """Read every variable of ours."""
+    content: dict[str, Any] = {}
+    target: dict[str, Any] = {}
+    origins: dict[Place, str] = {}
+    faults: list[Fault] = []
+    for variable in sorted(environ):
+        place = _place_of(variable)
+        if place is None:
+            continue
+        field = schema.field_at(_names(place))
+        if field is None and not _is_in_map(place):
+            faults.append(_unknown(variable, place))
+            continue
+        structured = field is not None and schema.is_structured(field)
+        try:
+            value = _parse(environ[variable], structured=structured)
+        except (ValueError, RecursionError):
+            faults.append(Fault(variable, "expected JSON"))
+            continue
+        of_target = place[:2] == TARGET
+        if not _put(target if of_target else content, place[2:] if of_target else place, value):
+            faults.append(Fault(variable, "another variable sets this too"))
+            continue
+        origins[place] = variable
+    if target:
+        if "targets" in content:
+            faults.append(Fault(origins["targets",], "sets targets, and so do other variables"))
+        content["targets"] = [target]
+        for name in TargetSettings.model_fields:
+            origins.setdefault((*TARGET, name), variable_of(("targets", name)))
+        origins.setdefault(TARGET, "environment")
+    return Layer(content, origins, faults=faults)
+
+
+def _place_of(variable: str) -> Place | None:
+    """Tell what a variable sets; None if it is none of ours."""
+    rest = variable.removeprefix(ENV_PREFIX)
+    if variable in {rest, CONFIG_VARIABLE} or _OF_KUBERNETES.fullmatch(rest):
+        return None
+    # Only capitals are ours: the small ones stay as they are, and are unknown.
+    head, *path = (part.swapcase() for part in rest.split(_SEPARATOR))
+    if head == _ONE_PRINCIPAL.lower():
+        head = "principals"
+    place: Place = (head, *path)
+    if head not in Settings.model_fields and (head,) not in NOT_YET:
+        place = (*TARGET, *place)
+    if _is_in_map(place):
+        place = (*place[:-1], str(place[-1]).replace("_", "-"))
+    return place
+
+
+def _names(place: Place) -> schema.Names:
+    return tuple(part for part in place if isinstance(part, str))
+
+
+def _is_in_map(place: Place) -> bool:
+    field = schema.field_at(_names(place[:-1]))
+    return field is not None and schema.is_map(field)
+
+
+def _unknown(variable: str, place: Place) -> Fault:
+    instead = schema.instead_of(_names(place))
+    if instead is not None:
+        return Fault(variable, f"not supported yet in this version; {instead}")
+    # The prefix is the same in all, and would make all of them alike.
+    known = [variable_of(names).removeprefix(ENV_PREFIX) for names, _ in schema.fields()]
+    near = nearest(variable.removeprefix(ENV_PREFIX).upper(), [*known, _ONE_PRINCIPAL])
+    return Fault(variable, "unknown setting", ENV_PREFIX + near if near else "")
+
+
+def _parse(text: str, *, structured: bool) -> object:
+    """Read a list or a map, which a variable holds as JSON; all else is text.
+
+    Raises:
+        ValueError: it begins as JSON and is none.
+        RecursionError: it is JSON, nested too deep.
+    """
+    return json.loads(text) if structured and text[:1] in {"[", "{"} else text
+
+
+def _put(section: dict[str, Any], place: Place, value: object) -> bool:
+    """Set a value in nested maps; False if something else stands there."""
+    *above, last = map(str, place)
+    for name in above:
+        inner = section.setdefault(name, {})
+        if not isinstance(inner, dict):
+            return False
+        section = inner
+    if last in section:
+        return False
+    section[last] = value
+    return True

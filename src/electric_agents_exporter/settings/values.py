@@ -1,0 +1,177 @@
+"""The kinds of value that a setting can hold: how each is read, and what operators call it."""
+
+import ipaddress
+import re
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Final
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+
+from electric_agents_exporter.contract import principals
+
+_UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
+_PART: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d|w)")
+_DURATION_EXPECTED: Final = "expected a duration with its unit, such as 15s, 1m30s or 7d"
+_HOST: Final = re.compile(r"(?=.{1,253}$)[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*")
+_HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_LAST_PORT: Final = 65_535
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What operators call a kind of value; stands in its annotation, for the reference."""
+
+    text: str
+
+
+def parse_duration(text: object) -> float:
+    """Read a duration as Prometheus writes it, `15s` or `1h30m`, into seconds.
+
+    Raises:
+        ValueError: the text is no duration.
+    """
+    if not isinstance(text, str):
+        raise ValueError(_DURATION_EXPECTED)  # noqa: TRY004  (pydantic reports ValueErrors)
+    parts = _PART.findall(text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        raise ValueError(_DURATION_EXPECTED)
+    return sum(float(number) * _UNITS[unit] for number, unit in parts)
+
+
+def format_duration(seconds: float) -> str:
+    """Write seconds as an operator would: the largest unit that divides them."""
+    for unit in ("d", "h", "m", "s"):
+        if seconds >= _UNITS[unit] and seconds % _UNITS[unit] == 0:
+            return f"{int(seconds / _UNITS[unit])}{unit}"
+    return f"{int(seconds * 1000)}ms"
+
+
+def _pattern(text: object) -> re.Pattern[str]:
+    if not isinstance(text, str):
+        raise ValueError("expected a regular expression")  # noqa: TRY004
+    try:
+        with warnings.catch_warnings():
+            # What may mean something else in a later Python is no operator's concern today.
+            warnings.simplefilter("ignore")
+            return re.compile(text)
+    except re.error as error:
+        place = "" if error.pos is None else f" at character {error.pos + 1}"
+        raise ValueError(f"expected a regular expression; it goes wrong{place}") from None
+    except (OverflowError, RecursionError):
+        raise ValueError("expected a smaller regular expression") from None
+
+
+def _address(text: str) -> str:
+    host, _, port = text.rpartition(":")
+    if not (port.isascii() and port.isdecimal() and int(port[:6]) <= _LAST_PORT and _is_host(host)):
+        raise ValueError("expected HOST:PORT, such as 0.0.0.0:10437 or [::]:10437")
+    return text
+
+
+def _is_host(text: str) -> bool:
+    if not (text.startswith("[") and text.endswith("]")):
+        return _HOST.fullmatch(text) is not None
+    try:
+        ipaddress.IPv6Address(text[1:-1])
+    except ValueError:
+        return False
+    return True
+
+
+def _base_url(text: str) -> str:
+    """Check a URL, and never repeat it: it may hold credentials."""
+    try:
+        parts = urlsplit(text)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        raise ValueError("expected a URL; its host or port cannot be read") from None
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("holds credentials; use bearer_token_file or header_files instead")
+    if parts.scheme not in {"http", "https"} or not host or port == 0:
+        raise ValueError("expected http://HOST[:PORT][/PATH] or https://HOST[:PORT][/PATH]")
+    if parts.query or parts.fragment or not text.isprintable() or " " in text:
+        raise ValueError("expected a base URL, without query, fragment or white space")
+    if "/_electric" in parts.path:
+        raise ValueError("expected a base URL: only what comes before /_electric")
+    return text
+
+
+def _principal(text: str) -> str:
+    kind, colon, _ = text.partition(":")
+    if not text.startswith("/") and (not colon or kind not in principals.KINDS):
+        # Said here without the text, which may be a secret in the wrong place.
+        *kinds, last = principals.KINDS
+        raise ValueError(
+            f"expected KIND:ID with a kind of {', '.join(kinds)} or {last}, such as service:monitor"
+        )
+    try:
+        principals.parse(text)
+    except principals.PrincipalError as error:
+        if text.startswith("/"):
+            raise ValueError("expected KIND:ID, or the URL /principal/KIND%3AID") from None
+        raise ValueError(str(error)) from None
+    return text
+
+
+def _readable(path: Path) -> Path:
+    try:
+        # A pipe would hold up the exporter whenever it reads the file again.
+        if path.exists() and not path.is_file():
+            raise ValueError("cannot be read: not a file")
+        with path.open("rb"):
+            return path
+    except OSError as error:
+        raise ValueError(f"cannot be read: {error.strerror}") from None
+
+
+def _header_name(name: str) -> str:
+    if not _HEADER_NAME.fullmatch(name):
+        raise ValueError("a header's name holds characters that none may hold")
+    if name.lower() == principals.HEADER:
+        raise ValueError(f"{principals.HEADER} is sent for every one of `principals`")
+    return name
+
+
+def _header_value(secret: SecretStr) -> SecretStr:
+    text = secret.get_secret_value()
+    if not text.strip() or not text.isascii() or not text.isprintable():
+        raise ValueError("expected printable ASCII on one line")
+    return secret
+
+
+def _unlike_bool(value: object) -> object:
+    """Refuse what YAML reads of `yes` and `on`, which Python would count as 1."""
+    if isinstance(value, bool):
+        raise ValueError("expected a whole number")  # noqa: TRY004
+    return value
+
+
+def _split(value: object) -> object:
+    """Let an environment variable give a list as words between commas."""
+    return [word.strip() for word in value.split(",")] if isinstance(value, str) else value
+
+
+def _name(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("expected printable characters only")
+    return text
+
+
+Number = Annotated[int, BeforeValidator(_unlike_bool), Words("whole number")]
+Name = Annotated[
+    str, Field(min_length=1, max_length=128), AfterValidator(_name), Words("text, not empty")
+]
+Duration = Annotated[
+    float, BeforeValidator(parse_duration), Field(gt=0, allow_inf_nan=False), Words("duration")
+]
+Pattern = Annotated[re.Pattern[str], BeforeValidator(_pattern), Words("regular expression")]
+Address = Annotated[str, AfterValidator(_address), Words("`HOST:PORT`")]
+BaseUrl = Annotated[str, AfterValidator(_base_url), Words("`http://` or `https://` URL")]
+PrincipalName = Annotated[str, AfterValidator(_principal), Words("principal")]
+ReadableFile = Annotated[Path, AfterValidator(_readable), Words("path of a file")]
+HeaderName = Annotated[str, AfterValidator(_header_name), Words("name")]
+Secret = Annotated[SecretStr, AfterValidator(_header_value), Words("secret text")]
+Split: Final = BeforeValidator(_split)
