@@ -69,6 +69,7 @@ WORDS = {
 }
 FIELDS = TIMES | NUMBERS | FLAGS | WORDS
 
+NO_TEXT: tuple[object, ...] = (7, {}, [], True)
 NO_FIELD = (b"{}", b"[]", b'{"a":[1]}', b"[" * 100 + b"]" * 100)
 NO_NUMBER = (
     b"true",
@@ -336,7 +337,7 @@ def test_a_section_that_is_no_object_costs_its_fields_and_is_drift_once(
     changed = copy.deepcopy(GOOD)
     del changed[section]
     answer = read_health(encode(changed) if raw is None else spliced(section, raw))
-    nothing = {
+    nothing: dict[str, dict[str, Any]] = {
         "claims": {"claims": Claims()},
         "dispatch": {"dispatch": Dispatch()},
         "health": {"health": None, "issues": None},
@@ -380,14 +381,14 @@ def test_what_cannot_be_read_in_a_field_that_we_do_not_keep_costs_nothing(raw: b
 def test_issues_are_classified_each_once() -> None:
     texts = ["Client has reconnected 6 times", "Client has reconnected 7 times"]
     answer = read_health(spliced("health.issues", encode(["Runner is disabled", *texts])))
-    assert answer.report.issues == {Issue.DISABLED, Issue.RECONNECTS_HIGH}
+    assert answer.report.issues == frozenset({Issue.DISABLED, Issue.RECONNECTS_HIGH})
     assert answer.drift == ()
 
 
 @pytest.mark.parametrize("odd", ["Runner is on fire", 7, None, {}, ["Runner is disabled"]])
 def test_an_issue_that_we_do_not_know_is_other_and_drift(odd: object) -> None:
     answer = read_health(spliced("health.issues", encode(["Runner is disabled", odd])))
-    assert answer.report.issues == {Issue.DISABLED, Issue.OTHER}
+    assert answer.report.issues == frozenset({Issue.DISABLED, Issue.OTHER})
     assert answer.drift == ("health.issues",)
 
 
@@ -633,10 +634,10 @@ def test_a_label_is_cut_to_128_printable_characters(label: str, kept: str) -> No
 @pytest.mark.parametrize(
     "field, garbage",
     [
-        *((name, value) for name in ("label", "owner_principal") for value in (7, {}, [], True)),
+        *((name, value) for name in ("label", "owner_principal") for value in NO_TEXT),
         ("label", "torn \ud800"),
         ("owner_principal", "torn \ud800"),
-        *((name, value) for name in ("kind", "admin_status") for value in (7, {}, [], True)),
+        *((name, value) for name in ("kind", "admin_status") for value in NO_TEXT),
         *((name, "soon") for name in ("created_at", "updated_at")),
         *((name, 7) for name in ("created_at", "updated_at")),
     ],
@@ -686,8 +687,8 @@ numbers = (
 texts = st.text(st.characters()) | st.sampled_from(
     ["", "\ud800", "2026-11-22T11:30:00.664Z", "0001-01-01T00:00:00+14:00", "online", "enabled"]
 )
-scalars = st.none() | st.booleans() | numbers | texts
-json_values = st.recursive(
+scalars: st.SearchStrategy[object] = st.none() | st.booleans() | numbers | texts
+json_values: st.SearchStrategy[object] = st.recursive(
     scalars,
     lambda inner: (
         st.lists(inner, max_size=4)

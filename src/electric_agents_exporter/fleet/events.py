@@ -46,16 +46,18 @@ class History:
     """What must be remembered of one runner to tell changes.
 
     Invariants: `_work` holds the last counters of at most four process starts, since two processes
-    under one id report in turns; `_counted_lease` is the lease whose lapse was counted last.
+    under one id report in turns; `_counted_lease` is the lease whose lapse was counted last;
+    `_health` and `_start` are the last that could be read, so that one bad field hides no change.
     """
 
-    __slots__ = ("_counted_lease", "_last", "_latest_start", "_work")
+    __slots__ = ("_counted_lease", "_health", "_last", "_latest_start", "_start", "_work")
 
     def __init__(self, first: Report) -> None:
         client = first.client or _NO_CLIENT
         self._last = first
-        self._latest_start = client.started_at
-        self._work = {client.started_at: _remember(client, _Counters())} if first.client else {}
+        self._health = first.health
+        self._start = self._latest_start = client.started_at
+        self._work = {client.started_at: _remember(client, _UNKNOWN)} if first.client else {}
         expired = first.liveness is Liveness.EXPIRED
         self._counted_lease = first.lease_expires_at if expired else None
 
@@ -63,8 +65,9 @@ class History:
         """Take in the next report and say what it changed."""
         transition = self._transition(report)
         lapses = self._lapses(report)
+        newborn = self._latest_start is None and self._last.last_seen_at is None
         restarts, conflicts = self._starts(report)
-        work = self._growth(report)
+        work = self._growth(report.client, begun=newborn or restarts > 0)
         self._last = report
         return Changes(
             EventCounts(
@@ -78,10 +81,11 @@ class History:
         )
 
     def _transition(self, report: Report) -> tuple[HealthStatus, HealthStatus] | None:
-        before, after = self._last.health, report.health
-        if before is None or after is None or before is after:
+        before, after = self._health, report.health
+        if after is None:
             return None
-        return before, after
+        self._health = after
+        return None if before is None or before is after else (before, after)
 
     def _lapses(self, report: Report) -> int:
         """Count lease gaps: one that is open now, and one that began and ended unseen."""
@@ -92,12 +96,14 @@ class History:
             and before is not None
             and seen is not None
             and seen > before
+            and seen != self._last.last_seen_at
             and before != self._counted_lease
         ):
             lapses += 1
             self._counted_lease = before
         lease = report.lease_expires_at
-        if report.liveness is Liveness.EXPIRED and lease != self._counted_lease:
+        expired = report.liveness is Liveness.EXPIRED
+        if expired and lease is not None and lease != self._counted_lease:
             lapses += 1
             self._counted_lease = lease
         return lapses
@@ -105,41 +111,31 @@ class History:
     def _starts(self, report: Report) -> tuple[int, int]:
         """Tell a restart (a start later than any before) from a conflict (an earlier one again)."""
         start = (report.client or _NO_CLIENT).started_at
-        previous = (self._last.client or _NO_CLIENT).started_at
         if start is None:
             return 0, 0
-        latest = self._latest_start
-        if latest is None or start > latest:
+        previous, latest = self._start, self._latest_start
+        self._start = start
+        if previous is None or latest is None:
             self._latest_start = start
-        restarted = latest is not None and start > latest
-        conflict = previous is not None and start < previous
-        return int(restarted), int(conflict)
+            return 0, 0
+        self._latest_start = max(start, latest)
+        return int(start > latest), int(start < previous)
 
-    def _growth(self, report: Report) -> Work:
-        """Give how much the counters grew, each process start against its own last values."""
-        client = report.client
+    def _growth(self, client: Client | None, *, begun: bool) -> Work:
+        """Give how much the counters grew, each process start against its own last values.
+
+        `begun` says that the process began since the last report, so that it began with zeros. Of
+        an older or unnamed start that is seen for the first time nobody knows when its counts came
+        about.
+        """
         if client is None:
             return Work()
-        start = client.started_at
-        before = self._work.pop(start, None)
-        begun = self._began_since_last(start)
-        now = _remember(client, before or _Counters())
-        self._work[start] = now
+        before = self._work.pop(self._start, _ZERO if begun else _UNKNOWN)
+        now = _remember(client, before)
+        self._work[self._start] = now
         if len(self._work) > _STARTS_REMEMBERED:
             del self._work[next(iter(self._work))]
-        if before is None and not begun:
-            # An older or unnamed start, first seen now: nobody knows when its counts came about.
-            return Work()
-        return _grown(before or _ZERO, now)
-
-    def _began_since_last(self, start: float | None) -> bool:
-        """Tell whether a start is later than all that are known, so that it began with zeros."""
-        if start is None:
-            return False
-        known = [other for other in self._work if other is not None]
-        if not known:
-            return self._last.last_seen_at is None
-        return start > max(known)
+        return _grown(before, now)
 
 
 class _Counters(msgspec.Struct, frozen=True):
@@ -152,6 +148,7 @@ class _Counters(msgspec.Struct, frozen=True):
     events_received: float | None = None
 
 
+_UNKNOWN: Final = _Counters()
 _ZERO: Final = _Counters(0, 0, 0, 0, 0)
 
 
