@@ -64,6 +64,8 @@ def read_environment(environ: Mapping[str, str]) -> Layer:
         if "targets" in content:
             faults.append(Fault(origins["targets",], "sets targets, and so do other variables"))
         content["targets"] = [target]
+        # A missing principal is asked for in the singular: most have one.
+        origins.setdefault((*TARGET, "principals"), ENV_PREFIX + _ONE_PRINCIPAL)
         for name in TargetSettings.model_fields:
             origins.setdefault((*TARGET, name), variable_of(("targets", name)))
         origins.setdefault(TARGET, "environment")

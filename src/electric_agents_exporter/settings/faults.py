@@ -82,6 +82,10 @@ def explain(kind: str, context: Mapping[str, Any], value: object) -> tuple[str, 
         return message, nearest(str(value), re.findall(r"'([^']*)'", context["expected"]))
     if value is None:
         return "has no value", ""
+    if kind == "string_type" and isinstance(value, dict):
+        return "expected text; put quotes around text that holds a colon and a space", ""
+    if kind == "string_type" and isinstance(value, list):
+        return "expected text, not a list", ""
     return message, ""
 
 

@@ -20,7 +20,7 @@ from pydantic import (
     ValidatorFunctionWrapHandler,
     field_validator,
 )
-from pydantic_core import ErrorDetails, InitErrorDetails
+from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from electric_agents_exporter.contract import principals
@@ -43,8 +43,8 @@ ENV_PREFIX: Final = "ELECTRIC_AGENTS_EXPORTER_"
 
 NOT_YET: Final[Mapping[tuple[str, ...], str]] = {
     ("targets", "postgres"): "use url and principals",
-    ("targets", "password_file"): "it belongs to postgres; use url and principals",
-    ("targets", "tenant"): "it belongs to postgres; use url and principals",
+    ("targets", "password_file"): "use url and principals",
+    ("targets", "tenant"): "use url and principals",
     ("alertmanager",): "let Prometheus send alerts",
     ("web", "tls"): "put a proxy in front",
     ("web", "basic_auth_users"): "put a proxy in front",
@@ -366,7 +366,6 @@ def _fault(place: tuple[int | str, ...], problem: ValueError) -> InitErrorDetail
 
 
 def _again(detail: ErrorDetails) -> InitErrorDetails:
-    """Make a found fault one to report."""
-    return InitErrorDetails(
-        type=detail["type"], loc=detail["loc"], input=detail["input"], ctx=detail.get("ctx", {})
-    )
+    """Make a found fault one to report; its words are chosen later, by its kind."""
+    kind = PydanticCustomError(detail["type"], "", detail.get("ctx"))
+    return InitErrorDetails(type=kind, loc=detail["loc"], input=detail["input"])

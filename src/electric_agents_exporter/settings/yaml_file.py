@@ -21,12 +21,20 @@ _TAG: Final = "tag:yaml.org,2002:"
 _PLAIN_TAGS: Final = frozenset(_TAG + name for name in ("str", "int", "float", "bool", "null"))
 _DATE_TAG: Final = f"{_TAG}timestamp"
 _MERGE_TAG: Final = f"{_TAG}merge"
+_UNCLOSED: Final = (
+    "while parsing a flow",
+    "while scanning a quoted",
+    "while scanning a simple key",
+)
+"""What the parser was at where the line that it began on tells more than that where it ended."""
+
 _PROBLEMS: Final = (
     ("'\\t'", "holds a tab where spaces are expected"),
     ("mapping values are not allowed", "a colon too many; put quotes around text that holds one"),
     ("could not find expected ':'", "expected `name: value`"),
     ("found undefined alias", "nothing is called so; put quotes around text that begins with *"),
     ("expected <block end>", "stands further left or right than what it belongs to"),
+    ("found '<stream end>'", "ends in the middle; a bracket may not be closed"),
     ("expected ',' or", "a bracket is not closed, or a comma is missing"),
     ("but found another document", "expected one document only"),
     ("cannot start any token", "put quotes around text that begins with a special character"),
@@ -72,8 +80,7 @@ def _parse(name: str, text: bytes) -> Layer:
         tree = _Tree(loader, name)
         content = tree.build(loader.get_single_node(), ())
     except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise _UnusableError(f"{name}:{line}", f"not YAML: {_problem(error)}") from None
+        raise _UnusableError(f"{name}:{_line(error)}", f"not YAML: {_problem(error)}") from None
     except (yaml.YAMLError, UnicodeDecodeError):
         raise _UnusableError(name, "not YAML: expected text in UTF-8") from None
     except (RecursionError, _TooLargeError):
@@ -95,6 +102,12 @@ def _problem(error: yaml.MarkedYAMLError) -> str:
     """Put what the parser says in words of ours, which repeat nothing of the file."""
     said = error.problem or ""
     return next((words for mark, words in _PROBLEMS if mark in said), "cannot be understood here")
+
+
+def _line(error: yaml.MarkedYAMLError) -> int:
+    unclosed = any(mark in (error.context or "") for mark in _UNCLOSED)
+    mark = error.context_mark if unclosed else error.problem_mark
+    return mark.line + 1 if mark else 1
 
 
 class _Tree:

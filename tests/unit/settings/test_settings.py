@@ -1,0 +1,387 @@
+"""What settings are accepted, from where, and which of two origins holds."""
+
+import re
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from electric_agents_exporter.settings import schema
+from electric_agents_exporter.settings.environment import variable_of
+from electric_agents_exporter.settings.faults import SettingsFault
+from electric_agents_exporter.settings.loading import load
+from electric_agents_exporter.settings.model import (
+    ENV_PREFIX,
+    NOT_YET,
+    Settings,
+    TargetSettings,
+    TlsSettings,
+)
+from electric_agents_exporter.settings.values import format_duration, parse_duration
+
+Load = Callable[..., Settings]
+Faults = Callable[..., list[str]]
+
+TARGET = "targets:\n  - url: http://agents.example.com\n    principals: [service:monitor]\n"
+UNKNOWN = "unknown setting (did you mean"
+UNREADABLE = "cannot be read: No such file or directory"
+NOT_YET_SAID = "not supported yet in this version;"
+ONE = {"URL": "http://127.0.0.1:4437", "PRINCIPAL": "service:monitor"}
+
+
+def test_defaults(load_text: Load) -> None:
+    settings = load_text(TARGET)
+    assert settings.listen == "0.0.0.0:10437"
+    assert settings.metrics.groups == ["core", "client", "claims", "derived"]
+    assert settings.metrics.per_runner
+    assert not settings.metrics.owner_label
+    assert (settings.shard.index, settings.shard.count) == (0, 1)
+    assert settings.web.max_concurrent_scrapes == 4
+    assert not settings.web.enable_reload
+    assert (settings.log.level, settings.log.format) == ("info", "logfmt")
+    (target,) = settings.targets
+    assert target.name == "default"
+    assert (target.interval, target.timeout, target.stale_seconds) == (15.0, 5.0, 60.0)
+    assert (target.concurrency, target.max_runners) == (10, 10_000)
+    assert target.retire_after == 7 * 86_400
+    assert target.expected_runners is None
+    assert target.tls == TlsSettings()
+    assert (target.headers, target.header_files) == ({}, {})
+    assert target.bearer_token is None
+    assert target.bearer_token_file is None
+
+
+def test_every_setting_as_the_interface_writes_it(tmp_path: Path, load_text: Load) -> None:
+    token = tmp_path / "token"
+    token.write_text("abc")
+    text = f"""\
+listen: 0.0.0.0:10437
+targets:
+  - name: production                # the `server` label
+    url: https://agents.example.com/t/acme/v1
+    principals: [service:monitor, user:alice]   # each is polled; one `server`
+    headers: {{x-team: ops}}
+    bearer_token_file: {token}       # any secret can be a file, re-read when it changes
+    tls: {{insecure_skip_verify: false}}
+    interval: 15s
+    timeout: 5s
+    concurrency: 10
+    stale_after: 60s
+    expected_runners: {{min: 1}}
+    include: {{kind: [server, cloud-worker], id: "prod-.*"}}
+    exclude: {{label: "laptop.*"}}
+    max_runners: 10000
+    retire_after: 7d
+metrics: {{groups: [core, client, claims, derived], per_runner: true, owner_label: false}}
+shard: {{index: 0, count: 1}}
+web: {{max_concurrent_scrapes: 4}}
+log: {{level: info, format: logfmt}}
+"""
+    settings = load_text(text)
+    (target,) = settings.targets
+    assert target.url == "https://agents.example.com/t/acme/v1"
+    assert target.principals == ["service:monitor", "user:alice"]
+    assert target.headers["x-team"].get_secret_value() == "ops"
+    assert target.bearer_token_file == token
+    assert (target.interval, target.timeout, target.stale_after) == (15.0, 5.0, 60.0)
+    assert target.expected_runners is not None
+    assert target.expected_runners.min == 1
+    assert target.include.kind == ["server", "cloud-worker"]
+    assert target.include.id == re.compile("prod-.*")
+    assert target.exclude.label == re.compile("laptop.*")
+
+
+def test_what_is_planned_is_no_setting_yet() -> None:
+    assert not {names for names, _ in schema.fields()} & NOT_YET.keys()
+
+
+def test_one_target_needs_no_file(load_text: Load) -> None:
+    (target,) = load_text(**ONE).targets
+    assert target == load_text(TARGET).targets[0].model_copy(update={"url": ONE["URL"]})
+
+
+def test_every_setting_of_the_one_target_has_a_variable(tmp_path: Path, load_text: Load) -> None:
+    token = tmp_path / "token"
+    token.write_text("abc")
+    (target,) = load_text(
+        **ONE,
+        NAME="production",
+        INTERVAL="30s",
+        TIMEOUT="2s",
+        CONCURRENCY="3",
+        STALE_AFTER="90s",
+        EXPECTED_RUNNERS__MIN="2",
+        INCLUDE__KIND="server, ci",
+        INCLUDE__ID="prod-.*",
+        EXCLUDE='{"label": "laptop.*"}',
+        MAX_RUNNERS="100",
+        RETIRE_AFTER="1d",
+        BEARER_TOKEN_FILE=str(token),
+        HEADERS__X_TEAM="[ops]",
+        HEADER_FILES=f'{{"x-key": "{token}"}}',
+        TLS__INSECURE_SKIP_VERIFY="true",
+    ).targets
+    assert target.name == "production"
+    assert (target.interval, target.timeout, target.stale_after) == (30.0, 2.0, 90.0)
+    assert (target.concurrency, target.max_runners, target.retire_after) == (3, 100, 86_400.0)
+    assert target.expected_runners is not None
+    assert target.expected_runners.min == 2
+    assert target.include.kind == ["server", "ci"]
+    assert target.include.id == re.compile("prod-.*")
+    assert target.exclude.label == re.compile("laptop.*")
+    assert target.bearer_token_file == token
+    assert target.headers["x-team"].get_secret_value() == "[ops]"
+    assert target.header_files == {"x-key": token}
+    assert target.tls.insecure_skip_verify
+
+
+@pytest.mark.parametrize(
+    "text, principals",
+    [
+        ("service:monitor,user:alice", ["service:monitor", "user:alice"]),
+        ('["service:monitor", "user:a,b"]', ["service:monitor", "user:a,b"]),
+        ("/principal/service%3Amonitor", ["/principal/service%3Amonitor"]),
+    ],
+)
+def test_several_principals_in_one_variable(
+    text: str, principals: list[str], load_text: Load
+) -> None:
+    assert load_text(URL="http://a", PRINCIPAL=text).targets[0].principals == principals
+    assert load_text(URL="http://a", PRINCIPALS=text).targets[0].principals == principals
+
+
+def test_all_targets_in_one_variable(load_text: Load) -> None:
+    targets = '[{"name": "a", "url": "http://a", "principals": ["service:x"], "interval": "6s"}]'
+    assert load_text(TARGETS=targets).targets[0].interval == 6.0
+
+
+def test_names_of_settings_and_of_a_targets_settings_differ() -> None:
+    # Else a variable could mean either.
+    assert not Settings.model_fields.keys() & TargetSettings.model_fields.keys()
+    assert variable_of(("targets",)) == f"{ENV_PREFIX}TARGETS"
+    assert variable_of(("targets", "tls", "ca_file")) == f"{ENV_PREFIX}TLS__CA_FILE"
+    assert variable_of(("log", "level")) == f"{ENV_PREFIX}LOG__LEVEL"
+
+
+def test_a_flag_beats_a_variable_which_beats_the_file_which_beats_the_default(
+    load_text: Load,
+) -> None:
+    file = TARGET + "listen: 127.0.0.1:1\nlog: {level: error, format: json}\n"
+    assert load_text(file).listen == "127.0.0.1:1"
+    settings = load_text(file, LISTEN="127.0.0.1:2", LOG__LEVEL="debug")
+    assert settings.listen == "127.0.0.1:2"
+    assert (settings.log.level, settings.log.format) == ("debug", "json")
+    settings = load_text(file, flags={"listen": "127.0.0.1:3"}, LISTEN="127.0.0.1:2")
+    assert settings.listen == "127.0.0.1:3"
+
+
+def test_flags_of_a_target_complete_the_environments_and_replace_the_files(
+    load_text: Load,
+) -> None:
+    flags = {"targets": [{"url": "http://flag.example.com"}]}
+    (target,) = load_text(TARGET, flags=flags, **ONE, TIMEOUT="1s").targets
+    assert target.url == "http://flag.example.com"
+    assert target.principals == ["service:monitor"]
+    assert target.timeout == 1.0
+
+
+def test_file_and_environment_may_not_both_set_targets(faults_of: Faults) -> None:
+    assert faults_of(TARGET, **ONE) == [
+        (
+            f"{ENV_PREFIX}PRINCIPAL, {ENV_PREFIX}URL: sets targets, and so does config.yaml; "
+            "leave out one"
+        ),
+    ]
+    assert faults_of(**ONE, TARGETS='[{"url": "http://a", "principals": ["user:a"]}]') == [
+        f"{ENV_PREFIX}TARGETS: sets targets, and so do other variables"
+    ]
+
+
+@pytest.mark.parametrize(
+    "variables, told",
+    [
+        ({"URL": "http://a"}, "PRINCIPAL: is missing"),
+        ({"PRINCIPAL": "service:monitor"}, "URL: is missing"),
+        (ONE | {"URI": "x"}, "URI: unknown setting (did you mean '{prefix}URL'?)"),
+        (ONE | {"FOO": "x"}, "FOO: unknown setting"),
+        (ONE | {"url": "x"}, "url: unknown setting (did you mean '{prefix}URL'?)"),
+        (ONE | {"LOG__LEVLE": "x"}, f"LOG__LEVLE: {UNKNOWN} '{{prefix}}LOG__LEVEL'?)"),
+        (ONE | {"CONCURRENCY": "ten"}, "CONCURRENCY: expected a whole number"),
+        (ONE | {"HEADERS": "{hunter2"}, "HEADERS: expected JSON"),
+        (ONE | {"HEADERS": "[" * 100_000}, "HEADERS: expected JSON"),
+        (ONE | {"TLS": "{}", "TLS__CA_FILE": "no.pem"}, f"TLS__CA_FILE: {UNREADABLE}"),
+        (ONE | {"PRINCIPALS": "user:a"}, "PRINCIPALS: another variable sets this too"),
+        (ONE | {"BEARER_TOKEN_FILE": ""}, "BEARER_TOKEN_FILE: cannot be read: not a file"),
+        (ONE | {"NAME": "hunter2\udcff"}, "NAME: expected text without halves of characters"),
+        (ONE | {"POSTGRES": "postgresql://a"}, f"POSTGRES: {NOT_YET_SAID} use url and principals"),
+        (ONE | {"TENANT": "x"}, f"TENANT: {NOT_YET_SAID} use url and principals"),
+        (ONE | {"ALERTMANAGER": "x"}, f"ALERTMANAGER: {NOT_YET_SAID} let Prometheus send alerts"),
+        (ONE | {"WEB__TLS__KEY": "x"}, f"WEB__TLS__KEY: {NOT_YET_SAID} put a proxy in front"),
+    ],
+)  # fmt: skip
+def test_a_fault_in_a_variable(variables: dict[str, str], told: str, faults_of: Faults) -> None:
+    assert faults_of(**variables) == [ENV_PREFIX + told.format(prefix=ENV_PREFIX)]
+
+
+def test_a_section_set_twice_by_variables(faults_of: Faults) -> None:
+    assert faults_of(**ONE, TLS="x", TLS__CA_FILE="y") == [
+        f"{ENV_PREFIX}TLS: expected settings as `name: value`",
+        f"{ENV_PREFIX}TLS__CA_FILE: another variable sets this too",
+    ]
+
+
+def test_faults_in_flags(faults_of: Faults) -> None:
+    flags: dict[str, object] = {"listen": "here", "targets": [{"principals": ["me"]}]}
+    assert faults_of(flags=flags) == [
+        "--listen: expected HOST:PORT, such as 0.0.0.0:10437 or [::]:10437",
+        (
+            "--principal: [0]: expected KIND:ID with a kind of user, agent, service or system, "
+            "such as service:monitor"
+        ),
+        "--url: is missing",
+    ]
+
+
+def test_a_fault_of_the_environment_is_not_laid_on_a_flag(faults_of: Faults) -> None:
+    flags: dict[str, object] = {"targets": [{"principals": ["service:monitor"]}]}
+    (fault,) = faults_of(flags=flags, URL="agents")
+    assert fault.startswith(f"{ENV_PREFIX}URL: expected http://")
+
+
+def test_what_kubernetes_sets_for_a_service_of_our_name_is_not_ours(load_text: Load) -> None:
+    load_text(
+        **ONE,
+        SERVICE_HOST="10.0.0.1",
+        SERVICE_PORT="10437",
+        SERVICE_PORT_METRICS="10437",
+        PORT="tcp://10.0.0.1:10437",
+        PORT_10437_TCP="tcp://10.0.0.1:10437",
+        PORT_10437_TCP_PROTO="tcp",
+        PORT_10437_TCP_PORT="10437",
+        PORT_10437_TCP_ADDR="10.0.0.1",
+    )
+
+
+def test_the_variable_that_names_the_file_is_ours_too(load_text: Load) -> None:
+    load_text(TARGET, CONFIG="config.yaml")
+
+
+def test_anchors_and_merges_save_repetition(load_text: Load, faults_of: Faults) -> None:
+    text = """\
+targets:
+  - &first
+    name: a
+    url: http://a
+    principals: [service:monitor]
+    interval: 30s
+  - <<: *first
+    name: b
+    timeout: {timeout}
+"""
+    a, b = load_text(text.replace("{timeout}", "2s")).targets
+    assert (a.name, a.interval, a.timeout) == ("a", 30.0, 5.0)
+    assert (b.name, b.interval, b.timeout) == ("b", 30.0, 2.0)
+    (fault,) = faults_of(text.replace("{timeout}", "2"))
+    assert fault.startswith("config.yaml:9: targets[1].timeout: expected a duration")
+
+
+def test_words_that_yaml_takes_for_something_else_stay_text(load_text: Load) -> None:
+    text = TARGET + "    name: 2026-01-02\n"
+    assert load_text(text).targets[0].name == "2026-01-02"
+
+
+@pytest.mark.parametrize(
+    "text, seconds",
+    [
+        ("500ms", 0.5), ("15s", 15.0), ("1.5s", 1.5), ("1m30s", 90.0), ("1h", 3600.0),
+        ("7d", 604_800.0), ("2w", 1_209_600.0),
+    ],
+)  # fmt: skip
+def test_durations(text: str, seconds: float) -> None:
+    assert parse_duration(text) == seconds
+    assert parse_duration(format_duration(seconds)) == seconds
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["", "15", "s", "15 s", "-1s", "15sec", "1e3s", "\u0661s", " 15s", "15s\n", 15, None, []],
+)
+def test_what_is_no_duration(value: object) -> None:
+    with pytest.raises(ValueError, match="expected a duration with its unit"):
+        parse_duration(value)
+
+
+@pytest.mark.parametrize(
+    "interval, stale", [(1.0, 60.0), (30.0, 90.0), (120.0, 290.0), (299.0, 299.0)]
+)
+def test_a_report_is_stale_after_three_intervals_within_bounds(
+    interval: float, stale: float, load_text: Load
+) -> None:
+    text = f"{TARGET}    interval: {interval}s\n    timeout: 1s\n"
+    assert load_text(text).targets[0].stale_seconds == stale
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["0.0.0.0:10437", "[::]:10437", "[::1]:0", "localhost:1", "my_host.example.com:65535"],
+)
+def test_addresses(address: str, load_text: Load) -> None:
+    assert load_text(TARGET + f'listen: "{address}"\n').listen == address
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["a..b:1", f"{'a' * 64}:1", "[::1:1", "[host]:1", "host:\u0663", "host:-1", "host: 1"],
+)
+def test_what_is_no_address(address: str, faults_of: Faults) -> None:
+    (fault,) = faults_of(TARGET + f'listen: "{address}"\n')
+    assert fault.endswith("expected HOST:PORT, such as 0.0.0.0:10437 or [::]:10437")
+
+
+@pytest.mark.parametrize("pattern", ["a{99999999999}", "(?P<hunter2", "[[a]", "(" * 5000])
+def test_patterns_that_python_refuses_or_warns_of(pattern: str, load_text: Load) -> None:
+    try:
+        load_text(TARGET + f"    include: {{id: '{pattern}'}}\n")
+    except SettingsFault as fault:
+        assert "regular expression" in str(fault)  # noqa: PT017  (either outcome is good)
+        assert "hunter2" not in str(fault)  # noqa: PT017
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "bearer_token: hunter2",
+        "headers: {authorization: Bearer hunter2}",
+        "headers: {hunter2: x-key}",
+        "bearer_token: [hunter2]",
+        "bearer_token: {hunter2 is: hunter2}",
+        "bearer_token_file: {hunter2 is: hunter2}",
+        "name: [hunter2]",
+        "concurrency: hunter2",
+        "interval: hunter2",
+        "tls: hunter2",
+        "include: {kind: [hunter2], id: '(hunter2'}",
+        "headers: {x: 'hunter2\x7f'}",
+        "headers: [hunter2]",
+        "tls: {insecure_skip_verify: hunter2}",
+        "'Bearer hunter2': x",
+        "'authorization=hunter2':",
+    ],
+)
+def test_a_secret_is_never_shown(line: str, write: Callable[[str], Path]) -> None:
+    path = write(f"{TARGET}    {line}\n")
+    try:
+        settings = load(path, {}, {})
+    except SettingsFault as fault:
+        shown = f"{fault} {fault!r} {fault.faults} " + "".join(traceback.format_exception(fault))
+    else:
+        shown = f"{settings} {settings!r} {settings.targets} {settings.targets[0]}"
+        shown += settings.model_dump_json(exclude={"targets": {"__all__": {"headers"}}})
+    assert "hunter2" not in shown
+
+
+def test_the_process_environment_is_read_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in ONE.items():
+        monkeypatch.setenv(ENV_PREFIX + name, value)
+    assert load(None, {}).targets[0].url == ONE["URL"]
