@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from electric_agents_exporter.contract.report import Client, Report
+from electric_agents_exporter.contract.report import Client, ListedRunner, Report
 from electric_agents_exporter.contract.vocabulary import (
     AdminStatus,
     ClaimOutcome,
@@ -20,6 +20,7 @@ from electric_agents_exporter.contract.vocabulary import (
     Liveness,
     RunnerKind,
 )
+from electric_agents_exporter.fleet.events import EventCounts
 from electric_agents_exporter.fleet.snapshot import RunnerView
 from electric_agents_exporter.metrics.spec import (
     PREFIX,
@@ -39,28 +40,34 @@ _NO_REPORT: Final = Report("")
 
 
 class RunnerSubject(msgspec.Struct, frozen=True):
-    """What the rows of one runner read."""
+    """What the rows of one runner read.
 
-    view: RunnerView
+    Without facts the report and the diagnostics are empty; `client_now` are the diagnostics that
+    describe now, empty unless the runner is online.
+    """
 
-    @property
-    def report(self) -> Report:
-        """The last good report."""
-        return self.view.facts.report if self.view.facts else _NO_REPORT
+    runner: ListedRunner
+    report: Report
+    client: Client
+    client_now: Client
+    counts: EventCounts
 
-    @property
-    def client(self) -> Client:
-        """The diagnostics of the last good report, empty where there are none."""
-        return self.report.client or _NO_CLIENT
 
-    @property
-    def client_now(self) -> Client:
-        """The diagnostics that describe now: empty unless the runner is online."""
-        return self.client if self.report.liveness is Liveness.ONLINE else _NO_CLIENT
+def runner_subject(view: RunnerView) -> RunnerSubject:
+    """Give what the rows read of a runner."""
+    report = view.facts.report if view.facts else _NO_REPORT
+    client = report.client or _NO_CLIENT
+    return RunnerSubject(
+        runner=view.runner,
+        report=report,
+        client=client,
+        client_now=client if report.liveness is Liveness.ONLINE else _NO_CLIENT,
+        counts=view.counts,
+    )
 
 
 class MovingSubject(msgspec.Struct, frozen=True):
-    """What the rows of one runner read that change with time alone."""
+    """What the rows of one runner read that change between its reports."""
 
     view: RunnerView
     monotonic: float
@@ -138,7 +145,7 @@ def _gauge(
 
 def _info(*, owner: bool) -> RunnerRow:
     def samples(subject: RunnerSubject) -> Samples:
-        runner = subject.view.runner
+        runner = subject.runner
         labels: LabelValues = (runner.label or "", runner.kind or RunnerKind.UNKNOWN)
         if owner:
             labels = (*labels, runner.owner_principal or "")
@@ -422,22 +429,22 @@ def _derived() -> tuple[RunnerRow, ...]:
     return (
         event(
             "health_changes",
-            lambda s: s.view.counts.health_changes,
+            lambda s: s.counts.health_changes,
             "Changes of the server's verdict.",
         ),
         event(
             "lease_lapses",
-            lambda s: s.view.counts.lease_lapses,
+            lambda s: s.counts.lease_lapses,
             "Times that the lease ran out, those between two polls with them.",
         ),
         event(
             "client_restarts",
-            lambda s: s.view.counts.client_restarts,
+            lambda s: s.counts.client_restarts,
             "Starts of the runner's process (its started_at moved on).",
         ),
         event(
             "client_identity_conflicts",
-            lambda s: s.view.counts.client_identity_conflicts,
+            lambda s: s.counts.client_identity_conflicts,
             "Times that started_at moved back: two processes share one runner id.",
         ),
     )

@@ -74,47 +74,64 @@ class Row(Generic[Subject]):
 _UNITS: Final = ("seconds", "bytes")
 
 
-def value(read: Callable[[Subject], float | None]) -> Callable[[Subject], Samples]:
-    """Make samples of one number; None gives no sample."""
+@dataclass(frozen=True, slots=True)
+class Value(Generic[Subject]):
+    """The samples of a row without labels: one number, or none where it is not known."""
 
-    def samples(subject: Subject) -> Samples:
-        number = read(subject)
+    read: Callable[[Subject], float | None]
+
+    def __call__(self, subject: Subject) -> Samples:
+        """Give the samples."""
+        number = self.read(subject)
         return () if number is None else (((), number),)
 
-    return samples
 
+@dataclass(frozen=True, slots=True)
+class OneOf(Generic[Subject]):
+    """The samples of an enum: a sample per word, exactly one of them 1, or none at all."""
 
-def one_of(
-    words: Iterable[StrEnum], read: Callable[[Subject], StrEnum | None]
-) -> Callable[[Subject], Samples]:
-    """Make an enum: a sample per word, exactly one of them 1; None gives no sample."""
-    known = tuple(words)
-    rendered = {
-        current: tuple(((word.value,), float(word is current)) for word in known)
-        for current in known
-    }
+    words: type[StrEnum]
+    read: Callable[[Subject], StrEnum | None]
 
-    def samples(subject: Subject) -> Samples:
-        current = read(subject)
-        return () if current is None else rendered[current]
-
-    return samples
-
-
-def each(
-    words: Iterable[StrEnum], read: Callable[[Subject], Sequence[float | None] | None]
-) -> Callable[[Subject], Samples]:
-    """Make a sample per word, of a number each, in the same order; None gives no sample."""
-    labels = tuple((word.value,) for word in words)
-
-    def samples(subject: Subject) -> Samples:
-        numbers = read(subject)
-        if numbers is None:
+    def __call__(self, subject: Subject) -> Samples:
+        """Give the samples."""
+        current = self.read(subject)
+        if current is None:
             return ()
+        return tuple(((word.value,), float(word is current)) for word in self.words)
+
+
+@dataclass(frozen=True, slots=True)
+class Each(Generic[Subject]):
+    """The samples of a row with a number for each word, in the words' order, or none at all."""
+
+    words: type[StrEnum]
+    read: Callable[[Subject], Sequence[float | None] | None]
+
+    def __call__(self, subject: Subject) -> Samples:
+        """Give the samples."""
+        numbers = self.read(subject) or ()
         return tuple(
-            (label, number)
-            for label, number in zip(labels, numbers, strict=True)
+            ((word.value,), number)
+            for word, number in zip(self.words, numbers, strict=bool(numbers))
             if number is not None
         )
 
-    return samples
+
+def value(read: Callable[[Subject], float | None]) -> Callable[[Subject], Samples]:
+    """Make samples of one number; None gives no sample."""
+    return Value(read)
+
+
+def one_of(
+    words: type[StrEnum], read: Callable[[Subject], StrEnum | None]
+) -> Callable[[Subject], Samples]:
+    """Make an enum: a sample per word, exactly one of them 1; None gives no sample."""
+    return OneOf(words, read)
+
+
+def each(
+    words: type[StrEnum], read: Callable[[Subject], Sequence[float | None] | None]
+) -> Callable[[Subject], Samples]:
+    """Make a sample per word, of a number each, in the same order; None gives no sample."""
+    return Each(words, read)

@@ -27,7 +27,7 @@ from electric_agents_exporter.fleet.aggregate import aggregate
 from electric_agents_exporter.fleet.snapshot import FleetSnapshot
 from electric_agents_exporter.metrics.exposition import Exposer, Format, accepted
 from electric_agents_exporter.metrics.own import OwnState, OwnSubject
-from electric_agents_exporter.metrics.runner_rows import MovingSubject, RunnerSubject
+from electric_agents_exporter.metrics.runner_rows import MovingSubject, runner_subject
 from electric_agents_exporter.metrics.scrape import Scraper
 from electric_agents_exporter.metrics.spec import Group, Kind, Row
 from electric_agents_exporter.metrics.table import SWITCHABLE, Table, build_table
@@ -147,7 +147,7 @@ def _mutated(data: st.DataObject, samples: dict[str, Any], runner_id: str) -> di
     for _ in range(data.draw(st.integers(0, 4))):
         section = data.draw(st.sampled_from(["runner", "client", "claims", "dispatch", "health"]))
         inside = report[section]
-        if isinstance(inside, dict) and data.draw(st.booleans()):
+        if isinstance(inside, dict) and inside and data.draw(st.booleans()):
             name = data.draw(st.sampled_from(sorted(inside)))
             report[section] = {**inside, name: data.draw(FOREIGN)}
         elif section != "runner":
@@ -354,7 +354,7 @@ def plainly(table: Table, snapshot: FleetSnapshot) -> Iterable[Metric]:
     ]
     for row in table.runner:
         shown = [
-            (labels, RunnerSubject(v)) for labels, v, fresh in everyone if fresh or row.lasting
+            (labels, runner_subject(v)) for labels, v, fresh in everyone if fresh or row.lasting
         ]
         yield from _families([row], shown)
     for moving in table.moving:

@@ -13,9 +13,9 @@ from electric_agents_exporter.fleet.snapshot import Facts, RunnerView, Sighting
 from electric_agents_exporter.metrics.runner_rows import (
     MovingSubject,
     RunnerRow,
-    RunnerSubject,
     moving_rows,
     runner_rows,
+    runner_subject,
 )
 
 LATER = "2026-11-22T12:34:56.789Z"
@@ -85,7 +85,7 @@ def _samples(listed: dict[str, Any], report: dict[str, Any]) -> dict[str, object
         counts=counts,
     )
     families: dict[str, object] = {
-        row.name: tuple(row.samples(RunnerSubject(view))) for row in _rows()
+        row.name: tuple(row.samples(runner_subject(view))) for row in _rows()
     }
     moving = MovingSubject(view, 0.0, fresh=True)
     return families | {row.name: tuple(row.samples(moving)) for row in moving_rows()}
