@@ -41,7 +41,8 @@ class Aggregate(msgspec.Struct, frozen=True):
 
 def aggregate(target: TargetSnapshot, monotonic: float) -> Aggregate:
     """Sum over the runners whose list is not stale; one without a fresh report is `unknown`."""
-    states: Counter[State] = Counter()
+    # Plain tuples while counting: a named one costs as much as all the rest.
+    states: Counter[tuple[RunnerKind, AdminStatus, Liveness, HealthStatus]] = Counter()
     issues: Counter[Issue] = Counter()
     active = orphaned = 0.0
     superseded = exported = 0
@@ -52,21 +53,21 @@ def aggregate(target: TargetSnapshot, monotonic: float) -> Aggregate:
         kind = view.runner.kind or RunnerKind.UNKNOWN
         if view.facts is None or not view.fresh(monotonic, target.stale_after):
             admin = view.runner.admin_status or AdminStatus.UNKNOWN
-            states[State(kind, admin, Liveness.UNKNOWN, HealthStatus.UNKNOWN)] += 1
+            states[kind, admin, Liveness.UNKNOWN, HealthStatus.UNKNOWN] += 1
             continue
         report = view.facts.report
         states[
-            State(
-                kind,
-                report.admin_status or AdminStatus.UNKNOWN,
-                report.liveness or Liveness.UNKNOWN,
-                report.health or HealthStatus.UNKNOWN,
-            )
+            kind,
+            report.admin_status or AdminStatus.UNKNOWN,
+            report.liveness or Liveness.UNKNOWN,
+            report.health or HealthStatus.UNKNOWN,
         ] += 1
-        issues.update(report.issues or ())
+        for issue in report.issues or ():
+            issues[issue] += 1
         claims = report.claims.active_count or 0
         active += claims
         superseded += report.claims.superseded or 0
         if report.liveness is Liveness.EXPIRED:
             orphaned += claims
-    return Aggregate(states, issues, active, superseded, orphaned, exported)
+    by_state = {State(*state): count for state, count in states.items()}
+    return Aggregate(by_state, issues, active, superseded, orphaned, exported)
