@@ -9,7 +9,8 @@ from typing import Final, TextIO
 from typing_extensions import override
 
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
-_QUIET: Final = ("apscheduler", "httpx", "httpcore", "aiohttp", "asyncio", "uvicorn")
+_OURS: Final = "electric_agents_exporter"
+_COUNTED: Final = "apscheduler"  # warns of every poll that was not over in time: a counter does
 
 
 class _Formatter(logging.Formatter):
@@ -52,14 +53,18 @@ def _quote(value: str) -> str:
     return value if plain else json.dumps(value)
 
 
-def configure(level: str, style: str, stream: TextIO = sys.stderr) -> None:
-    """Write all logs of this process to a stream; libraries only from warnings on."""
-    handler = logging.StreamHandler(stream)
+def configure(level: str, style: str, stream: TextIO | None = None) -> None:
+    """Write all logs of this process to a stream, by default stderr.
+
+    Libraries write from warnings on only: what they tell of a request may hold its headers.
+    """
+    handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(JsonFormatter() if style == "json" else LogfmtFormatter())
     root = logging.getLogger()
     for old in list(root.handlers):
         root.removeHandler(old)
     root.addHandler(handler)
-    root.setLevel(level.upper())
-    for name in _QUIET:
-        logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+    ours = logging.getLevelNamesMapping()[level.upper()]
+    root.setLevel(max(ours, logging.WARNING))
+    logging.getLogger(_OURS).setLevel(ours)
+    logging.getLogger(_COUNTED).setLevel(logging.ERROR)

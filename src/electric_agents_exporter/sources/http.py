@@ -9,7 +9,7 @@ from email.utils import parsedate_to_datetime
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
 from typing import Final, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import aiohttp
 import httpx
@@ -108,7 +108,8 @@ class Tls:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
         if self.cert_file is not None:
-            context.load_cert_chain(self.cert_file, self.key_file)
+            # The empty password keeps OpenSSL from asking for one on the terminal.
+            context.load_cert_chain(self.cert_file, self.key_file, password="")
         return context
 
 
@@ -141,6 +142,7 @@ class HttpSource:
         self._principals = {text: principals.parse(text) for text in options.principals}
         self._client: httpx.AsyncClient | None = None
         self._tls_stamp: tuple[object, ...] = ()
+        self._complaint = ""
 
     def credential_changed_at(self) -> float | None:
         """When the newest credential file changed, seconds since the epoch; None without one."""
@@ -158,16 +160,25 @@ class HttpSource:
             headers = self._options.credentials.read()
             client = await self._ready_client()
         except (CredentialError, OSError) as error:
-            log.warning("credentials or TLS files cannot be used", extra={"error": str(error)})
+            self._complain(str(error))
             reason = Reason.TLS if isinstance(error, OSError) else Reason.OTHER
             poll.requested(Endpoint.LIST, 0.0, reason)
             return False
+        self._complain("")
         sweep = _Sweep(self, client, headers, poll)
         await _share(self._principals, self._options.concurrency, sweep.list_runners)
         due = poll.due()
         gap = min(_LONGEST_GAP, _SPREAD * self._options.interval / max(1, len(due)))
         pace = _Pace(gap if paced else 0.0)
         return await sweep.ask_all(due, pace)
+
+    def _complain(self, complaint: str) -> None:
+        """Log what is wrong with our own files when that changes, and not at every poll."""
+        if complaint and complaint != self._complaint:
+            log.warning("credentials or TLS files cannot be used", extra={"error": complaint})
+        elif self._complaint and not complaint:
+            log.info("credentials and TLS files can be used again")
+        self._complaint = complaint
 
     async def _ready_client(self) -> httpx.AsyncClient:
         """Give the client, a new one if the TLS files changed since the last poll."""
@@ -259,39 +270,51 @@ class _Sweep:
         headers = {**self._headers, principals.HEADER: _header(name, self._principals[name])}
         sent = self._clock.monotonic()
         answer: Answer | Reason
+        status: int | None = None
         date: float | None = None
         try:
             async with asyncio.timeout(self._options.timeout):
-                response = await self._fetch(endpoint, url, headers)
+                status, body, date = await self._fetch(endpoint, url, headers)
         except (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError) as error:
             answer = _reason_of(error)
         else:
-            if isinstance(response, Reason):
-                answer = response
-            else:
-                body, date = response
-                answer = _read(read, body)
+            answer = body if isinstance(body, Reason) else _read(read, body)
         received = self._clock.monotonic()
         written_at = (sent + received) / 2
         if date is not None and not isinstance(answer, Reason):
             self._poll.told_date(date, written_at)
         reason = answer if isinstance(answer, Reason) else None
         self._poll.requested(endpoint, received - sent, reason)
+        if log.isEnabledFor(logging.DEBUG):
+            fields = {
+                "endpoint": endpoint.value,
+                "path": urlsplit(url).path,
+                "principal": name,
+                "seconds": f"{received - sent:.3f}",
+                "status": status or "none",
+                "reason": reason.value if reason else "none",
+            }
+            log.debug("asked", extra=fields)
         return answer, written_at
 
     async def _fetch(
         self, endpoint: Endpoint, url: str, headers: dict[str, str]
-    ) -> tuple[bytes, float | None] | Reason:
+    ) -> tuple[int, bytes | Reason, float | None]:
+        """Make one request.
+
+        Returns:
+            The status, the body or why there is none, and the server's `Date`.
+        """
         async with self._client.stream("GET", url, headers=headers) as response:
             reason = _reason_of_status(response.status_code)
             if reason is not None:
-                return reason
+                return response.status_code, reason, None
             body = bytearray()
             async for chunk in response.aiter_bytes():
                 body += chunk
                 if len(body) > _MAX_BODY[endpoint]:
-                    return Reason.TOO_LARGE
-            return bytes(body), _date(response)
+                    return response.status_code, Reason.TOO_LARGE, None
+            return response.status_code, bytes(body), _date(response)
 
 
 class _Pace:

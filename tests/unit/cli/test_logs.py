@@ -1,0 +1,98 @@
+"""Log lines: one a line, whatever was logged, and readable by the usual parsers."""
+
+import io
+import json
+import logging
+import re
+import sys
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from electric_agents_exporter import logs
+
+OURS = "electric_agents_exporter.scheduler"
+FIELD = re.compile(r'([a-z_]+)=("(?:[^"\\]|\\.)*"|[^ "=]*)(?: |$)')
+
+
+@pytest.fixture(autouse=True)
+def restored() -> Iterator[None]:
+    names = (None, "electric_agents_exporter", "apscheduler")
+    levels = [(logging.getLogger(name), logging.getLogger(name).level) for name in names]
+    handlers = list(logging.getLogger().handlers)
+    yield
+    logging.getLogger().handlers[:] = handlers
+    for logger, level in levels:
+        logger.setLevel(level)
+
+
+def record(message: str, **fields: object) -> logging.LogRecord:
+    made = logging.makeLogRecord({"name": OURS, "levelname": "INFO", "msg": message})
+    vars(made).update(fields)
+    return made
+
+
+def read_logfmt(line: str) -> dict[str, str]:
+    """Read a line, which must consist of fields and of nothing else."""
+    fields = FIELD.findall(line)
+    assert "".join(match.group() for match in FIELD.finditer(line)) == line
+    return {name: json.loads(value) if value[:1] == '"' else value for name, value in fields}
+
+
+@given(message=st.text(), value=st.text())
+def test_one_line_says_it_all_whatever_it_is(message: str, value: str) -> None:
+    for line, read in (
+        (logs.LogfmtFormatter().format(record(message, target=value)), read_logfmt),
+        (logs.JsonFormatter().format(record(message, target=value)), json.loads),
+    ):
+        assert len(line.splitlines()) == 1
+        assert line.isprintable()
+        fields = read(line)
+        assert (fields["msg"], fields["target"]) == (message, value)
+
+
+def test_a_line_as_people_read_it() -> None:
+    made = record("target cannot be polled in full", target="a", reason="", seconds=0.5)
+    made.created = 1_795_346_133.5
+    assert logs.LogfmtFormatter().format(made) == (
+        "ts=2026-11-22T11:15:33.500Z level=info logger=exporter.scheduler "
+        'msg="target cannot be polled in full" target=a reason="" seconds=0.5'
+    )
+
+
+def test_an_exception_stays_on_its_line() -> None:
+    try:
+        int("a\nb")
+    except ValueError:
+        made = record("failed")
+        made.exc_info = sys.exc_info()
+    line = logs.LogfmtFormatter().format(made)
+    assert len(line.splitlines()) == 1
+    assert read_logfmt(line)["exception"].splitlines()[0].startswith("Traceback")
+
+
+@pytest.mark.parametrize("level", ["debug", "info", "warning", "error"])
+def test_libraries_say_nothing_below_a_warning(level: str) -> None:
+    stream = io.StringIO()
+    logs.configure(level, "json", stream)
+    for name in (OURS, "httpx", "aiohttp.client", "anything"):
+        for severity in (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR):
+            logging.getLogger(name).log(severity, "said")
+    said = [json.loads(line) for line in stream.getvalue().splitlines()]
+    order = ["debug", "info", "warning", "error"]
+    expected = order[order.index(level) :]
+    assert [line["level"] for line in said if line["logger"] == "exporter.scheduler"] == expected
+    for name in ("httpx", "aiohttp.client", "anything"):
+        heard = [line["level"] for line in said if line["logger"] == name]
+        assert heard == [word for word in expected if word in {"warning", "error"}]
+
+
+def test_configuring_anew_replaces_what_was(capsys: pytest.CaptureFixture[str]) -> None:
+    first = io.StringIO()
+    logs.configure("info", "json", first)
+    logs.configure("info", "logfmt")
+    logging.getLogger(OURS).info("said")
+    assert first.getvalue() == ""
+    assert read_logfmt(capsys.readouterr().err.rstrip("\n"))["msg"] == "said"
