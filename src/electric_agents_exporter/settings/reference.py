@@ -1,0 +1,171 @@
+"""The settings reference, made of the model."""
+
+from collections.abc import Iterator
+from types import NoneType, UnionType
+from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
+
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from electric_agents_exporter.settings import schema
+from electric_agents_exporter.settings.environment import variable_of
+from electric_agents_exporter.settings.values import Words
+
+EXAMPLE: Final = """\
+listen: 0.0.0.0:10437
+targets:
+  - name: production                            # the `server` label
+    url: https://agents.example.com/t/acme/v1
+    principals: [service:monitor, user:alice]   # each is polled; one `server`
+    headers: {x-team: ops}
+    bearer_token_file: /run/secrets/token       # read again when it changes
+    tls: {ca_file: /etc/ssl/acme.pem, insecure_skip_verify: false}
+    interval: 15s
+    timeout: 5s
+    concurrency: 10
+    stale_after: 60s
+    expected_runners: {min: 1}
+    include: {kind: [server, cloud-worker], id: 'prod-.*'}
+    exclude: {label: 'laptop.*'}
+    max_runners: 10000
+    retire_after: 7d
+metrics: {groups: [core, client, claims, derived], per_runner: true, owner_label: false}
+shard: {index: 0, count: 1}
+web: {max_concurrent_scrapes: 4, enable_reload: false}
+log: {level: info, format: logfmt}
+"""
+"""Everything that can be set in one file; a test loads it."""
+
+_PAGE: Final = """\
+# Configuration
+
+Made of the settings' model by `make generate`; do not edit.
+
+A flag beats an environment variable, which beats the YAML file, which beats the default.
+`electric-agents-exporter check-config --config FILE` names every fault at once, each with its
+place, what was expected and the nearest right spelling, and ends with exit code 2.
+
+```yaml
+{example}```
+
+## In a file
+
+Unknown settings are faults, and so are names that stand twice. Durations are written as Prometheus
+writes them: `500ms`, `15s`, `1m30s`, `7d`. Paths are relative to where the exporter was started.
+Anchors, aliases and `<<` may save repetition.
+
+## By environment
+
+One target needs no file:
+
+```sh
+ELECTRIC_AGENTS_EXPORTER_URL=http://127.0.0.1:4437 \\
+ELECTRIC_AGENTS_EXPORTER_PRINCIPAL=service:monitor \\
+  electric-agents-exporter
+```
+
+Every other setting of that target has a variable too, named in the tables below; a section's
+settings follow after two underscores. A list is words between commas or JSON, a map is JSON. One
+header is `ELECTRIC_AGENTS_EXPORTER_HEADERS__X_TEAM=ops`, which sends `x-team`. Several targets are
+better written in a file, and can be JSON in `ELECTRIC_AGENTS_EXPORTER_TARGETS`; the targets of a
+file and those of the environment do not mix. `ELECTRIC_AGENTS_EXPORTER_CONFIG` names the file where
+`--config` does not. Unknown variables that begin with `ELECTRIC_AGENTS_EXPORTER_` are faults, save
+those that Kubernetes sets beside a Service called `electric-agents-exporter`.
+
+## By flag
+
+`--config`, `--listen`, `--url` and `--principal` (which may be repeated). The last two describe one
+target: they complete that of the environment, and replace all targets of the file.
+
+## Reloading
+
+`SIGHUP` reads the file, and what it refers to, again; so does `POST /-/reload` where
+`web.enable_reload` is true. On any fault the old settings stay, the log says why, and
+`electric_agents_exporter_config_last_reload_successful` is 0 until a reload succeeds. Targets that
+keep their name keep what is known of them; the series of a target that is gone vanish. `listen` and
+`web` change by a restart only.
+
+## Secrets
+
+A secret in a file (`bearer_token_file`, `header_files`) is read again at every poll, so it may
+change at any time without a reload. One that cannot be read fails the poll, which is counted, and
+polling goes on when it is back. Prefer files: a variable can be read by whoever may read the
+process. No secret is ever logged, shown, or taken as a flag.
+{tables}"""
+
+_TITLES: Final = {
+    (): "Settings",
+    ("targets",): "Each of `targets`",
+}
+
+
+def render() -> str:
+    """Write the reference."""
+    tables = "".join(_tables())
+    return _PAGE.format(example=EXAMPLE, tables=tables)
+
+
+def _tables() -> Iterator[str]:
+    sections: dict[schema.Names, list[str]] = {}
+    for names, field in schema.fields():
+        sections.setdefault(names[:-1], []).append(_line(names, field))
+    for section, lines in sections.items():
+        yield f"\n## {_TITLES.get(section) or _title(section)}\n\n"
+        yield "| setting | type | default | variable | meaning |\n|---|---|---|---|---|\n"
+        yield "".join(lines)
+
+
+def _title(section: schema.Names) -> str:
+    of_target = section[0] == "targets"
+    path = ".".join(section[1:] if of_target else section)
+    return f"`{path}`" + (" of a target" if of_target else "")
+
+
+def _line(names: schema.Names, field: FieldInfo) -> str:
+    kind = _kind(field.annotation, tuple(field.metadata))
+    variable = variable_of(names)
+    if names == ("targets", "principals"):
+        variable = variable.removesuffix("S")
+    cells = (f"`{names[-1]}`", kind, _default(field), f"`{variable}`", field.description or "")
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |\n"
+
+
+def _kind(annotation: Any, metadata: tuple[object, ...] = ()) -> str:  # noqa: ANN401
+    """Say what a setting holds, in an operator's words."""
+    words = next((each.text for each in metadata if isinstance(each, Words)), None)
+    arguments = get_args(annotation)
+    match get_origin(annotation):
+        case origin if origin is Annotated:
+            text = _kind(arguments[0], (*annotation.__metadata__, *metadata))
+        case origin if origin in {Union, UnionType}:
+            text = _kind(next(arg for arg in arguments if arg is not NoneType), metadata)
+        case origin if origin is list:
+            text = f"list: {_kind(arguments[0])}"
+        case origin if origin is dict:
+            text = f"map: {_kind(arguments[0])} to {_kind(arguments[1])}"
+        case origin if origin is Literal:
+            text = ", ".join(f"`{word}`" for word in arguments)
+        case _:
+            text = words or ("`true` or `false`" if annotation is bool else "section, see below")
+    return f"{text}{_bounds(metadata)}"
+
+
+def _bounds(metadata: tuple[object, ...]) -> str:
+    low = next((each.ge for each in metadata if hasattr(each, "ge")), None)
+    high = next((each.le for each in metadata if hasattr(each, "le")), None)
+    if low is None:
+        return ""
+    return f", at least {low}" if high is None else f", {low} to {high}"
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
+    value = field.default
+    if value is None or value is PydanticUndefined:
+        return ""
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    if isinstance(value, list):
+        return f"`[{', '.join(value)}]`"
+    return f"`{value}`"

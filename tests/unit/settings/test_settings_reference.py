@@ -1,0 +1,58 @@
+"""docs/configuration.md says what the model says, and its examples load."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import yaml
+
+from electric_agents_exporter.settings import schema
+from electric_agents_exporter.settings.environment import variable_of
+from electric_agents_exporter.settings.model import ENV_PREFIX, Settings
+from electric_agents_exporter.settings.reference import EXAMPLE, render
+
+DOCS = Path(__file__).parents[3] / "docs" / "configuration.md"
+DEFAULT = re.compile(r"^\| `(\w+)` \|[^|]*\| `([^`]*)` \| `(\w+)` \|", re.MULTILINE)
+
+
+def test_the_page_is_as_it_would_be_made_now() -> None:
+    assert DOCS.read_text() == render()
+
+
+def test_every_setting_stands_there_once_with_its_variable_and_meaning() -> None:
+    page = render()
+    for names, field in schema.fields():
+        assert field.description, names
+        variable = variable_of(names).replace("PRINCIPALS", "PRINCIPAL")
+        (line,) = [line for line in page.splitlines() if f"| `{variable}` |" in line]
+        assert line.startswith(f"| `{names[-1]}` |")
+        assert line.endswith(f"| {field.description} |")
+
+
+def test_every_default_is_what_loading_it_gives(load_text: Callable[..., Settings]) -> None:
+    needed = {"URL": "http://a", "PRINCIPAL": "service:monitor"}
+    bare = load_text(**needed).model_dump()
+    defaults = DEFAULT.findall(render())
+    assert ("interval", "15s", f"{ENV_PREFIX}INTERVAL") in defaults
+    for _, default, variable in defaults:
+        text = default.strip("[]")
+        variables = {**needed, variable.removeprefix(ENV_PREFIX): text}
+        assert load_text(**variables).model_dump() == bare
+
+
+def test_the_example_loads_and_shows_almost_everything(
+    tmp_path: Path, load_text: Callable[..., Settings]
+) -> None:
+    assert f"```yaml\n{EXAMPLE}```" in render()
+    token = tmp_path / "token"
+    token.write_text("abc")
+    text = EXAMPLE.replace("/run/secrets/token", str(token))
+    settings = load_text(text.replace("ca_file: /etc/ssl/acme.pem, ", ""))
+    assert settings.targets[0].bearer_token_file == token
+    shown = yaml.safe_load(EXAMPLE)
+    assert shown.keys() == Settings.model_fields.keys()
+    for section in ("metrics", "shard", "web", "log"):
+        assert shown[section].keys() == set(schema.names_in((section,)))
+    # The rest are other ways to say the same.
+    left_out = set(schema.names_in(("targets",))) - shown["targets"][0].keys()
+    assert left_out == {"header_files", "bearer_token"}
