@@ -125,7 +125,7 @@ class ExpectedSettings(Section):
     """What a fleet should look like."""
 
     min: Number = Field(
-        1, ge=0, description="The least number of runners; exported for alerts to compare with."
+        ge=0, description="The least number of runners; exported for alerts to compare with."
     )
 
 
