@@ -1,11 +1,11 @@
 """The bytes: against golden files, the plain path, the strict parsers and promtool."""
 
 import gzip
-import math
 import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,26 +13,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
-from prometheus_client.metrics_core import (
-    CounterMetricFamily,
-    GaugeMetricFamily,
-    HistogramMetricFamily,
-    InfoMetricFamily,
-    Metric,
-)
+from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from electric_agents_exporter.fleet.aggregate import aggregate
 from electric_agents_exporter.fleet.snapshot import FleetSnapshot
 from electric_agents_exporter.metrics.exposition import Exposer, Format, accepted
-from electric_agents_exporter.metrics.own import OwnState, OwnSubject
-from electric_agents_exporter.metrics.runner_rows import MovingSubject, runner_subject
+from electric_agents_exporter.metrics.own import OwnState
 from electric_agents_exporter.metrics.scrape import Scraper
-from electric_agents_exporter.metrics.spec import Group, Kind, Row
+from electric_agents_exporter.metrics.spec import Group, Kind
 from electric_agents_exporter.metrics.table import SWITCHABLE, Table, build_table
-from electric_agents_exporter.metrics.target_rows import TargetSubject
+from plain_path import plainly
 
+OWN = OwnState("1.2.3", "3.11.7", reloaded_at=1.0, ticked_at=2.5)
 GOLDEN = Path(__file__).parent / "golden"
 PARSERS: dict[Format, Callable[[str], Iterable[Metric]]] = {
     Format.TEXT: parse_text,
@@ -42,8 +35,7 @@ Listing = Callable[[str], dict[str, Any]]
 
 
 def exposer(table: Table | None = None) -> Exposer:
-    own = OwnState("1.2.3", "3.11.7", reloaded_at=1.0, ticked_at=2.5)
-    return Exposer(table or build_table(), own, CollectorRegistry())
+    return Exposer(table or build_table(), replace(OWN), CollectorRegistry())
 
 
 def text(made: Exposer, snapshot: FleetSnapshot, fmt: Format, *names: str) -> str:
@@ -79,7 +71,7 @@ def test_the_captured_samples_give_the_golden_exposition(fmt: Format, sampled: A
 def test_an_exposition_has_the_same_samples_as_the_plain_path(fmt: Format, sampled: Any) -> None:  # noqa: ANN401
     snapshot = sampled.fleet.snapshot()
     parsed = all_samples(PARSERS[fmt](text(exposer(), snapshot, fmt)))
-    plain = all_samples(plainly(build_table(), snapshot))
+    plain = all_samples(plainly(build_table(), snapshot, OWN))
     if fmt is Format.TEXT:
         plain = {key: value for key, value in plain.items() if not key[0].endswith("_created")}
     assert parsed == plain
@@ -135,7 +127,7 @@ def test_whatever_a_server_sends_both_parsers_take_and_the_plain_path_agrees(
     snapshot = polled.fleet.snapshot()
     for fmt, parse in PARSERS.items():
         parsed = all_samples(parse(text(exposer(), snapshot, fmt)))
-        plain = all_samples(plainly(build_table(), snapshot))
+        plain = all_samples(plainly(build_table(), snapshot, OWN))
         if fmt is Format.TEXT:
             plain = {key: value for key, value in plain.items() if not key[0].endswith("_created")}
         assert parsed == plain
@@ -329,81 +321,3 @@ def test_promtool_finds_nothing_to_complain_of(sampled: Any) -> None:  # noqa: A
         check=False,
     )
     assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")
-
-
-def plainly(table: Table, snapshot: FleetSnapshot) -> Iterable[Metric]:
-    """The plain path: prometheus_client's own families, filled from the same table."""
-    own = OwnState("1.2.3", "3.11.7", reloaded_at=1.0, ticked_at=2.5)
-    yield from _families(table.own, [({}, OwnSubject(own, snapshot.drift))])
-    targets = [
-        (
-            {"server": target.name},
-            TargetSubject(target, aggregate(target, snapshot.monotonic) if target.listed else None),
-        )
-        for target in snapshot.targets
-    ]
-    yield from _families(table.target, targets)
-    everyone = [
-        (
-            {"server": target.name, "runner_id": view.runner.id},
-            view,
-            view.facts is not None and view.fresh(snapshot.monotonic, target.stale_after),
-        )
-        for target in snapshot.targets
-        for view in target.runners
-    ]
-    for row in table.runner:
-        shown = [
-            (labels, runner_subject(v)) for labels, v, fresh in everyone if fresh or row.lasting
-        ]
-        yield from _families([row], shown)
-    for moving in table.moving:
-        subjects = [
-            (labels, MovingSubject(view, snapshot.monotonic, fresh))
-            for labels, view, fresh in everyone
-            if fresh or moving.lasting
-        ]
-        yield from _families([moving], subjects)
-
-
-def _families(
-    rows: Iterable[Row[Any]], subjects: list[tuple[dict[str, str], Any]]
-) -> Iterable[Metric]:
-    for row in rows:
-        labels = [*(subjects[0][0] if subjects else ()), *row.labels]
-        family = _family(row, labels)
-        for common, subject in subjects:
-            _fill(family, row, list(common.values()), subject)
-        yield family
-
-
-def _family(row: Row[Any], labels: list[str]) -> Metric:
-    if row.kind is Kind.COUNTER:
-        return CounterMetricFamily(row.name, row.help, labels=labels)
-    if row.kind is Kind.INFO:
-        return InfoMetricFamily(row.family, row.help)
-    if row.kind is Kind.HISTOGRAM:
-        return HistogramMetricFamily(row.name, row.help, labels=labels)
-    return GaugeMetricFamily(row.name, row.help, labels=labels)
-
-
-def _fill(family: Any, row: Row[Any], common: list[str], subject: Any) -> None:  # noqa: ANN401
-    if row.kind is Kind.HISTOGRAM:
-        buckets: dict[tuple[str, ...], list[tuple[str, float]]] = {}
-        for (le, *rest), number in row.samples(subject):
-            key = (*common, *rest)
-            if le:
-                buckets.setdefault(key, []).append((le, number))
-            else:
-                family.add_metric(key, buckets[key], number)
-        return
-    for values, number in row.samples(subject):
-        if row.kind is Kind.INFO:
-            names = ["server", "runner_id"][: len(common)] + list(row.labels)
-            family.add_metric([], dict(zip(names, [*common, *values], strict=True)))
-        elif row.kind is Kind.COUNTER:
-            created = row.created(subject) if row.created else None
-            family.add_metric([*common, *values], number, created=created)
-        else:
-            assert math.isfinite(number)
-            family.add_metric([*common, *values], number)
