@@ -1,6 +1,7 @@
 """For tests: a server without a socket, and a caller that asks it as any HTTP client would."""
 
-from collections.abc import AsyncGenerator
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from urllib.parse import quote
@@ -24,6 +25,17 @@ def runner_path(runner_id: str, action: str = "") -> str:
     """Write the path of a runner, every byte of its id encoded that can be."""
     path = f"/_electric/runners/{quote(runner_id, safe='')}"
     return f"{path}/{action}" if action else path
+
+
+async def until(holds: Callable[[], Awaitable[bool]], seconds: float = 10.0) -> None:
+    """Wait until something holds.
+
+    Raises:
+        TimeoutError: it does not hold after so many (real) seconds.
+    """
+    async with asyncio.timeout(seconds):
+        while not await holds():  # noqa: ASYNC110  (what others do has no event here)
+            await asyncio.sleep(0.01)
 
 
 class UnexpectedAnswerError(AssertionError):
@@ -85,7 +97,7 @@ class Caller:
             {"subject_kind": "principal_kind", "subject_value": kind, "permission": "spawn"}
             for kind in ("user", "agent", "service", "system")
         ]
-        described = {"name": type_name, "permission_grants": grants}
+        described = {"name": type_name, "description": "A task", "permission_grants": grants}
         _good(await self.post("/_electric/entity-types", described))
         policy = {"targets": [{"type": "runner", "runnerId": runner_id}]}
         _good(await self.ask("PUT", f"/_electric/entities{url}", {"dispatch_policy": policy}))

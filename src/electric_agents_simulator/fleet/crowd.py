@@ -16,7 +16,7 @@ from typing import Final
 from electric_agents_simulator.clock import Clock, sleep
 from electric_agents_simulator.fleet.members import Identity
 from electric_agents_simulator.runner.diagnostics import Diagnostics
-from electric_agents_simulator.runner.runner import Pace
+from electric_agents_simulator.runner.runner import FIRST_BACKOFF_SECONDS, Pace
 from electric_agents_simulator.scenarios.model import Workload
 from electric_agents_simulator.server.faults import DatabaseState
 from electric_agents_simulator.server.system import System
@@ -24,6 +24,7 @@ from electric_agents_simulator.storage.records import Claim, Heartbeat, Registra
 from electric_agents_simulator.wakes.subscriptions import LEASE_SECONDS
 
 _TICK_SECONDS: Final = 1.0
+_CONNECTING_SECONDS: Final = 0.1
 _BUSIEST_CLAIMS_PER_SECOND: Final = 10.0
 _REFUSED: Final = "Pull-wake runner heartbeat failed: 500"
 """What a runner of a crowd says of a heartbeat that the server could not take."""
@@ -81,10 +82,11 @@ class Crowd:
     async def run(self) -> None:
         """Tick for ever."""
         while True:
-            self._tick()
+            self.tick()
             await sleep(self.system.clock, _TICK_SECONDS)
 
-    def _tick(self) -> None:
+    def tick(self) -> None:
+        """Do all that is due by now."""
         now = self.system.clock.now()
         while self._due and self._due[0].at <= now:
             heapq.heappop(self._due).act()
@@ -97,6 +99,10 @@ class Crowd:
         for member in self._heartbeats:
             member.heartbeat_went(well=self.database_is_up)
         self._heartbeats = []
+
+    def is_hit(self, route: str, member: "CrowdMember") -> bool:
+        """Tell whether a fault befalls a request of a member; any kind of it counts as failure."""
+        return self.system.faults.hitting(route, member.identity.id) is not None
 
 
 class CrowdMember:
@@ -130,11 +136,11 @@ class CrowdMember:
         self._diagnostics.connecting()
         self._claim_key = None
         self._crowd.heartbeat(self)
-        self._in(0.0, self._connect)
+        self._in(_CONNECTING_SECONDS, self._connect)
         random = self._crowd.random
         self._in(random.uniform(1, self._pace.heartbeat_seconds), self._beat)
         if self._crowd.works:
-            self._in(random.expovariate(1 / self._crowd.seconds_between), self._begin_work)
+            self._wait_for_work()
 
     async def stop(self) -> None:
         """End gracefully: what is claimed is given back."""
@@ -151,6 +157,9 @@ class CrowdMember:
         """Begin to work at once."""
         if self.running and self._claim_key is None:
             self._begin_work()
+
+    async def signal(self, signal: str) -> None:
+        """Do nothing: a crowd's agents are not there to be signalled."""
 
     async def close(self) -> None:
         """End."""
@@ -176,7 +185,7 @@ class CrowdMember:
             reset = self._diagnostics.heartbeat_failed(_REFUSED)
             if reset:
                 self._diagnostics.disconnected(_REFUSED)
-                self._in(1.0, self._connect)
+                self._in(FIRST_BACKOFF_SECONDS, self._connect)
             self._changed()
 
     def _connect(self) -> None:
@@ -201,9 +210,14 @@ class CrowdMember:
         entity = f"/task/{self.identity.id}"
         now = crowd.system.now()
         consumer = "w_" + sha256(self.identity.id.encode()).hexdigest()[:24]
-        self._claim_key = (consumer, 1)
         self._diagnostics.event_received()
         self._diagnostics.claim_started()
+        if crowd.is_hit("claim-write", self):
+            self._diagnostics.claim_failed()
+            self._changed()
+            self._wait_for_work()
+            return
+        self._claim_key = (consumer, 1)
         self._diagnostics.claim_succeeded()
         self._diagnostics.dispatched()
         crowd.claim(
@@ -224,7 +238,11 @@ class CrowdMember:
         if self._claim_key is not None:
             self._crowd.release(self._claim_key)
             self._claim_key = None
-        self._in(self._crowd.random.expovariate(1 / self._crowd.seconds_between), self._begin_work)
+        self._wait_for_work()
+
+    def _wait_for_work(self) -> None:
+        seconds = self._crowd.random.expovariate(1 / self._crowd.seconds_between)
+        self._in(seconds, self._begin_work)
 
     def _in(self, seconds: float, act: Callable[[], None]) -> None:
         """Do something in so many seconds, unless this life is over by then."""

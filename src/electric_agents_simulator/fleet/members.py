@@ -64,6 +64,9 @@ class Member(Protocol):
     async def hurry(self) -> None:
         """Give it work now, as much as it has agents."""
 
+    async def signal(self, signal: str) -> None:
+        """Signal each of its agents."""
+
     async def close(self) -> None:
         """End it and all that goes with it, for good."""
 
@@ -130,6 +133,12 @@ class RealMember:
             with contextlib.suppress(*_LOST):
                 await self._api.send(ENTITY_TYPE, entity, "hurry")
 
+    async def signal(self, signal: str) -> None:
+        """Signal each of its agents."""
+        for entity in self._entities:
+            with contextlib.suppress(*_LOST):
+                await self._api.signal(ENTITY_TYPE, entity, signal)
+
     async def close(self) -> None:
         """Die, and let its agents rest too."""
         await self.kill()
@@ -194,6 +203,9 @@ class PuppetMember:
 
     async def hurry(self) -> None:
         """Do nothing: a puppet does not work."""
+
+    async def signal(self, signal: str) -> None:
+        """Do nothing: a puppet has no agents."""
 
     async def close(self) -> None:
         """Heartbeat no more."""

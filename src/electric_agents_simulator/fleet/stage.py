@@ -51,7 +51,7 @@ class Stage:
         )
         self._roles: dict[str, Role] = {}
         self._members: dict[str, list[Member]] = {}
-        self._crowds: list[Crowd] = []
+        self._crowds: dict[str, Crowd] = {}
         self._left = runners
 
     @asynccontextmanager
@@ -61,7 +61,7 @@ class Stage:
         for role in self._scenario.cast:
             self._cast(role)
         async with asyncio.TaskGroup() as tasks:
-            playing = [tasks.create_task(crowd.run()) for crowd in self._crowds]
+            playing = [tasks.create_task(crowd.run()) for crowd in self._crowds.values()]
             for role in self._roles.values():
                 if role.on_stage:
                     await self._start(self._members[role.name])
@@ -80,11 +80,11 @@ class Stage:
         count = self._left if role.count is None else min(role.count, self._left)
         self._left -= count
         self._roles[role.name] = role
-        identities = [self._identity(role, number) for number in range(count)]
         if isinstance(role.conduct, Workload) and count > LARGEST_REAL_ROLE:
-            self._members[role.name] = self._make_crowd(role, role.conduct, identities)
-        else:
-            self._members[role.name] = [self._make(role, identity) for identity in identities]
+            crowd = Crowd(self._server.system, role.conduct, count, self._random)
+            self._crowds[role.name] = crowd
+        identities = [self._identity(role, number) for number in range(count)]
+        self._members[role.name] = [self._make(role, identity) for identity in identities]
 
     def _identity(self, role: Role, number: int) -> Identity:
         runner_id = role.name if role.same_id else f"{role.name}-{number}"
@@ -97,6 +97,9 @@ class Stage:
         )
 
     def _make(self, role: Role, identity: Identity) -> Member:
+        if role.name in self._crowds:
+            crowd = self._crowds[role.name]
+            return CrowdMember(crowd, identity, role.pace, self._runner_clock(role))
         api = self._api(identity.owner)
         match role.conduct:
             case Workload() as workload:
@@ -113,14 +116,6 @@ class Stage:
                 return PuppetMember(api, identity, puppet, self._runner_clock(role))
             case model.Silent():
                 return PuppetMember(api, identity, None, self._clock)
-
-    def _make_crowd(
-        self, role: Role, workload: Workload, identities: list[Identity]
-    ) -> list[Member]:
-        crowd = Crowd(self._server.system, workload, len(identities), self._random)
-        self._crowds.append(crowd)
-        clock = self._runner_clock(role)
-        return [CrowdMember(crowd, identity, role.pace, clock) for identity in identities]
 
     def _runner_clock(self, role: Role) -> Clock:
         return SkewedClock(self._clock, role.skew_seconds) if role.skew_seconds else self._clock
@@ -142,26 +137,36 @@ class Stage:
 
     async def _take(self, step: Step) -> None:
         match step:
-            case model.Start(role, share, apart):
-                idle = [member for member in self._members[role] if not member.running]
-                await self._start(_share_of(idle, share), apart)
-            case model.Stop(role, share, apart):
-                for member in _share_of(self._running(role), share):
-                    await member.stop()
-                    await self._pause(apart)
-            case model.Kill(role, share):
-                for member in _share_of(self._running(role), share):
-                    await member.kill()
-            case model.Restart(role, graceful, apart):
-                for member in self._members[role]:
-                    await (member.stop() if graceful else member.kill())
-                    await member.start()
-                    await self._pause(apart)
+            case model.Start() | model.Stop() | model.Kill() | model.Restart():
+                await self._lead(step)
             case model.Busy(role):
                 for member in self._members[role]:
                     await member.hurry()
+            case model.Signal(role, signal):
+                for member in self._members[role]:
+                    await member.signal(signal)
             case _:
                 await self._operate(step)
+
+    async def _lead(self, step: model.Start | model.Stop | model.Kill | model.Restart) -> None:
+        """Take a step of the runners' own."""
+        members = self._members[step.role]
+        match step:
+            case model.Start(_, share, apart):
+                idle = [member for member in members if not member.running]
+                await self._start(_share_of(idle, share), apart)
+            case model.Stop(_, share, apart):
+                for member in _share_of(_running(members), share):
+                    await member.stop()
+                    await self._pause(apart)
+            case model.Kill(_, share):
+                for member in _share_of(_running(members), share):
+                    await member.kill()
+            case model.Restart(_, graceful, apart):
+                for member in members:
+                    await (member.stop() if graceful else member.kill())
+                    await member.start()
+                    await self._pause(apart)
 
     async def _operate(self, step: Step) -> None:
         """Take a step of the operators', or of fate."""
@@ -185,9 +190,6 @@ class Stage:
             case model.ServerUp():
                 self._server.system.subscriptions.forget()
                 await self._server.start()
-
-    def _running(self, role: str) -> list[Member]:
-        return [member for member in self._members[role] if member.running]
 
     async def _start(self, members: list[Member], apart_seconds: float = 0.0) -> None:
         for number, member in enumerate(members, start=1):
@@ -213,6 +215,10 @@ class Stage:
         identities = [dataclasses.replace(member.identity, owner=owner) for member in before]
         self._members[role] = [self._make(self._roles[role], identity) for identity in identities]
         await self._start(self._members[role])
+
+
+def _running(members: list[Member]) -> list[Member]:
+    return [member for member in members if member.running]
 
 
 def _share_of(members: list[Member], share: float) -> list[Member]:

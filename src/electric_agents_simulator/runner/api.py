@@ -56,7 +56,7 @@ class AgentsApi:
             {"subject_kind": "principal_kind", "subject_value": kind, "permission": "spawn"}
             for kind in KINDS
         ]
-        body = {"name": name, "permission_grants": grants}
+        body = {"name": name, "description": "Simulated work", "permission_grants": grants}
         await self._json("POST", "/_electric/entity-types", body)
 
     async def spawn(self, type_name: str, entity_id: str, runner_id: str) -> None:
@@ -69,6 +69,11 @@ class AgentsApi:
         """Send a message to an entity."""
         path = f"{self._entity(type_name, entity_id)}/send"
         await self._json("POST", path, {"payload": payload})
+
+    async def signal(self, type_name: str, entity_id: str, signal: str) -> None:
+        """Signal an entity: SIGSTOP pauses it, SIGCONT lets it go on."""
+        path = f"{self._entity(type_name, entity_id)}/signal"
+        await self._json("POST", path, {"signal": signal})
 
     async def call_back(self, url: str, token: str, body: Mapping[str, object]) -> None:
         """Call back about a claim."""

@@ -104,14 +104,19 @@ class PullWakeRunner:
             return
         self._diagnostics.stopping()
         await self._cut_lifelines()
-        if self._claims:
-            await asyncio.wait(self._claims, timeout=STOP_GRACE_SECONDS)
-        await _end(list(self._claims))
+        await self._await_claims()
         for work, _ in self._working.values():
             work.abort()
         if self._working:
             await asyncio.wait([task for _, task in self._working.values()])
         self._diagnostics.stopped()
+
+    async def _await_claims(self) -> None:
+        """Give claims on their way a moment. What is granted then is nobody's: it leaks."""
+        grace = asyncio.create_task(sleep(self._clock, STOP_GRACE_SECONDS))
+        while self._claims and not grace.done():
+            await asyncio.wait([*self._claims, grace], return_when=asyncio.FIRST_COMPLETED)
+        await _end([grace, *self._claims])
 
     async def kill(self) -> None:
         """End as a crashed process does: no goodbye, and what was claimed stays claimed."""
@@ -263,8 +268,9 @@ class PullWakeRunner:
             self._skip()
             return
         self._diagnostics.claim_succeeded()
-        self._dispatch(notification, path)
-        self._changed()
+        if self.status is not ClientStatus.STOPPING:
+            self._dispatch(notification, path)
+            self._changed()
 
     async def _claim(self, event: Json) -> Json | None:
         response = await self._api.claim(self.id, event)

@@ -140,6 +140,14 @@ class Busy:
 
 
 @dataclass(frozen=True)
+class Signal:
+    """Every agent of a role gets a signal, such as SIGSTOP."""
+
+    role: str
+    signal: str
+
+
+@dataclass(frozen=True)
 class Trouble:
     """A fault on the wire is switched on; with a role, for each of its runners."""
 
@@ -178,6 +186,7 @@ Step = (
     | Enable
     | Move
     | Busy
+    | Signal
     | Trouble
     | Calm
     | Database
@@ -208,15 +217,12 @@ class Scenario:
     """What a health report, a metric or an alert should make of it."""
     cast: tuple[Role, ...]
     timeline: tuple[Cue, ...] = ()
-    strangers: tuple[str, ...] = ()
-    """Principals that a monitor is not meant to know."""
 
     @property
     def principals(self) -> tuple[str, ...]:
         """The owners that a monitor must poll to see it all; the first is always the monitor."""
         owners = [owner for role in self.cast for owner in role.owners]
-        known = dict.fromkeys([MONITOR, *owners])
-        return tuple(owner for owner in known if owner not in self.strangers)
+        return tuple(dict.fromkeys([MONITOR, *owners]))
 
     @property
     def length(self) -> float:

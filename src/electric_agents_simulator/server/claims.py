@@ -42,6 +42,8 @@ async def claim(system: System, call: Call) -> Response:
         raise ApiError(refusal.status, refusal.code, refusal.message) from refusal
     if grant is None:
         return answer(status=204)
+    if system.faults.hitting("claim-write", runner.id):
+        raise ApiError(500, "INTERNAL_SERVER_ERROR", "Internal server error")
     return json_answer(_take_up(system, call, runner, subscription_id, grant))
 
 

@@ -32,11 +32,12 @@ _SIGNALLED: Final = {
 async def add_type(system: System, call: Call) -> Response:
     """`POST /_electric/entity-types`: make a type of entity known."""
     body = bodies.read_object(call.body, bodies.ENTITY_TYPE)
-    if not body.get("name"):
-        raise ApiError(400, "INVALID_REQUEST", "Missing required field: name")
+    for required in ("name", "description"):
+        if not body.get(required):
+            raise ApiError(400, "INVALID_REQUEST", f"Missing required field: {required}")
     wanted = EntityType(
         name=body["name"],
-        description=body.get("description"),
+        description=body["description"],
         permission_grants=body.get("permission_grants", []),
         created_at=system.now(),
     )

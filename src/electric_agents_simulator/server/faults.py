@@ -32,7 +32,12 @@ class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     kind: FaultKind
     route: str = "*"
-    """A name such as `list`, `get`, `health`, `heartbeat`, `claim`, `wake`; `*` is any."""
+    """A name such as `list`, `get`, `health`, `heartbeat`, `claim`, `wake`; `*` is any.
+
+    `claim-write` is what a server does after it has taken a wake for a runner and before it
+    answers. Whatever the kind, it fails: nobody works, and the wake comes again after 30 s. (A
+    claim that is refused outright leaves its agent waiting: nothing repeats that wake.)
+    """
     runner: str = "*"
     """A runner's id; `*` is any, and also what has no runner."""
     seconds: float = 1.0

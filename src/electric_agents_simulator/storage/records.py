@@ -91,7 +91,7 @@ class EntityType(Struct, frozen=True):
     """A row of `entity_types`."""
 
     name: str
-    description: str | None
+    description: str
     permission_grants: list[Json]
     created_at: datetime
 

@@ -1,0 +1,364 @@
+"""Every scenario tells its story: played on a socket, a hundred times as fast as it is told."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+
+from electric_agents_simulator import scenarios
+from electric_agents_simulator.clock import RunningClock
+from electric_agents_simulator.fleet.stage import Stage
+from electric_agents_simulator.server.serving import SimulatedServer
+from electric_agents_simulator.testing import Caller, runner_path, until
+
+pytestmark = pytest.mark.e2e
+
+SPEED = 100.0
+Health = dict[str, Any]
+Fleet = dict[str, Health]
+
+
+@dataclass
+class Audience:
+    """Sees what a monitor sees."""
+
+    caller: Caller
+    principals: tuple[str, ...]
+
+    async def fleet(self) -> Fleet:
+        seen: Fleet = {}
+        for principal in self.principals:
+            caller = self.caller.as_principal(principal)
+            listed = (await caller.get("/_electric/runners")).json()
+            for runner in listed if isinstance(listed, list) else ():
+                response = await caller.get(runner_path(runner["id"], "health"))
+                if response.is_success:
+                    seen[runner["id"]] = response.json()
+        return seen
+
+    async def sees(self, holds: Callable[[Fleet], bool], seconds: float = 20.0) -> None:
+        async def look() -> bool:
+            return holds(await self.fleet())
+
+        await until(look, seconds)
+
+
+@asynccontextmanager
+async def played(name: str, runners: int, speed: float = SPEED) -> AsyncIterator[Audience]:
+    clock = RunningClock(speed)
+    scenario = scenarios.find(name)
+    async with SimulatedServer(clock) as server, httpx.AsyncClient(trust_env=False) as client:
+        stage = Stage(server, scenario, runners, seed=7, clock=clock)
+        async with stage.play():
+            caller = Caller(client, "service:monitor", server.url)
+            yield Audience(caller, scenario.principals)
+
+
+def issues(fleet: Fleet, runner_id: str) -> list[str]:
+    return list(fleet[runner_id]["health"]["issues"]) if runner_id in fleet else []
+
+
+def client(fleet: Fleet, runner_id: str) -> dict[str, Any]:
+    return dict((fleet.get(runner_id) or {}).get("client") or {})
+
+
+def claims(fleet: Fleet, runner_id: str) -> int:
+    return int(fleet[runner_id]["claims"]["active_count"]) if runner_id in fleet else 0
+
+
+def total(fleet: Fleet, field: str) -> float:
+    return float(sum(client(fleet, runner_id).get(field, 0) for runner_id in fleet))
+
+
+def all_are(fleet: Fleet, liveness: str) -> bool:
+    found = {health["runner"]["liveness_status"] for health in fleet.values()}
+    return found == {liveness}
+
+
+async def demo(audience: Audience) -> None:
+    await audience.sees(
+        lambda fleet: (
+            {health["health"]["status"] for health in fleet.values()}
+            == {"healthy", "degraded", "unhealthy"}
+            and total(fleet, "claims_succeeded") > 3
+        )
+    )
+
+
+async def healthy_day(audience: Audience) -> None:
+    await audience.sees(lambda fleet: total(fleet, "claims_succeeded") > 10)
+    fleet = await audience.fleet()
+    assert all(health["health"]["issues"] == [] for health in fleet.values())
+
+
+async def maintenance(audience: Audience) -> None:
+    await audience.sees(
+        lambda fleet: (
+            issues(fleet, "patient-0") == ["Runner is disabled"]
+            and client(fleet, "patient-0")["claims_failed"] > 0
+        )
+    )
+    await audience.sees(lambda fleet: issues(fleet, "patient-0") == [])
+
+
+async def rolling_restart(audience: Audience) -> None:
+    await audience.sees(lambda fleet: "fleet-5" in fleet)
+    before = client(await audience.fleet(), "fleet-5")["started_at"]
+    await audience.sees(lambda fleet: client(fleet, "fleet-5")["started_at"] > before)
+    fleet = await audience.fleet()
+    assert all(claims(fleet, runner_id) <= 2 for runner_id in fleet)
+
+
+async def grow_and_shrink(audience: Audience) -> None:
+    await audience.sees(lambda fleet: len(fleet) == 6)
+    await audience.sees(
+        lambda fleet: all(
+            health["runner"]["liveness_status"] == "expired"
+            for runner_id, health in fleet.items()
+            if runner_id.startswith("reserve")
+        )
+    )
+    assert len(await audience.fleet()) == 6
+
+
+async def night(audience: Audience) -> None:
+    await audience.sees(
+        lambda fleet: (
+            issues(fleet, "laptop-0") != []
+            and issues(fleet, "job-1") != []
+            and issues(fleet, "night-owl-0") != []
+            and claims(fleet, "night-owl-0") > 0
+        )
+    )
+
+
+async def killed_at_work(audience: Audience) -> None:
+    await audience.sees(
+        lambda fleet: (
+            claims(fleet, "victim-0") > 0
+            and "expired" in str(issues(fleet, "victim-0"))
+            and client(fleet, "victim-0")["status"] == "streaming"
+        )
+    )
+    orphaned = claims(await audience.fleet(), "victim-0")
+    await audience.sees(
+        lambda fleet: issues(fleet, "victim-0") == [] and claims(fleet, "victim-0") > orphaned
+    )
+
+
+async def deaf(audience: Audience) -> None:
+    await audience.sees(
+        lambda fleet: (
+            issues(fleet, "deaf-0") == ["Client reports stream disconnected"]
+            and client(fleet, "deaf-0")["status"] == "connecting"
+        )
+    )
+    await audience.sees(lambda fleet: client(fleet, "deaf-0").get("claims_succeeded", 0) > 0)
+
+
+async def crash_loop(audience: Audience) -> None:
+    await audience.sees(lambda fleet: claims(fleet, "looper-0") > 3)
+
+
+async def duplicate_id(audience: Audience) -> None:
+    starts: list[str] = []
+
+    def alternates(fleet: Fleet) -> bool:
+        start = client(fleet, "twin-0").get("started_at")
+        if start and (not starts or starts[-1] != start):
+            starts.append(start)
+        return len(starts) > 3 and len(set(starts)) == 2
+
+    await audience.sees(alternates)
+
+
+async def clock_skew(audience: Audience) -> None:
+    await audience.sees(
+        lambda fleet: (
+            client(fleet, "ahead-0").get("last_heartbeat_at") is not None
+            and client(fleet, "behind-0").get("last_heartbeat_at") is not None
+            and "immortal-0" in fleet
+        )
+    )
+    fleet = await audience.fleet()
+    lease = fleet["ahead-0"]["runner"]["lease_expires_at"]
+    assert client(fleet, "ahead-0")["last_heartbeat_at"] > lease
+    assert (
+        client(fleet, "behind-0")["last_heartbeat_at"] < fleet["behind-0"]["runner"]["created_at"]
+    )
+    assert fleet["immortal-0"]["runner"]["lease_expires_at"].startswith("2099")
+
+
+async def claim_failures(audience: Audience) -> None:
+    def enough(fleet: Fleet) -> bool:
+        failed, well = total(fleet, "claims_failed"), total(fleet, "claims_succeeded")
+        return failed > 20 and 0.2 < failed / (failed + well) < 0.6
+
+    await audience.sees(enough)
+
+
+async def reconnects(audience: Audience) -> None:
+    await audience.sees(
+        lambda fleet: (
+            client(fleet, "flappy-0").get("status") == "streaming"
+            and "reconnected" in str(issues(fleet, "flappy-0"))
+        )
+    )
+
+
+async def paused_agent(audience: Audience) -> None:
+    await audience.sees(lambda fleet: client(fleet, "spinning-0").get("claims_skipped", 0) > 10)
+    fleet = await audience.fleet()
+    assert issues(fleet, "spinning-0") == []
+    assert client(fleet, "spinning-0")["claims_succeeded"] == 0
+    assert fleet["spinning-0"]["dispatch"]["entities_with_pending_work"] == 0
+
+
+async def database_outage(audience: Audience) -> None:
+    await audience.sees(
+        lambda fleet: (
+            len(fleet) == 6
+            and all("reconnected" in str(issues(fleet, runner_id)) for runner_id in fleet)
+        )
+    )
+    assert (await audience.caller.get("/_electric/health")).status_code == 200
+
+
+async def frozen_database(audience: Audience) -> None:
+    await audience.sees(lambda fleet: len(fleet) == 6)
+    await asyncio.sleep(45 / SPEED)
+    with pytest.raises(httpx.ReadTimeout):
+        await audience.caller.client.get(
+            f"{audience.caller.base_url}/_electric/runners", timeout=0.1
+        )
+    await audience.sees(lambda fleet: len(fleet) == 6)
+
+
+async def slow_server(audience: Audience) -> None:
+    kinds: set[str] = set()
+
+    async def met() -> bool:
+        try:
+            path = runner_path("fleet-0", "health")
+            response = await audience.caller.client.get(
+                audience.caller.base_url + path,
+                headers={"electric-principal": "service:monitor"},
+                timeout=0.2,
+            )
+            kinds.add(str(response.status_code))
+        except httpx.HTTPError as error:
+            kinds.add(type(error).__name__)
+        return kinds >= {"200", "503", "ReadTimeout", "ReadError", "RemoteProtocolError"}
+
+    await until(met, 20.0)
+
+
+async def server_restart(audience: Audience) -> None:
+    async def refuses() -> bool:
+        try:
+            await audience.caller.get("/_electric/health")
+        except httpx.ConnectError:
+            return True
+        except httpx.TransportError:
+            return False
+        return False
+
+    await until(refuses, 10.0)
+    await asyncio.sleep(35 / SPEED)
+    await audience.sees(
+        lambda fleet: claims(fleet, "long-0") > 2 and client(fleet, "long-0")["stream_connected"]
+    )
+
+
+async def mass_expiry(audience: Audience) -> None:
+    await audience.sees(lambda fleet: all_are(fleet, "expired"))
+    fleet = await audience.fleet()
+    assert sum(claims(fleet, runner_id) for runner_id in fleet) > 0
+    await audience.sees(lambda fleet: all_are(fleet, "online"))
+
+
+async def wrong_principal(audience: Audience) -> None:
+    await audience.sees(lambda fleet: len(fleet) == 6)
+    await audience.sees(lambda fleet: fleet == {})
+    await audience.sees(lambda fleet: len(fleet) == 6)
+
+
+async def rush(audience: Audience) -> None:
+    await audience.sees(lambda fleet: sum(claims(fleet, runner_id) for runner_id in fleet) > 4)
+
+
+async def odd_diagnostics(audience: Audience) -> None:
+    await audience.sees(
+        lambda fleet: (
+            issues(fleet, "mute-0") == ["No client diagnostics available"]
+            and issues(fleet, "garbled-0") == ["No client diagnostics available"]
+            and issues(fleet, "terse-0") == []
+            and client(fleet, "terse-0") == {"status": "connecting"}
+            and client(fleet, "astronomic-0").get("events_received") == 1e21
+            and len(client(fleet, "verbose-0").get("last_error") or "") == 200_000
+            and issues(fleet, "silent-0") == ["Runner has never sent a heartbeat"]
+        )
+    )
+
+
+async def odd_names(audience: Audience) -> None:
+    await audience.sees(
+        lambda fleet: (
+            len(fleet) == 11
+            and fleet[".."] == {"status": "ok"}
+            and all(
+                health["runner"]["id"] == runner_id
+                for runner_id, health in fleet.items()
+                if runner_id != ".."
+            )
+            and "disconnected" in str(issues(fleet, "lost/100%"))
+        )
+    )
+
+
+Point = Callable[[Audience], Awaitable[None]]
+POINTS: dict[str, tuple[Point, int] | tuple[Point, int, float]] = {
+    "demo": (demo, 20),
+    "healthy-day": (healthy_day, 6),
+    "maintenance": (maintenance, 6),
+    "rolling-restart": (rolling_restart, 6),
+    "grow-and-shrink": (grow_and_shrink, 6),
+    "night": (night, 6),
+    "killed-at-work": (killed_at_work, 6),
+    "deaf": (deaf, 6),
+    "crash-loop": (crash_loop, 6),
+    "duplicate-id": (duplicate_id, 6),
+    "clock-skew": (clock_skew, 6),
+    "claim-failures": (claim_failures, 6),
+    "reconnects": (reconnects, 6),
+    "paused-agent": (paused_agent, 6),
+    "database-outage": (database_outage, 6),
+    "frozen-database": (frozen_database, 6),
+    "slow-server": (slow_server, 6, 40.0),
+    "server-restart": (server_restart, 6),
+    "mass-expiry": (mass_expiry, 6),
+    "wrong-principal": (wrong_principal, 6),
+    "rush": (rush, 6),
+    "odd-diagnostics": (odd_diagnostics, 6),
+    "odd-names": (odd_names, 11),
+}
+
+
+def test_every_scenario_has_its_point_proved_here() -> None:
+    assert list(POINTS) == [scenario.name for scenario in scenarios.stories()]
+
+
+@pytest.mark.parametrize("name", POINTS)
+async def test_a_scenario_shows_what_it_is_about(name: str) -> None:
+    point, runners, *speed = POINTS[name]
+    async with played(name, runners, *speed) as audience:
+        await point(audience)
+
+
+def test_the_monitors_principal_comes_first_in_every_scenario() -> None:
+    for scenario in scenarios.stories():
+        assert scenarios.principals(scenario.name)[0] == "service:monitor"
