@@ -117,7 +117,9 @@ class Roster:
     def adopt(self, policy: Policy, principals: Collection[str]) -> None:
         """Follow a new policy; lists of principals that are no longer polled are forgotten."""
         self._policy = policy
-        self._lists = {name: runners for name, runners in self._lists.items() if name in principals}
+        for lists in (self._lists, self._pending):
+            for name in lists.keys() - set(principals):
+                del lists[name]
 
     def take(self, principal: str, runners: Sequence[ListedRunner]) -> None:
         """Take in a good list. It takes effect with `settle`."""
@@ -129,12 +131,13 @@ class Roster:
         A principal's first list discovers nothing: nobody knows since when its runners are there.
         """
         before = {runner_id for runners in self._lists.values() for runner_id in runners}
-        known = set(self._lists)
+        known, fresh = set(self._lists), set(self._pending)
         self._lists |= self._pending
         self._pending = {}
         listed: dict[str, tuple[str, ListedRunner]] = {}
-        for principal, runners in self._lists.items():
-            for runner_id, runner in runners.items():
+        # A runner has one owner: where an old list names it too, the new one is right.
+        for principal in sorted(self._lists, key=lambda name: name not in fresh):
+            for runner_id, runner in self._lists[principal].items():
                 listed.setdefault(runner_id, (principal, runner))
         self._watch(listed)
         return RosterChange(

@@ -209,6 +209,8 @@ class Poll:
 
     def listed(self, principal: str, answer: ListAnswer) -> None:
         """Take in the list of one principal (as configured)."""
+        if principal not in self._state.principals:
+            return  # new settings came while it was asked for
         self._state.roster.take(principal, answer.runners)
         self._state.listed_at[principal] = self._state.clock.monotonic()
         self._state.drift.update(answer.drift)

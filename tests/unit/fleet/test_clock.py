@@ -1,0 +1,84 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from electric_agents_exporter.fleet.clock import ServerClock, SystemClock
+
+T = 1_795_346_133.0
+
+
+def test_a_servers_time_is_not_known_until_it_is_told() -> None:
+    assert ServerClock().time_at(0.0) is None
+
+
+def test_a_servers_time_goes_on_from_what_was_told() -> None:
+    clock = ServerClock()
+    clock.tell_exact(T, 100.0)
+    assert clock.time_at(100.0) == T
+    assert clock.time_at(107.5) == T + 7.5
+    assert clock.time_at(90.0) == T - 10
+
+
+def test_a_date_is_taken_for_the_middle_of_its_second() -> None:
+    clock = ServerClock()
+    clock.tell_date(T, 100.0)
+    assert clock.time_at(100.0) == T + 0.5
+
+
+def test_dates_of_any_phase_tell_the_time_to_half_a_second() -> None:
+    clock = ServerClock()
+    for n in range(21):
+        moment = T + n * 0.73
+        clock.tell_date(float(int(moment)), moment - T)
+    assert clock.time_at(50.0) == pytest.approx(T + 50, abs=0.5, rel=0)
+
+
+def test_what_a_lease_tells_goes_before_any_date() -> None:
+    clock = ServerClock()
+    clock.tell_exact(T, 0.0)
+    for n in range(50):
+        clock.tell_date(T + 9.5 + n, float(n))
+    assert clock.time_at(50.0) == T + 50
+
+
+def test_what_leases_told_long_ago_gives_way_to_dates_and_is_better_than_nothing() -> None:
+    clock = ServerClock()
+    clock.tell_exact(T, 0.0)
+    assert clock.time_at(301.0) == T + 301
+    clock.tell_date(T + 309.5, 300.0)
+    assert clock.time_at(300.0) == T + 300
+    assert clock.time_at(301.0) == T + 311
+
+
+def test_one_who_lies_about_the_time_misleads_nobody() -> None:
+    clock = ServerClock()
+    for n in range(30):
+        clock.tell_exact(T + n, float(n))
+        if n % 5 == 2:
+            clock.tell_exact(4e9, float(n))
+    assert clock.time_at(30.0) == T + 30
+
+
+def test_a_server_whose_clock_was_set_is_believed_after_a_while() -> None:
+    clock = ServerClock()
+    for n in range(30):
+        clock.tell_exact(T + n, float(n))
+    for n in range(30, 45):
+        clock.tell_exact(T + 3600 + n, float(n))
+    assert clock.time_at(45.0) == T + 3645
+
+
+@given(st.lists(st.floats(-5, 5), min_size=1, max_size=40))
+def test_the_time_told_lies_within_what_was_told(errors: list[float]) -> None:
+    clock = ServerClock()
+    for n, error in enumerate(errors):
+        clock.tell_exact(T + n + error, float(n))
+    told = clock.time_at(100.0)
+    assert told is not None
+    assert min(errors) - 1e-6 <= told - T - 100 <= max(errors) + 1e-6
+
+
+def test_the_machines_own_clocks_are_seconds_that_pass() -> None:
+    clock = SystemClock()
+    assert clock.time() > 1_700_000_000
+    assert clock.monotonic() <= clock.monotonic()

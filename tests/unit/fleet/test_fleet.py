@@ -1,0 +1,71 @@
+import pytest
+from tests.conftest import FakeClock
+
+from electric_agents_exporter.contract.reading import ListAnswer
+from electric_agents_exporter.contract.report import ListedRunner
+from electric_agents_exporter.fleet.fleet import Fleet
+from electric_agents_exporter.fleet.roster import Policy
+
+ALICE, BOB = "user:alice", "user:bob"
+
+
+@pytest.fixture
+def fleet(clock: FakeClock) -> Fleet:
+    fleet = Fleet(clock)
+    fleet.configure({Policy("b"): [ALICE], Policy("a"): [ALICE, BOB]})
+    return fleet
+
+
+def list_one(fleet: Fleet, name: str, drift: tuple[str, ...] = ()) -> None:
+    poll = fleet.targets[name].begin_poll()
+    poll.listed(ALICE, ListAnswer((ListedRunner("r"),), drift))
+    poll.due()
+    poll.end()
+
+
+def test_a_fleet_of_no_target_has_a_snapshot(clock: FakeClock) -> None:
+    snapshot = Fleet(clock).snapshot()
+    assert snapshot.targets == ()
+    assert snapshot.drift == {}
+
+
+def test_targets_stand_in_the_order_of_the_settings(fleet: Fleet) -> None:
+    assert list(fleet.targets) == ["b", "a"]
+    assert [target.name for target in fleet.snapshot().targets] == ["b", "a"]
+
+
+def test_a_snapshot_is_of_one_moment_on_both_clocks(fleet: Fleet, clock: FakeClock) -> None:
+    list_one(fleet, "a")
+    clock.advance(5)
+    snapshot = fleet.snapshot()
+    assert (snapshot.time, snapshot.monotonic) == (clock.wall, clock.uptime)
+    clock.advance(61)
+    assert snapshot.targets[1].up
+    assert not fleet.snapshot().targets[1].up
+
+
+def test_a_target_that_keeps_its_name_keeps_what_is_known_of_it(fleet: Fleet) -> None:
+    list_one(fleet, "a")
+    before = fleet.targets["a"]
+    fleet.configure({Policy("a", interval=5.0): [ALICE], Policy("c"): [BOB]})
+    assert list(fleet.targets) == ["a", "c"]
+    assert fleet.targets["a"] is before
+    a, c = fleet.snapshot().targets
+    assert (a.interval, a.listed) == (5.0, {ALICE: 1})
+    assert (c.up, c.listed) == (False, {})
+
+
+def test_a_target_that_was_dropped_is_a_stranger_when_it_returns(fleet: Fleet) -> None:
+    list_one(fleet, "a")
+    fleet.configure({})
+    assert fleet.snapshot().targets == ()
+    fleet.configure({Policy("a"): [ALICE]})
+    assert not fleet.targets["a"].polled
+
+
+def test_drift_is_counted_over_all_targets_and_kept_apart_from_snapshots(fleet: Fleet) -> None:
+    list_one(fleet, "a", ("list.kind",))
+    before = fleet.snapshot()
+    list_one(fleet, "b", ("list.kind", "list"))
+    assert before.drift == {"list.kind": 1}
+    assert fleet.snapshot().drift == {"list.kind": 2, "list": 1}
