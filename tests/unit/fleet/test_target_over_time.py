@@ -1,0 +1,272 @@
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from tests.conftest import FakeClock
+
+from electric_agents_exporter.contract.reading import HealthAnswer, ListAnswer
+from electric_agents_exporter.contract.report import Claims, Client, ListedRunner, Report
+from electric_agents_exporter.contract.vocabulary import (
+    AdminStatus,
+    HealthStatus,
+    Liveness,
+    RunnerKind,
+)
+from electric_agents_exporter.fleet.aggregate import aggregate
+from electric_agents_exporter.fleet.events import EventCounts
+from electric_agents_exporter.fleet.faults import Reason, Suppression
+from electric_agents_exporter.fleet.roster import Due, Policy
+from electric_agents_exporter.fleet.selection import Selection, Selector, Shard
+from electric_agents_exporter.fleet.snapshot import Facts, FleetCounters, TargetSnapshot
+from electric_agents_exporter.fleet.target import Poll, Target
+
+OWNER = "user:alice"
+STALE_AFTER = 60.0
+RETIRE_AFTER = 3600.0
+IDS = [f"r{n}" for n in range(8)]
+SERVER_AHEAD = 777.0
+
+selections = st.builds(
+    Selection,
+    exclude=st.builds(
+        Selector, kinds=st.none() | st.frozensets(st.sampled_from(RunnerKind), max_size=2)
+    ),
+    shard=st.sampled_from([Shard(), Shard(0, 2), Shard(1, 2)]),
+)
+policies = st.builds(
+    Policy,
+    name=st.just("t"),
+    stale_after=st.just(STALE_AFTER),
+    retire_after=st.just(RETIRE_AFTER),
+    max_runners=st.sampled_from([1, 3, 100]),
+    selection=selections,
+)
+listed_runners = st.builds(
+    ListedRunner,
+    id=st.sampled_from(IDS),
+    label=st.sampled_from(["", "new"]),
+    kind=st.none() | st.sampled_from([RunnerKind.CI, RunnerKind.SERVER]),
+    admin_status=st.sampled_from(AdminStatus),
+    updated_at=st.sampled_from([1.0, 2.0]),
+)
+counts = st.none() | st.integers(0, 20)
+clients = st.builds(
+    Client,
+    started_at=st.none() | st.sampled_from([10.0, 20.0, 30.0]),
+    claims_succeeded=counts,
+    claims_skipped=counts,
+    claims_failed=counts,
+    reconnect_count=counts,
+    events_received=counts,
+)
+
+
+class TargetOverTime(RuleBasedStateMachine):
+    """One target of one principal: lists come and go, runners report, fail, retire; time passes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.clock = FakeClock()
+        self.target = Target(Policy("t"), [OWNER], self.clock, Counter())
+        self.poll: Poll | None = None
+        self.got_list = False
+        self.pending: list[Due] = []
+        # What must hold is checked against these.
+        self.listed: set[str] = set()
+        self.listed_at: float | None = None
+        self.polled_with_list = False
+        self.answers: dict[str, tuple[Report, float]] = {}
+        self.before: FleetCounters | None = None
+        self.own_counts: dict[str, EventCounts] = {}
+        self.facts: dict[str, Facts] = {}
+        self.kept: list[tuple[TargetSnapshot, str]] = []
+
+    @initialize(policy=policies)
+    def begin(self, policy: Policy) -> None:
+        self.target.adopt(policy, [OWNER])
+
+    # --- what happens ---
+
+    @rule(seconds=st.sampled_from([0.0, 1.0, 15.0, 59.0, 61.0, 700.0, 4000.0]))
+    def time_passes(self, seconds: float) -> None:
+        self.clock.advance(seconds)
+
+    @rule(seconds=st.floats(-1e6, 1e6))
+    def our_wall_clock_is_set(self, seconds: float) -> None:
+        self.clock.wall += seconds
+
+    @precondition(lambda self: self.poll is None)
+    @rule(runners=st.none() | st.lists(listed_runners, unique_by=lambda runner: runner.id))
+    def a_poll_begins(self, runners: list[ListedRunner] | None) -> None:
+        self.poll = self.target.begin_poll()
+        self.got_list = runners is not None
+        if runners is not None:
+            self.poll.listed(OWNER, ListAnswer(tuple(runners), ()))
+            self.listed = {runner.id for runner in runners}
+            self.listed_at = self.clock.monotonic()
+            for runner_id in self.answers.keys() - self.listed:
+                self.forget(runner_id)
+        self.pending = self.poll.due()
+        assert self.poll.fruitful == (runners is not None)
+        assert {due.runner_id for due in self.pending} <= (
+            self.listed if runners is not None else set()
+        )
+        # The limit may have let go of somebody, who is a stranger if ever taken again.
+        watched = self.target.snapshot(self.clock.monotonic()).runners
+        kept = {view.runner.id for view in watched} | {due.runner_id for due in self.pending}
+        if runners is not None:
+            for runner_id in set(self.own_counts) - kept:
+                self.own_counts.pop(runner_id)
+
+    @precondition(lambda self: self.pending)
+    @rule(
+        data=st.data(),
+        seen_ago=st.none() | st.sampled_from([0.0, 30.0, 2 * RETIRE_AFTER]),
+        leased=st.booleans(),
+        active=st.sampled_from([None, 0, 0, 2]),
+        health=st.none() | st.sampled_from(HealthStatus),
+        liveness=st.none() | st.sampled_from(Liveness),
+        client=st.none() | clients,
+    )
+    def a_runner_reports(self, data: st.DataObject, **said: Any) -> None:  # noqa: ANN401
+        assert self.poll is not None
+        due = self.pending.pop(data.draw(st.integers(0, len(self.pending) - 1)))
+        now = self.clock.monotonic()
+        server_now = now + SERVER_AHEAD
+        report = Report(
+            due.runner_id,
+            health=said["health"],
+            liveness=said["liveness"],
+            last_seen_at=None if said["seen_ago"] is None else server_now - said["seen_ago"],
+            lease_expires_at=server_now + 90 if said["leased"] else None,
+            client=said["client"],
+            claims=Claims(active_count=said["active"], superseded=0),
+        )
+        answer = HealthAnswer(report, server_now if said["leased"] else None, ())
+        self.poll.reported(answer, now)
+        self.answers[due.runner_id] = (report, now)
+
+    @precondition(lambda self: self.pending)
+    @rule(data=st.data())
+    def a_runner_says_the_same_again(self, data: st.DataObject) -> None:
+        assert self.poll is not None
+        due = self.pending.pop(data.draw(st.integers(0, len(self.pending) - 1)))
+        report, _ = self.answers.get(due.runner_id, (Report(due.runner_id), 0.0))
+        self.poll.reported(HealthAnswer(report, None, ()), self.clock.monotonic())
+        self.answers[due.runner_id] = (report, self.clock.monotonic())
+
+    @precondition(lambda self: self.pending)
+    @rule(data=st.data(), reason=st.sampled_from(Reason))
+    def a_call_fails(self, data: st.DataObject, reason: Reason) -> None:
+        assert self.poll is not None
+        due = self.pending.pop(data.draw(st.integers(0, len(self.pending) - 1)))
+        self.poll.failed(due.runner_id, reason)
+        if reason is Reason.NOT_FOUND:
+            self.forget(due.runner_id)
+
+    @precondition(lambda self: self.poll is not None)
+    @rule()
+    def the_poll_ends(self) -> None:
+        assert self.poll is not None
+        complete = not self.pending
+        succeeded = self.poll.end(complete=complete)
+        assert not succeeded or (self.got_list and complete)
+        self.polled_with_list = self.got_list
+        self.poll, self.pending = None, []
+
+    @precondition(lambda self: self.poll is None)
+    @rule(policy=policies)
+    def the_settings_change(self, policy: Policy) -> None:
+        self.target.adopt(policy, [OWNER])
+
+    @rule()
+    def a_snapshot_is_kept(self) -> None:
+        snapshot = self.target.snapshot(self.clock.monotonic())
+        self.kept = [*self.kept[-2:], (snapshot, repr(snapshot))]
+
+    def forget(self, runner_id: str) -> None:
+        self.answers.pop(runner_id, None)
+        self.facts.pop(runner_id, None)
+
+    # --- what always holds ---
+
+    @invariant()
+    def nothing_stale_is_shown(self) -> None:
+        now = self.clock.monotonic()
+        snapshot = self.target.snapshot(now)
+        for view in snapshot.runners:
+            assert view.runner.id in self.listed
+            if view.fresh(now, STALE_AFTER):
+                report, at = self.answers[view.runner.id]
+                assert now - at <= STALE_AFTER
+                assert view.facts is not None
+                assert view.facts.report == report
+                assert view.facts.runner == view.runner
+            elif view.runner.id in self.answers and view.sighting is not None:
+                assert now - self.answers[view.runner.id][1] > STALE_AFTER
+
+    @invariant()
+    def a_list_counts_until_it_is_stale_and_up_goes_with_the_newest(self) -> None:
+        now = self.clock.monotonic()
+        snapshot = self.target.snapshot(now)
+        current = self.listed_at is not None and now - self.listed_at <= STALE_AFTER
+        assert snapshot.listed == ({OWNER: len(self.listed)} if current else {})
+        newest_has_list = self.got_list if self.poll is not None else self.polled_with_list
+        assert snapshot.up == (current and newest_has_list)
+
+    @invariant()
+    def everybody_listed_is_shown_or_suppressed_for_one_reason(self) -> None:
+        snapshot = self.target.snapshot(self.clock.monotonic())
+        assert set(snapshot.suppressed) == set(Suppression)
+        assert len(snapshot.runners) + sum(snapshot.suppressed.values()) == len(self.listed)
+        assert len({view.runner.id for view in snapshot.runners}) == len(snapshot.runners)
+
+    @invariant()
+    def the_sum_over_states_is_what_is_exported(self) -> None:
+        snapshot = self.target.snapshot(self.clock.monotonic())
+        total = aggregate(snapshot, self.clock.monotonic())
+        assert sum(total.states.values()) == total.exported
+        assert total.exported == (len(snapshot.runners) if snapshot.listed else 0)
+
+    @invariant()
+    def counters_of_the_fleet_never_fall(self) -> None:
+        fleet = self.target.snapshot(self.clock.monotonic()).fleet
+        if self.before is not None:
+            for name in fleet.__struct_fields__:
+                new, old = getattr(fleet, name), getattr(self.before, name)
+                if isinstance(new, Mapping):
+                    assert all(new[key] >= value >= 0 for key, value in old.items())
+                else:
+                    assert new >= old >= 0
+        self.before = fleet
+
+    @invariant()
+    def counters_of_a_runner_never_fall_while_it_is_watched(self) -> None:
+        for view in self.target.snapshot(self.clock.monotonic()).runners:
+            old = self.own_counts.get(view.runner.id, EventCounts())
+            for name in old.__struct_fields__:
+                assert getattr(view.counts, name) >= getattr(old, name)
+            self.own_counts[view.runner.id] = view.counts
+
+    @invariant()
+    def facts_are_the_same_object_while_nothing_in_them_changes(self) -> None:
+        for view in self.target.snapshot(self.clock.monotonic()).runners:
+            if view.facts is None:
+                self.facts.pop(view.runner.id, None)
+                continue
+            before = self.facts.get(view.runner.id)
+            assert view.facts is before or view.facts != before
+            assert view.facts.counts == view.counts
+            self.facts[view.runner.id] = view.facts
+
+    @invariant()
+    def what_was_given_out_is_as_it_was(self) -> None:
+        for snapshot, written in self.kept:
+            assert repr(snapshot) == written
+
+
+TestTargetOverTime = TargetOverTime.TestCase
+TestTargetOverTime.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
