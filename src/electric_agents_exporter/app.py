@@ -6,7 +6,7 @@ import logging
 import platform
 import signal
 import socket
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from importlib.metadata import version
 from typing import Final
 
@@ -33,6 +33,7 @@ from electric_agents_exporter.settings.model import (
     ShardSettings,
     TargetSettings,
 )
+from electric_agents_exporter.settings.values import split_address
 from electric_agents_exporter.sources.credentials import Credentials
 from electric_agents_exporter.sources.http import HttpOptions, HttpSource, Tls
 from electric_agents_exporter.web.routes import Served, create_app
@@ -42,6 +43,7 @@ log = logging.getLogger(__name__)
 DISTRIBUTION: Final = "electric-agents-exporter"
 _KEEP_ALIVE_SECONDS: Final = 75  # longer than a scrape interval, so that Prometheus reconnects less
 _GRACE_SECONDS: Final = 1
+_CLOSING_SECONDS: Final = 0.3
 
 
 class Exporter:
@@ -179,11 +181,10 @@ def listen(address: str) -> socket.socket:
     Raises:
         OSError: the address cannot be had.
     """
-    host, _, port = address.rpartition(":")
-    host = host.strip("[]")
+    host, port = split_address(address)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     return socket.create_server(
-        (host, int(port)), family=family, dualstack_ipv6=host == "::", backlog=128
+        (host, port), family=family, dualstack_ipv6=host == "::", backlog=128
     )
 
 
@@ -205,26 +206,39 @@ async def serve(
     exporter = Exporter(settings)
     scheduler = PollScheduler(exporter.tick)
     current = settings
+    loop = asyncio.get_running_loop()
+    turn = asyncio.Lock()
+    background: set[asyncio.Task[object]] = set()
+
+    def keep(work: Coroutine[object, object, object]) -> None:
+        task = loop.create_task(work)
+        background.add(task)
+        task.add_done_callback(background.discard)
 
     async def reload() -> str:
         nonlocal current
-        try:
-            fresh = await asyncio.to_thread(reread)
-            _refuse_changes(current, fresh)
-        except SettingsFault as fault:
-            exporter.own.reload_succeeded = False
-            log.error("settings not reloaded, the old ones stay", extra={"faults": str(fault)})  # noqa: TRY400
-            return str(fault)
-        gone = [poller for name, poller in exporter.pollers.items() if name not in _names(fresh)]
-        exporter.configure(fresh)
-        scheduler.configure(exporter.intervals())
-        for poller in gone:
-            await poller.aclose()
-        logs.configure(fresh.log.level, fresh.log.format)
-        current = fresh
-        exporter.own.reload_succeeded = True
-        log.info("settings reloaded")
-        return ""
+        # One at a time: of two that overlap, the one that read older settings could end last.
+        async with turn:
+            try:
+                fresh = await asyncio.to_thread(reread)
+                _refuse_changes(current, fresh)
+            except SettingsFault as fault:
+                exporter.own.reload_succeeded = False
+                log.error(  # noqa: TRY400  (the faults say it all)
+                    "settings not reloaded, the old ones stay", extra={"faults": str(fault)}
+                )
+                return str(fault)
+            gone = exporter.pollers.keys() - _names(fresh)
+            for poller in [exporter.pollers[name] for name in gone]:
+                # A poll that hangs must not hold up the reload.
+                keep(poller.aclose())
+            exporter.configure(fresh)
+            scheduler.configure(exporter.intervals())
+            logs.configure(fresh.log.level, fresh.log.format)
+            current = fresh
+            exporter.own.reload_succeeded = True
+            log.info("settings reloaded", extra={"targets": len(fresh.targets)})
+            return ""
 
     served = Served(
         fleet=exporter.fleet,
@@ -244,18 +258,10 @@ async def serve(
             timeout_graceful_shutdown=_GRACE_SECONDS,
         )
     )
-    loop = asyncio.get_running_loop()
     stop = asyncio.Event()
-    reloads: set[asyncio.Task[str]] = set()
-
-    def hang_up() -> None:
-        task = loop.create_task(reload())
-        reloads.add(task)
-        task.add_done_callback(reloads.discard)
-
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    loop.add_signal_handler(signal.SIGHUP, hang_up)
+    loop.add_signal_handler(signal.SIGHUP, lambda: keep(reload()))
     scheduler.start()
     scheduler.configure(exporter.intervals())
     serving = loop.create_task(server.serve(sockets=[sock]))
@@ -268,6 +274,8 @@ async def serve(
     server.should_exit = True
     await serving
     await exporter.aclose()
+    if background:
+        await asyncio.wait(background, timeout=_CLOSING_SECONDS)
     log.info("stopped")
 
 

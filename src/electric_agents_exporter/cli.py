@@ -6,9 +6,10 @@ Exit codes: 0 well, 1 something did not work, 2 the command line or the settings
 import argparse
 import asyncio
 import http.client
-import logging
 import os
+import re
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -18,28 +19,53 @@ from electric_agents_exporter import demo, logs, probe
 from electric_agents_exporter.app import DISTRIBUTION, listen, serve
 from electric_agents_exporter.metrics.reference import render_json, render_markdown
 from electric_agents_exporter.settings.environment import CONFIG_VARIABLE
-from electric_agents_exporter.settings.faults import SettingsFault
-from electric_agents_exporter.settings.loading import load
+from electric_agents_exporter.settings.faults import Fault, SettingsFault, nearest
+from electric_agents_exporter.settings.loading import listen_address, load
 from electric_agents_exporter.settings.model import Settings
+from electric_agents_exporter.settings.values import split_address
 
 _DEFAULT_COMMAND: Final = "run"
 _HEALTH_TIMEOUT: Final = 3.0
+_LAST_MOMENT: Final = 0.4
+_INTERRUPTED: Final = 130
+_OPTION: Final = re.compile(r"--[a-z][a-z-]*")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and give its exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    parser = build_parser()
     if not given or (given[0].startswith("-") and given[0] not in {"-h", "--help", "--version"}):
         given.insert(0, _DEFAULT_COMMAND)
-    options = parser.parse_args(given)
+    options, unknown = build_parser().parse_known_args(given)
     try:
+        _refuse(unknown, options.usage)
         code: int = options.command(options)
+        sys.stdout.flush()
     except SettingsFault as fault:
         for line in fault.faults:
             print(f"{DISTRIBUTION}: {line}", file=sys.stderr)
         return 2
+    except BrokenPipeError:
+        # Who read our output has seen enough; what is left must not be tried again at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except KeyboardInterrupt:
+        return _INTERRUPTED
     return code
+
+
+def _refuse(unknown: Sequence[str], usage: str) -> None:
+    """Refuse words that a command does not know, without those that are, or may be, values.
+
+    Raises:
+        SettingsFault: there are some.
+    """
+    names = [name for word in unknown if _OPTION.fullmatch(name := word.partition("=")[0])]
+    known = _OPTION.findall(usage)
+    faults = [Fault(name, "unknown option", nearest(name, known)) for name in names]
+    if unknown:
+        too_many = Fault("command line", "holds a word too many; the command comes first")
+        raise SettingsFault(faults or [too_many])
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -69,8 +95,8 @@ def _add(
     options: Callable[[argparse.ArgumentParser], None],
 ) -> None:
     parser = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
-    parser.set_defaults(command=command)
     options(parser)
+    parser.set_defaults(command=command, usage=parser.format_usage())
 
 
 def _config_option(parser: argparse.ArgumentParser) -> None:
@@ -128,8 +154,12 @@ def _load(options: argparse.Namespace) -> Settings:
     flags: dict[str, Any] = {"targets": [target]} if target else {}
     if getattr(options, "listen", None) is not None:
         flags["listen"] = options.listen
+    return load(_config(options), flags)
+
+
+def _config(options: argparse.Namespace) -> Path | None:
     config = options.config or os.environ.get(CONFIG_VARIABLE)
-    return load(Path(config) if config else None, flags)
+    return Path(config) if config else None
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -139,12 +169,26 @@ def _run(options: argparse.Namespace) -> int:
         sock = listen(settings.listen)
     except OSError as error:
         print(
-            f"{DISTRIBUTION}: cannot listen on {settings.listen}: {error.strerror}",
+            f"{DISTRIBUTION}: cannot listen on {settings.listen}: {_why(error)}",
             file=sys.stderr,
         )
         return 1
-    asyncio.run(serve(settings, sock, lambda: _load(options)))
+    # A thread that hangs, in a name lookup say, cannot be cancelled; it must not keep us here.
+    last_moment = threading.Timer(_LAST_MOMENT, os._exit, (0,))
+    last_moment.daemon = True
+
+    async def run() -> None:
+        await serve(settings, sock, lambda: _load(options))
+        last_moment.start()
+
+    asyncio.run(run())
+    last_moment.cancel()
     return 0
+
+
+def _why(error: OSError) -> str:
+    """Say what the system said, without Python's remark on where it said so."""
+    return (error.strerror or "unknown error").partition(" (")[0]
 
 
 def _demo(options: argparse.Namespace) -> int:
@@ -158,7 +202,7 @@ def _demo(options: argparse.Namespace) -> int:
 
 def _probe(options: argparse.Namespace) -> int:
     settings = _load(options)
-    logs.configure("debug" if options.debug else "error", settings.log.format)
+    logs.configure("debug" if options.debug else "warning", settings.log.format)
     return probe.run(settings, sys.stdout.buffer)
 
 
@@ -175,13 +219,17 @@ def _metrics(options: argparse.Namespace) -> int:
 
 
 def _health(options: argparse.Namespace) -> int:
-    """Ask `/-/healthy` of the exporter that these settings describe."""
-    logging.disable()
-    host, _, port = _load(options).listen.rpartition(":")
-    anywhere = {"0.0.0.0": "127.0.0.1", "[::]": "::1"}  # noqa: S104  (read, not bound)
-    connection = http.client.HTTPConnection(
-        anywhere.get(host, host.strip("[]")), int(port), timeout=_HEALTH_TIMEOUT
-    )
+    """Ask `/-/healthy` of the exporter that these settings describe, good or bad by now."""
+    config = _config(options)
+    address = options.listen or listen_address(config)
+    try:
+        host, port = split_address(address)
+    except ValueError as error:
+        raise SettingsFault(
+            [Fault("--listen" if options.listen else "listen", str(error))]
+        ) from None
+    anywhere = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  (read, not bound)
+    connection = http.client.HTTPConnection(anywhere.get(host, host), port, timeout=_HEALTH_TIMEOUT)
     try:
         connection.request("GET", "/-/healthy")
         healthy = connection.getresponse().status == http.client.OK

@@ -1,11 +1,14 @@
 """Poll every target once and print the exposition: the exporter without its server."""
 
 import asyncio
+import logging
 from typing import BinaryIO
 
 from electric_agents_exporter.app import Exporter
 from electric_agents_exporter.metrics.exposition import Format
 from electric_agents_exporter.settings.model import Settings
+
+log = logging.getLogger(__name__)
 
 
 def run(settings: Settings, out: BinaryIO) -> int:
@@ -21,6 +24,8 @@ async def _run(settings: Settings, out: BinaryIO) -> int:
     exporter = Exporter(settings)
     polls = (poller.poll(paced=False) for poller in exporter.pollers.values())
     succeeded = await asyncio.gather(*polls)
+    for name, good in zip(exporter.pollers, succeeded, strict=True):
+        log.debug("polled", extra={"target": name, "in_full": good})
     out.writelines(await exporter.scraper.scrape(Format.TEXT))
     out.flush()
     await exporter.aclose()

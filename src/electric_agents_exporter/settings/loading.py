@@ -65,6 +65,16 @@ def load(
     return settings
 
 
+def listen_address(config: Path | None, environ: Mapping[str, str] | None = None) -> str:
+    """Find where a running exporter serves, whatever has become wrong with its settings since."""
+    environment = read_environment(os.environ if environ is None else environ)
+    for layer in (environment, read_file(config) if config else Layer()):
+        address = layer.content.get("listen")
+        if isinstance(address, str):
+            return address
+    return str(Settings.model_fields["listen"].default)
+
+
 def _complete(flags: Mapping[str, Any], environment: Layer) -> Layer:
     """Make a layer of the flags; what they leave open of a target the environment says."""
     if "targets" not in flags:

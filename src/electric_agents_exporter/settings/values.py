@@ -64,10 +64,20 @@ def _pattern(text: object) -> re.Pattern[str]:
         raise ValueError("expected a smaller regular expression") from None
 
 
-def _address(text: str) -> str:
+def split_address(text: str) -> tuple[str, int]:
+    """Read `HOST:PORT`; an IPv6 address stands in brackets, which are taken off.
+
+    Raises:
+        ValueError: the text is no address.
+    """
     host, _, port = text.rpartition(":")
     if not (port.isascii() and port.isdecimal() and int(port[:6]) <= _LAST_PORT and _is_host(host)):
         raise ValueError("expected HOST:PORT, such as 0.0.0.0:10437 or [::]:10437")
+    return host.strip("[]"), int(port)
+
+
+def _address(text: str) -> str:
+    split_address(text)
     return text
 
 

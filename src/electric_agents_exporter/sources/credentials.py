@@ -63,6 +63,9 @@ def read_secret(path: Path) -> str:
         CredentialError: the file is missing, unreadable, or holds what no header can carry.
     """
     try:
+        # Reading a pipe would hold up every poll of every target.
+        if path.exists() and not path.is_file():
+            raise CredentialError(f"{path}: not a file")
         with path.open("rb") as file:
             content = file.read(_MAX_BYTES + 1)
     except OSError as error:
