@@ -225,7 +225,7 @@ def _runner_troubles() -> tuple[Scenario, ...]:
                 Role("double", conduct=_IDLE, pace=_OFTEN, ids=("twin-0",), on_stage=False),
                 _fleet(),
             ),
-            timeline=(Cue(20.0, Start("double")), Cue(320.0, Stop("double"))),
+            timeline=(Cue(24.0, Start("double")), Cue(320.0, Stop("double"))),
         ),
         Scenario(
             name="clock-skew",
@@ -289,7 +289,7 @@ def _runner_troubles() -> tuple[Scenario, ...]:
                 # The real server takes that long for a claim; so it is what bounds the spin.
                 Cue(0.0, Trouble(Fault(FaultKind.LATENCY, route="claim", seconds=0.035))),
                 Cue(20.0, Signal("spinning", "SIGSTOP")),
-                Cue(60.0, Signal("spinning", "SIGCONT")),
+                Cue(140.0, Signal("spinning", "SIGCONT")),
             ),
         ),
     )
