@@ -8,8 +8,6 @@ import asyncio
 import json
 import re
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ from urllib.parse import quote
 from uuid import uuid4
 
 import httpx
+import pytest
 
 from electric_agents_simulator.clock import RunningClock
 from electric_agents_simulator.server.system import make_system
@@ -315,21 +314,30 @@ async def _finish(talk: Conversation, claim: dict[str, Any]) -> None:
     await talk.ask("POST", url, body, headers=token)
 
 
-@asynccontextmanager
-async def simulated() -> AsyncIterator[Caller]:
-    registry = Registry(open_engine(IN_MEMORY))
+async def conversation_with_ours(database: str) -> list[str]:
+    registry = Registry(open_engine(database))
     async with in_memory(make_system(RunningClock(), registry), None) as caller:
-        yield caller
+        talk = Conversation(caller)
+        await converse(talk)
     registry.close()
+    return talk.lines
 
 
 async def test_the_simulator_answers_what_the_real_server_answered() -> None:
-    async with simulated() as caller:
-        talk = Conversation(caller)
-        await converse(talk)
     said = RECORDED.read_text().splitlines()
     assert len(said) > 900
-    assert talk.lines == said
+    assert await conversation_with_ours(IN_MEMORY) == said
+
+
+@pytest.mark.e2e
+async def test_so_it_does_with_its_data_in_a_file(tmp_path: Path) -> None:
+    lines = await conversation_with_ours(f"sqlite:///{tmp_path / 'agents.db'}")
+    assert lines == RECORDED.read_text().splitlines()
+
+
+@pytest.mark.e2e
+async def test_so_it_does_with_its_data_in_postgresql(postgres_url: str) -> None:
+    assert await conversation_with_ours(postgres_url) == RECORDED.read_text().splitlines()
 
 
 async def record(url: str) -> None:
