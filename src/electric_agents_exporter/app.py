@@ -271,6 +271,8 @@ async def serve(
     await asyncio.wait({serving, stopped}, return_when=asyncio.FIRST_COMPLETED)
     stopped.cancel()
     scheduler.stop()
+    # A scrape that our own end cuts off is no error, and deserves no traceback.
+    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
     server.should_exit = True
     await serving
     await exporter.aclose()
