@@ -6,6 +6,7 @@ on the server's clock.
 
 import math
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
@@ -43,47 +44,51 @@ def derive_liveness(
     return Liveness.ONLINE if lease_expires_at > now else Liveness.EXPIRED
 
 
+def derive_issues(evidence: Evidence, liveness: Liveness) -> tuple[Issue, ...]:
+    """Name what the server finds wrong with a runner of this liveness, in its order."""
+    issues = []
+    if evidence.admin_status is AdminStatus.DISABLED:
+        issues.append(Issue.DISABLED)
+    if liveness is Liveness.EXPIRED:
+        issues.append(Issue.LEASE_EXPIRED)
+    elif liveness is Liveness.OFFLINE and evidence.admin_status is AdminStatus.ENABLED:
+        issues.append(Issue.NEVER_HEARTBEAT)
+    if evidence.diagnostics_present:
+        if evidence.stream_connected is False:
+            issues.append(Issue.STREAM_DISCONNECTED)
+        if evidence.last_heartbeat_ok is False:
+            issues.append(Issue.HEARTBEAT_FAILED)
+        if (evidence.reconnect_count or 0) > RECONNECTS_TOLERATED:
+            issues.append(Issue.RECONNECTS_HIGH)
+    elif evidence.last_seen_at is not None:
+        issues.append(Issue.NO_DIAGNOSTICS)
+    return tuple(issues)
+
+
+def judge(issues: Collection[Issue]) -> HealthStatus:
+    """Give the server's verdict on a runner with these issues."""
+    if Issue.DISABLED in issues or Issue.LEASE_EXPIRED in issues:
+        return HealthStatus.UNHEALTHY
+    return HealthStatus.DEGRADED if issues else HealthStatus.HEALTHY
+
+
 def derive_health(evidence: Evidence, now: float) -> tuple[HealthStatus, tuple[str, ...]]:
     """Give the server's verdict and its issue texts, letter by letter and in its order."""
     liveness = derive_liveness(evidence.admin_status, evidence.lease_expires_at, now)
-    unhealthy = _unhealthy_texts(evidence, liveness, now)
-    degraded = _degraded_texts(evidence, liveness)
-    status = HealthStatus.HEALTHY
-    if degraded:
-        status = HealthStatus.DEGRADED
-    if unhealthy:
-        status = HealthStatus.UNHEALTHY
-    return status, (*unhealthy, *degraded)
+    issues = derive_issues(evidence, liveness)
+    return judge(issues), tuple(_text(issue, evidence, now) for issue in issues)
 
 
-def _unhealthy_texts(evidence: Evidence, liveness: Liveness, now: float) -> list[str]:
-    texts = []
-    if evidence.admin_status is AdminStatus.DISABLED:
-        texts.append("Runner is disabled")
-    if liveness is Liveness.EXPIRED and evidence.lease_expires_at is not None:
+def _text(issue: Issue, evidence: Evidence, now: float) -> str:
+    if issue is Issue.LEASE_EXPIRED:
         # A lease that ended at 0 is no date to the server, and it says 0 s.
         lapsed_for = now - evidence.lease_expires_at if evidence.lease_expires_at else 0
         # Math.round over whole milliseconds: halves go up.
         seconds = math.floor(round(lapsed_for * 1000) / 1000 + 0.5)
-        texts.append(f"Heartbeat lease expired {seconds}s ago")
-    return texts
-
-
-def _degraded_texts(evidence: Evidence, liveness: Liveness) -> list[str]:
-    texts = []
-    if evidence.admin_status is AdminStatus.ENABLED and liveness is Liveness.OFFLINE:
-        texts.append("Runner has never sent a heartbeat")
-    if evidence.diagnostics_present:
-        if evidence.stream_connected is False:
-            texts.append("Client reports stream disconnected")
-        if evidence.last_heartbeat_ok is False:
-            texts.append("Client reports last heartbeat failed")
-        count = evidence.reconnect_count
-        if count is not None and count > RECONNECTS_TOLERATED:
-            texts.append(f"Client has reconnected {format_number(count)} times")
-    elif evidence.last_seen_at is not None:
-        texts.append("No client diagnostics available")
-    return texts
+        return f"Heartbeat lease expired {seconds}s ago"
+    if issue is Issue.RECONNECTS_HIGH:
+        return f"Client has reconnected {format_number(evidence.reconnect_count or 0)} times"
+    return _PATTERNS[issue]
 
 
 def format_number(value: float) -> str:
@@ -93,23 +98,21 @@ def format_number(value: float) -> str:
     return f"{shortest:f}" if plain else f"{shortest:e}"
 
 
-_PATTERNS: Final = tuple(
-    (issue, re.compile(pattern))
-    for issue, pattern in (
-        (Issue.DISABLED, r"Runner is disabled"),
-        (Issue.LEASE_EXPIRED, r"Heartbeat lease expired \S+s ago"),
-        (Issue.NEVER_HEARTBEAT, r"Runner has never sent a heartbeat"),
-        (Issue.STREAM_DISCONNECTED, r"Client reports stream disconnected"),
-        (Issue.HEARTBEAT_FAILED, r"Client reports last heartbeat failed"),
-        (Issue.RECONNECTS_HIGH, r"Client has reconnected \S+ times"),
-        (Issue.NO_DIAGNOSTICS, r"No client diagnostics available"),
-    )
-)
+_PATTERNS: Final = {
+    Issue.DISABLED: r"Runner is disabled",
+    Issue.LEASE_EXPIRED: r"Heartbeat lease expired \S+s ago",
+    Issue.NEVER_HEARTBEAT: r"Runner has never sent a heartbeat",
+    Issue.STREAM_DISCONNECTED: r"Client reports stream disconnected",
+    Issue.HEARTBEAT_FAILED: r"Client reports last heartbeat failed",
+    Issue.RECONNECTS_HIGH: r"Client has reconnected \S+ times",
+    Issue.NO_DIAGNOSTICS: r"No client diagnostics available",
+}
+"""The issue texts as patterns; without a number to tell, a pattern is the text itself."""
 
 
 def classify_issue(text: str) -> Issue:
     """Name an issue text of a health report; a text that fits no pattern is `Issue.OTHER`."""
-    for issue, pattern in _PATTERNS:
-        if pattern.fullmatch(text):
+    for issue, pattern in _PATTERNS.items():
+        if re.fullmatch(pattern, text):
             return issue
     return Issue.OTHER
