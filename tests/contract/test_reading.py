@@ -434,6 +434,9 @@ ELEVEN = 1795345200.0  # 2026-11-22T11:00:00Z
         ([claim("a", 1, 2, epoch=1), claim("a", 1, 4, epoch=2)], 1, 4),
         ([claim("a", None, 4, epoch=2), claim("a", None, 2, epoch=1)], 1, 4),
         ([claim("a", None, 2, epoch=9), claim("a", 3, 4)], 1, 4),
+        # Where nothing tells them apart, the first counts.
+        ([claim("a", 1, 9), claim("a", 1, 5)], 1, 9),
+        ([claim("a", None), claim("a", None, 4)], 1, None),
         ([claim("a", None)], 0, None),
         ([claim("a", None), claim("b", 7)], 0, 7),
     ],
