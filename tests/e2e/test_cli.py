@@ -29,6 +29,7 @@ EXPORTER = [sys.executable, "-m", "electric_agents_exporter"]
 PREFIX = "ELECTRIC_AGENTS_EXPORTER_"
 SECRET = "hunter2"  # noqa: S105
 QUICK = {"interval": "200ms", "timeout": "150ms"}
+PATIENT: dict[str, Any] = {"interval": "30s", "timeout": "30s"}
 UP = 'electric_agents_server_up{server="%s"}'
 RELOADED = "electric_agents_exporter_config_last_reload_successful"
 
@@ -78,15 +79,29 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-@pytest.fixture
-def server() -> Iterator[AgentsServer]:
+@contextlib.contextmanager
+def serving(*, hang: bool) -> Iterator[AgentsServer]:
     with AgentsServer() as made:
+        if hang:
+            made.let_go.clear()
         thread = threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         yield made
         made.let_go.set()
         made.shutdown()
         thread.join()
+
+
+@pytest.fixture
+def server() -> Iterator[AgentsServer]:
+    with serving(hang=False) as made:
+        yield made
+
+
+@pytest.fixture
+def hanging() -> Iterator[AgentsServer]:
+    with serving(hang=True) as made:
+        yield made
 
 
 def until(condition: Callable[[], object], what: str, seconds: float = 10) -> None:
@@ -241,23 +256,23 @@ def test_check_config_as_a_process(config: Config) -> None:
 
 
 def test_it_ends_in_time_though_polls_and_a_reload_hang(
-    server: AgentsServer, start: Start, config: Config
+    hanging: AgentsServer, start: Start, config: Config
 ) -> None:
-    config.write(target(server, interval="30s", timeout="20s", stale_after="60s"))
-    server.let_go.clear()
+    config.write(target(hanging, **PATIENT))
     exporter = start(*config.options)
-    until(lambda: server.authorizations, "a poll hangs")
+    until(lambda: hanging.authorizations, "a poll hangs")
     config.path.unlink()
     os.mkfifo(config.path)
     exporter.process.send_signal(signal.SIGHUP)
-    until(lambda: _opened_to_read(config.path), "the reload hangs")
-    assert exporter.end() < 2
+    with contextlib.ExitStack() as stack:
+        until(lambda: _hold(config.path, stack), "the reload reads a pipe that says nothing")
+        assert exporter.end() < 2
 
 
-def _opened_to_read(pipe: Path) -> bool:
-    """Tell whether someone waits for a pipe to be written; does not write."""
+def _hold(pipe: Path, stack: contextlib.ExitStack) -> bool:
+    """Open a pipe to write, and write nothing; False while nobody reads it."""
     try:
-        os.close(os.open(pipe, os.O_WRONLY | os.O_NONBLOCK))
+        stack.callback(os.close, os.open(pipe, os.O_WRONLY | os.O_NONBLOCK))
     except OSError:
         return False
     return True
@@ -268,9 +283,7 @@ def test_it_ends_in_time_though_a_scrape_is_not_read(
     number: int, server: AgentsServer, start: Start, config: Config
 ) -> None:
     server.runners = [f"runner-{n}" for n in range(800)]
-    # A sweep that takes long, so that the exposition is large and polling goes on.
-    slow = target(server, interval="20s", timeout="20s", stale_after="60s", concurrency=30)
-    config.write(slow, web={"max_concurrent_scrapes": 1})
+    config.write(target(server, concurrency=30, **PATIENT), web={"max_concurrent_scrapes": 1})
     exporter = start(*config.options)
     until(lambda: exporter.fetch("/-/ready")[0] == 200, "ready")
     host, port = exporter.address.split(":")
@@ -283,23 +296,20 @@ def test_it_ends_in_time_though_a_scrape_is_not_read(
 
 
 def test_a_reload_takes_effect_or_keeps_everything(
-    server: AgentsServer, start: Start, config: Config
+    server: AgentsServer, hanging: AgentsServer, start: Start, config: Config
 ) -> None:
-    gone = 'electric_agents_server_target_interval_seconds{server="b"}'
-    config.write(target(server), target(server, "b"))
+    config.write(target(server), target(hanging, "b", **PATIENT))
     exporter = start(*config.options)
-    until(lambda: exporter.value(UP % "b") == 1, "both up")
+    until(lambda: exporter.value(UP % "a") == 1, "up")
+    until(lambda: hanging.authorizations, "a poll hangs")
+    assert exporter.value(UP % "b") == 0
 
-    # A removed target's poll hangs, and holds up nothing.
-    server.let_go.clear()
+    # The poll of the removed target goes on hanging, and holds up nothing.
     config.write(target(server), target(server, "c", interval="300ms"), log={"format": "json"})
     exporter.process.send_signal(signal.SIGHUP)
     until(lambda: '"msg": "settings reloaded"' in exporter.log, "reloaded")
-    server.let_go.set()
     until(lambda: exporter.value(UP % "c") == 1, "the new target is up")
-    assert exporter.value(UP % "a") is not None
-    assert exporter.value(UP % "b") is None
-    assert exporter.value(gone) is None
+    assert exporter.value(UP % "a") == 1
     assert 'server="b"' not in exporter.fetch("/metrics")[1]
     assert exporter.value(RELOADED) == 1
 
