@@ -194,11 +194,11 @@ async def clock_skew(audience: Audience) -> None:
 
 
 async def claim_failures(audience: Audience) -> None:
-    def enough(fleet: Fleet) -> bool:
-        failed, well = total(fleet, "claims_failed"), total(fleet, "claims_succeeded")
-        return failed > 20 and 0.2 < failed / (failed + well) < 0.6
-
-    await audience.sees(enough)
+    await audience.sees(
+        lambda fleet: total(fleet, "claims_failed") > 5 and total(fleet, "claims_succeeded") > 5
+    )
+    fleet = await audience.fleet()
+    assert all(health["health"]["issues"] == [] for health in fleet.values())
 
 
 async def reconnects(audience: Audience) -> None:
@@ -229,12 +229,17 @@ async def database_outage(audience: Audience) -> None:
 
 
 async def frozen_database(audience: Audience) -> None:
-    await audience.sees(lambda fleet: len(fleet) == 6)
-    await asyncio.sleep(45 / SPEED)
-    with pytest.raises(httpx.ReadTimeout):
-        await audience.caller.client.get(
-            f"{audience.caller.base_url}/_electric/runners", timeout=0.1
-        )
+    async def hangs() -> bool:
+        try:
+            await audience.caller.client.get(
+                f"{audience.caller.base_url}/_electric/runners", timeout=0.2
+            )
+        except httpx.ReadTimeout:
+            return True
+        return False
+
+    await until(hangs, 10.0)
+    assert (await audience.caller.get("/_electric/health")).status_code == 200
     await audience.sees(lambda fleet: len(fleet) == 6)
 
 

@@ -279,4 +279,4 @@ class FleetMachine(RuleBasedStateMachine):
 
 
 TestFleet = FleetMachine.TestCase
-TestFleet.settings = settings(max_examples=80, stateful_step_count=40, deadline=None)
+TestFleet.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)

@@ -19,7 +19,6 @@ class ApiFailure(Exception):  # noqa: N818  (named after what the server answere
 
     def __init__(self, what: str, response: httpx.Response) -> None:
         super().__init__(f"{what}: {response.status_code} {response.text[:500]}")
-        self.status = response.status_code
 
 
 class AgentsApi:

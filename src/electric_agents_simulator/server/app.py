@@ -146,7 +146,7 @@ class _Application:
         if fault is None:
             response = await respond()
         else:
-            response = await befall(fault, self._system.clock, request.scope, respond)
+            response = await befall(fault, self._system.clock, request, respond)
         await response(request.scope, request.receive, send)
 
     async def _answer(self, method: str, route: Route | None, call: Call) -> Response:

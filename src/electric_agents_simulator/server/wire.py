@@ -6,6 +6,7 @@ import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final
 
+from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 from typing_extensions import override
@@ -23,7 +24,7 @@ _CODES: Final = {401: "UNAUTHORIZED", 403: "UNAUTHORIZED", 404: "NOT_FOUND"}
 
 
 async def befall(  # noqa: PLR0911  (one return for each kind of fault)
-    fault: Fault, clock: Clock, scope: Scope, respond: Callable[[], Awaitable[Response]]
+    fault: Fault, clock: Clock, request: Request, respond: Callable[[], Awaitable[Response]]
 ) -> Response:
     """Give the answer that a request gets when a fault hits it."""
     match fault.kind:
@@ -31,10 +32,11 @@ async def befall(  # noqa: PLR0911  (one return for each kind of fault)
             await sleep(clock, fault.seconds)
             return await respond()
         case FaultKind.HANG:
-            await asyncio.get_running_loop().create_future()
+            while (await request.receive())["type"] != "http.disconnect":
+                pass
             return answer()
         case FaultKind.RESET:
-            return _Reset(scope)
+            return _Reset(request.scope)
         case FaultKind.STATUS:
             code = _CODES.get(fault.status, "INTERNAL_SERVER_ERROR")
             return error_answer(ApiError(fault.status, code, "Simulated fault"))
