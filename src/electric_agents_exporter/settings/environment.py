@@ -24,7 +24,9 @@ TARGET: Final[Place] = ("targets", 0)
 _SEPARATOR: Final = "__"
 _ONE_PRINCIPAL: Final = "PRINCIPAL"
 _OF_KUBERNETES: Final = re.compile(
-    r"SERVICE_HOST|SERVICE_PORT(_.*)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?"
+    r"(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)=.*"
+    r"|PORT=(tcp|udp|sctp)://.*",
+    re.DOTALL,
 )
 """What Kubernetes sets in every pod beside a Service that is called like this exporter."""
 
@@ -42,7 +44,7 @@ def read_environment(environ: Mapping[str, str]) -> Layer:
     origins: dict[Place, str] = {}
     faults: list[Fault] = []
     for variable in sorted(environ):
-        place = _place_of(variable)
+        place = _place_of(variable, environ[variable])
         if place is None:
             continue
         field = schema.field_at(_names(place))
@@ -72,10 +74,10 @@ def read_environment(environ: Mapping[str, str]) -> Layer:
     return Layer(content, origins, faults=faults)
 
 
-def _place_of(variable: str) -> Place | None:
+def _place_of(variable: str, text: str) -> Place | None:
     """Tell what a variable sets; None if it is none of ours."""
     rest = variable.removeprefix(ENV_PREFIX)
-    if variable in {rest, CONFIG_VARIABLE} or _OF_KUBERNETES.fullmatch(rest):
+    if variable in {rest, CONFIG_VARIABLE} or _OF_KUBERNETES.fullmatch(f"{rest}={text}"):
         return None
     # Only capitals are ours: the small ones stay as they are, and are unknown.
     head, *path = (part.swapcase() for part in rest.split(_SEPARATOR))

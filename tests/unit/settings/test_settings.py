@@ -205,6 +205,7 @@ def test_file_and_environment_may_not_both_set_targets(faults_of: Faults) -> Non
         ({"PRINCIPAL": "service:monitor"}, "URL: is missing"),
         (ONE | {"URI": "x"}, "URI: unknown setting (did you mean '{prefix}URL'?)"),
         (ONE | {"FOO": "x"}, "FOO: unknown setting"),
+        (ONE | {"PORT": "9000"}, "PORT: unknown setting"),
         (ONE | {"url": "x"}, "url: unknown setting (did you mean '{prefix}URL'?)"),
         (ONE | {"LOG__LEVLE": "x"}, f"LOG__LEVLE: {UNKNOWN} '{{prefix}}LOG__LEVEL'?)"),
         (ONE | {"CONCURRENCY": "ten"}, "CONCURRENCY: expected a whole number"),
