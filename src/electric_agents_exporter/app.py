@@ -54,7 +54,7 @@ class Exporter:
         self.fleet = Fleet(self.clock)
         self.own = OwnState(version(DISTRIBUTION), platform.python_version())
         self._registry = process_registry()
-        self.scraper = Scraper(self.fleet, self._exposer(settings))
+        self.scraper = Scraper(self.fleet, self._exposer(settings), self.clock)
         self.pollers: dict[str, TargetPoller] = {}
         self._settings = settings
         self._configure_targets(settings, {})
@@ -64,7 +64,7 @@ class Exporter:
         """Follow new settings; targets that keep their name keep what is known of them."""
         before = {target.name: target for target in self._settings.targets}
         self._settings = settings
-        self.scraper.exposer = self._exposer(settings)
+        self.scraper.replace_exposer(self._exposer(settings))
         self._configure_targets(settings, before)
         self.own.reloaded_at = self.clock.time()
 

@@ -62,7 +62,7 @@ class TargetPoller:
         try:
             await self.poll(paced=self._target.polled)
         except asyncio.CancelledError:
-            # Only stopping cancels a job, and the job ends here; APScheduler would call it an error.
+            # Only stopping cancels a job, which ends here; APScheduler would call it an error.
             return
         if self._fruitless:
             self._skips_left = min(2 ** (self._fruitless - 1), _LONGEST_BACKOFF) - 1

@@ -12,6 +12,8 @@ from electric_agents_exporter.contract.report import Client, Report
 from electric_agents_exporter.contract.vocabulary import HealthStatus, Liveness
 
 _STARTS_REMEMBERED: Final = 4
+_CREDIBLE: Final = 2.0**53
+"""No process counts further between two reports; a claim to it would freeze a sum for ever."""
 _NO_CLIENT: Final = Client()
 
 
@@ -169,7 +171,9 @@ def _remember(client: Client, before: _Counters) -> _Counters:
 
 def _grown(before: _Counters, now: _Counters) -> Work:
     def growth(old: float | None, new: float | None) -> float:
-        return 0 if old is None or new is None else max(0, new - old)
+        if old is None or new is None or new - old > _CREDIBLE:
+            return 0
+        return max(0, new - old)
 
     return Work(
         claimed=growth(before.claimed, now.claimed),

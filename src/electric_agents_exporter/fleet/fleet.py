@@ -22,6 +22,11 @@ class Fleet:
         """The targets by name."""
         return self._targets
 
+    @property
+    def version(self) -> tuple[tuple[str, int], ...]:
+        """Another value whenever anything was learned, counted or configured."""
+        return tuple((name, target.version) for name, target in self._targets.items())
+
     def configure(self, policies: Mapping[Policy, Collection[str]]) -> None:
         """Follow new settings: targets that keep their name keep what is known of them."""
         targets = {}

@@ -122,6 +122,7 @@ class _State:
         self.last_success_at: float | None = None
         self.last_duration: float | None = None
         self.clock_offset: float | None = None
+        self.version = 0
 
 
 class Target:
@@ -144,9 +145,15 @@ class Target:
         """Whether a first poll has ended, well or badly."""
         return self._state.last_poll_at is not None
 
+    @property
+    def version(self) -> int:
+        """Another number whenever something was learned or counted."""
+        return self._state.version
+
     def adopt(self, policy: Policy, principals: Collection[str]) -> None:
         """Follow new settings and keep what is known."""
         state = self._state
+        state.version += 1
         state.policy = policy
         state.principals = tuple(principals)
         state.listed_at = {name: at for name, at in state.listed_at.items() if name in principals}
@@ -155,6 +162,7 @@ class Target:
     def skip(self, reason: Skip, times: int = 1) -> None:
         """Count polls that were due and did not happen."""
         self._state.requests.skip(reason, times)
+        self._state.version += 1
 
     def begin_poll(self) -> "Poll":
         """Open a poll. At most one is open at a time: the scheduler sees to that."""
@@ -223,6 +231,7 @@ class Poll:
         state.totals.discovered += change.discovered
         state.totals.removed += change.removed
         state.got_list = bool(self._listed)
+        state.version += 1
         due = state.roster.due(self._listed)
         self._asked = len(due)
         return due
@@ -244,6 +253,7 @@ class Poll:
             age = max(0.0, server_now - report.last_seen_at)
         state.drift.update(answer.drift)
         self._answered += 1
+        state.version += 1
         changes = state.roster.report(
             report, Sighting(monotonic, age), state.clock.time(), server_now
         )
@@ -253,6 +263,7 @@ class Poll:
     def failed(self, runner_id: str, reason: Reason) -> None:
         """Note that the report of a runner could not be had."""
         gone = reason is Reason.NOT_FOUND
+        self._state.version += 1
         self._state.roster.fail(runner_id, self._state.clock.monotonic(), gone=gone)
 
     def requested(self, endpoint: Endpoint, seconds: float, reason: Reason | None) -> None:
@@ -278,4 +289,5 @@ class Poll:
         state.clock_offset = None if server_now is None else server_now - now
         if lists and sweep:
             state.last_success_at = now
+        state.version += 1
         return lists and sweep

@@ -4,6 +4,7 @@
 fraction of the time, which a test holds them to.
 """
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, TypeAlias, TypeVar
 
@@ -159,8 +160,9 @@ def _escape(value: str) -> str:
 
 
 def number(value: float) -> str:
-    """Write a finite number as short as it is exact: whole ones without a fraction."""
-    whole = int(value)
-    if whole == value and -_EXACT_INTEGERS < value < _EXACT_INTEGERS:
-        return str(whole)
-    return repr(float(value))
+    """Write a number as short as it is exact: whole ones without a fraction."""
+    if -_EXACT_INTEGERS < value < _EXACT_INTEGERS:
+        whole = int(value)
+        return str(whole) if whole == value else repr(float(value))
+    # A sum of what servers send can pass all bounds.
+    return "+Inf" if value == math.inf else repr(float(value))

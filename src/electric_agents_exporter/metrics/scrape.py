@@ -1,36 +1,70 @@
-"""Scrapes: one builder at a time, off the event loop."""
+"""Scrapes: one builder at a time, off the event loop, and the same body for the same state."""
 
 import asyncio
+from typing import Final
 
+import msgspec
 from isal import isal_zlib
 
+from electric_agents_exporter.fleet.clock import Clock
 from electric_agents_exporter.fleet.fleet import Fleet
 from electric_agents_exporter.metrics.exposition import Exposer, Exposition, Format
 
-_GZIP_WINDOW = 31
-_CHUNK = 256 * 1024
+_GZIP_WINDOW: Final = 31
+_CHUNK: Final = 256 * 1024
+_KEPT_SECONDS: Final = 1.0
+
+
+class _Kept(msgspec.Struct, frozen=True):
+    """A body that was made, of what state, and when."""
+
+    of: tuple[object, ...]
+    monotonic: float
+    chunks: list[bytes]
 
 
 class Scraper:
-    """Makes expositions of a fleet, as many as are asked for, one after the other."""
+    """Makes expositions of a fleet, as many as are asked for, one after the other.
 
-    def __init__(self, fleet: Fleet, exposer: Exposer) -> None:
-        self.exposer = exposer
+    A compressed body, which is small, is served again while nothing has changed and it is under a
+    second old, which is as far as a heartbeat's age may lag: several scrapers cost little more
+    than one.
+    """
+
+    def __init__(self, fleet: Fleet, exposer: Exposer, clock: Clock) -> None:
         self._fleet = fleet
+        self._exposer = exposer
+        self._clock = clock
         self._turn = asyncio.Lock()
+        self._kept: dict[tuple[Format, bool], _Kept] = {}
+
+    def replace_exposer(self, exposer: Exposer) -> None:
+        """Write with another table from the next scrape on."""
+        self._exposer = exposer
+        self._kept.clear()
 
     async def scrape(
         self, fmt: Format, names: frozenset[str] = frozenset(), *, gzip: bool = False
     ) -> list[bytes]:
         """Give the exposition of this moment, in chunks that do not stall a socket."""
         async with self._turn:
+            exposer, state, now = self._exposer, self._fleet.version, self._clock.monotonic()
+            kept = self._kept.get((fmt, gzip))
+            if kept and not names and kept.of == state and now - kept.monotonic < _KEPT_SECONDS:
+                return kept.chunks
+            # Let go of the old body before the new one is made: either may be large.
+            del kept
+            self._kept.pop((fmt, gzip), None)
             snapshot = self._fleet.snapshot()
 
             def build() -> list[bytes]:
-                exposition = self.exposer.expose(snapshot, fmt, names)
+                exposition = exposer.expose(snapshot, fmt, names)
                 return list(_compress(exposition) if gzip else _chunks(exposition))
 
-            return await asyncio.to_thread(build)
+            chunks = await asyncio.to_thread(build)
+            if not names and gzip and exposer is self._exposer:
+                self._kept[fmt, gzip] = _Kept(state, now, chunks)
+            return chunks
 
 
 def _chunks(exposition: Exposition) -> list[bytes]:

@@ -277,11 +277,47 @@ def test_a_name_filter_gives_these_families_alone(sampled: Any) -> None:  # noqa
 
 
 async def test_a_gzipped_scrape_unpacks_to_the_plain_one(sampled: Any) -> None:  # noqa: ANN401
-    scraper = Scraper(sampled.fleet, exposer())
+    scraper = Scraper(sampled.fleet, exposer(), sampled.clock)
     names = frozenset({"electric_agents_runner_info"})
     plain = await scraper.scrape(Format.TEXT, names)
     packed = await scraper.scrape(Format.TEXT, names, gzip=True)
     assert gzip.decompress(b"".join(packed)) == b"".join(plain)
+
+
+async def test_a_compressed_body_is_served_again_while_nothing_changed_and_for_a_second_at_most(
+    sampled: Any,  # noqa: ANN401
+    samples: dict[str, Any],
+    listing: Listing,
+) -> None:
+    scraper = Scraper(sampled.fleet, exposer(), sampled.clock)
+    first = await scraper.scrape(Format.TEXT, gzip=True)
+    sampled.clock.now += 0.5
+    assert await scraper.scrape(Format.TEXT, gzip=True) is first
+    sampled.clock.now += 0.5
+    second = await scraper.scrape(Format.TEXT, gzip=True)
+    assert second != first
+    sampled.poll([listing(runner_id) for runner_id in samples], samples)
+    assert await scraper.scrape(Format.TEXT, gzip=True) != second
+
+
+async def test_sums_beyond_all_bounds_are_still_written(
+    polled: Any,  # noqa: ANN401
+    samples: dict[str, Any],
+    listing: Listing,
+) -> None:
+    template = samples["runner-healthy-0"]
+    reports = {
+        name: {
+            **template,
+            "runner": {**template["runner"], "id": name},
+            "claims": {"active_count": 1.7e308, "active": []},
+        }
+        for name in ("one", "two")
+    }
+    polled.poll([listing(name) for name in reports], reports)
+    exposition = text(exposer(), polled.fleet.snapshot(), Format.OPENMETRICS)
+    assert 'electric_agents_runners_active_claims{server="production"} +Inf' in exposition
+    assert all_samples(PARSERS[Format.OPENMETRICS](exposition))
 
 
 @pytest.mark.parametrize(

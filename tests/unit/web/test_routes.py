@@ -51,7 +51,7 @@ def served() -> Served:
     fleet = Fleet(clock)
     fleet.configure({Policy(NASTY): ["service:monitor"]})
     own = OwnState("1.2.3", "3.11.7", ticked_at=clock.now)
-    scraper = Scraper(fleet, Exposer(build_table(), own, CollectorRegistry()))
+    scraper = Scraper(fleet, Exposer(build_table(), own, CollectorRegistry()), clock)
     return Served(fleet, scraper, own, clock, max_concurrent_scrapes=2, reload=None)
 
 

@@ -1,0 +1,61 @@
+"""Fleets to measure on: reports as a server writes them, with every field filled."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from electric_agents_exporter.contract.reading import read_health, read_list
+from electric_agents_exporter.fleet.clock import SystemClock
+from electric_agents_exporter.fleet.fleet import Fleet
+from electric_agents_exporter.fleet.roster import Policy
+
+_SAMPLES = Path(__file__).parents[1] / "tests" / "contract" / "samples"
+PRINCIPAL = "service:monitor"
+
+
+def runner_ids(count: int) -> list[str]:
+    """Name the runners of a fleet."""
+    return [f"runner-{number:05d}" for number in range(count)]
+
+
+def list_body(count: int) -> bytes:
+    """Write the list of a fleet."""
+    item = json.loads((_SAMPLES / "runner.json").read_text())
+    item["owner_principal"] = "/principal/service%3Amonitor"
+    return json.dumps([{**item, "id": name, "label": name} for name in runner_ids(count)]).encode()
+
+
+def health_bodies(count: int, turn: int = 0) -> dict[str, bytes]:
+    """Write a report of every runner; another `turn` changes each of them."""
+    sample: dict[str, Any] = json.loads((_SAMPLES / "health-active-claim.json").read_text())
+    client = {**sample["client"], "last_error_at": sample["client"]["started_at"]}
+    bodies = {}
+    for number, name in enumerate(runner_ids(count)):
+        grown = {"events_received": 10 * turn + number, "claims_succeeded": turn}
+        report = {
+            **sample,
+            "runner": {**sample["runner"], "id": name},
+            "client": {**client, **grown},
+        }
+        bodies[name] = json.dumps(report).encode()
+    return bodies
+
+
+class Polled:
+    """A fleet of one target that is polled without a network."""
+
+    def __init__(self, count: int) -> None:
+        self.clock = SystemClock()
+        self.fleet = Fleet(self.clock)
+        self.fleet.configure(
+            {Policy("production", stale_after=3600.0, max_runners=count): [PRINCIPAL]}
+        )
+        self._list = list_body(count)
+
+    def poll(self, bodies: dict[str, bytes]) -> None:
+        """Take in a list and a report of every runner."""
+        poll = self.fleet.targets["production"].begin_poll()
+        poll.listed(PRINCIPAL, read_list(self._list))
+        for due in poll.due():
+            poll.reported(read_health(bodies[due.runner_id]), self.clock.monotonic())
+        poll.end()

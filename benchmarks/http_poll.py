@@ -1,0 +1,90 @@
+"""What a poll over HTTP costs, against the same poll on httpx's own transport."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import uvloop
+
+from electric_agents_exporter.fleet.clock import SystemClock
+from electric_agents_exporter.fleet.fleet import Fleet
+from electric_agents_exporter.fleet.roster import Policy
+from electric_agents_exporter.sources.http import (
+    HttpOptions,
+    HttpSource,
+    TransportFactory,
+    aiohttp_transport,
+)
+from fleets import PRINCIPAL
+from measure import Comparison, compare, limit
+
+_CONCURRENCIES = (5, 10, 20)
+
+
+@contextmanager
+def canned_server(count: int) -> Iterator[str]:
+    """Serve a fleet from another process; gives its URL."""
+    script = Path(__file__).with_name("canned_server.py")
+    with subprocess.Popen(
+        [sys.executable, str(script), str(count)], stdout=subprocess.PIPE, text=True
+    ) as server:
+        assert server.stdout is not None  # noqa: S101
+        yield f"http://127.0.0.1:{int(server.stdout.readline())}"
+        server.kill()
+
+
+def httpx_transport(options: HttpOptions) -> httpx.AsyncBaseTransport:
+    """Make the transport that httpx comes with."""
+    return httpx.AsyncHTTPTransport(
+        limits=httpx.Limits(max_connections=options.concurrency, keepalive_expiry=4.0)
+    )
+
+
+async def _cycle(url: str, count: int, transport: TransportFactory, concurrency: int) -> float:
+    """Poll twice, and give the CPU time of the second: connections stand by then."""
+    clock = SystemClock()
+    fleet = Fleet(clock)
+    fleet.configure({Policy("production", max_runners=count): [PRINCIPAL]})
+    source = HttpSource(
+        HttpOptions(url, (PRINCIPAL,), concurrency=concurrency, timeout=30.0), clock, transport
+    )
+    cost = 0.0
+    for _ in range(2):
+        began = time.process_time()
+        poll = fleet.targets["production"].begin_poll()
+        succeeded = poll.end(complete=await source.poll(poll, paced=False))
+        cost = time.process_time() - began
+        assert succeeded, "the poll failed: nothing is measured"  # noqa: S101
+    await source.aclose()
+    return cost
+
+
+def measure(count: int, runs: int) -> Iterator[Comparison]:
+    """Measure polls of a fleet of so many runners."""
+    ours: list[float] = []
+    theirs: dict[int, list[float]] = {}
+    with canned_server(count) as url:
+        for _ in range(runs):
+            ours.append(uvloop.run(_cycle(url, count, aiohttp_transport, 10)))
+            for concurrency in _CONCURRENCIES:
+                cost = uvloop.run(_cycle(url, count, httpx_transport, concurrency))
+                theirs.setdefault(concurrency, []).append(cost)
+    middle = sorted(ours)[len(ours) // 2]
+    best = min(theirs, key=lambda concurrency: sorted(theirs[concurrency])[runs // 2])
+    yield compare(
+        f"poll over HTTP, {count:,} runners",
+        middle,
+        sorted(theirs[best])[runs // 2],
+        goal=2,
+        against=f"httpx on its own transport, concurrency {best}",
+    )
+    yield limit(
+        f"poll over HTTP, {count:,} runners, a request",
+        middle / count * 1e6,
+        goal=None,
+        unit="CPU us",
+    )
