@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from electric_agents_simulator import scenarios
 from electric_agents_simulator.clock import RunningClock
 from electric_agents_simulator.fleet.stage import Stage
+from electric_agents_simulator.scenarios.model import Scenario
 from electric_agents_simulator.server.serving import SimulatedServer
 from electric_agents_simulator.storage.registry import IN_MEMORY
 
@@ -63,7 +64,7 @@ def _add_demo(parser: argparse.ArgumentParser) -> None:
 
 def _add_scenarios(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_list_scenarios)
-    parser.add_argument("--format", choices=["text", "json"], default="text")
+    parser.add_argument("--format", choices=["text", "json", "markdown"], default="text")
 
 
 def _add_listen(parser: argparse.ArgumentParser) -> None:
@@ -122,24 +123,38 @@ async def _play_until_signal(options: argparse.Namespace) -> int:
 
 
 def _list_scenarios(options: argparse.Namespace) -> int:
-    if options.format == "json":
-        listed = [
-            {
-                "name": scenario.name,
-                "title": scenario.title,
-                "story": scenario.story,
-                "watch": scenario.watch,
-                "seconds": scenario.length,
-                "principals": scenario.principals,
-            }
-            for scenario in scenarios.stories()
-        ]
-        print(json.dumps(listed, indent=2))
-        return 0
-    for scenario in scenarios.stories():
-        owners = " ".join(scenario.principals)
-        print(f"{scenario.name:24} {scenario.title} [{owners}]")
+    write = {"text": _as_text, "json": _as_json, "markdown": _as_markdown}[options.format]
+    print(write(scenarios.stories()))
     return 0
+
+
+def _as_text(stories: Sequence[Scenario]) -> str:
+    return "\n".join(
+        f"{scenario.name:18} {scenario.title} [{' '.join(scenario.principals)}]"
+        for scenario in stories
+    )
+
+
+def _as_json(stories: Sequence[Scenario]) -> str:
+    described = [
+        {
+            "name": scenario.name,
+            "title": scenario.title,
+            "story": scenario.story,
+            "watch": scenario.watch,
+            "seconds": scenario.length,
+            "principals": scenario.principals,
+        }
+        for scenario in stories
+    ]
+    return json.dumps(described, indent=2)
+
+
+def _as_markdown(stories: Sequence[Scenario]) -> str:
+    return "\n\n".join(
+        f"### {scenario.name}: {scenario.title}\n\n{scenario.story}\n\n**Watch:** {scenario.watch}"
+        for scenario in stories
+    )
 
 
 def _announce(server: SimulatedServer) -> None:
