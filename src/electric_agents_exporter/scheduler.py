@@ -43,6 +43,7 @@ class TargetPoller:
     def replace_source(self, source: Source) -> None:
         """Ask another source from the next poll on."""
         self._next_source = source
+        self._ticked_at = None  # the interval may be another
         self._fruitless = self._skips_left = 0
 
     async def aclose(self) -> None:
@@ -132,6 +133,7 @@ class PollScheduler:
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
         )
         self._pollers: dict[str, TargetPoller] = {}
+        self._intervals: dict[str, float] = {}
         self._on_tick = on_tick
         self._scheduler.add_listener(self._overran, EVENT_JOB_MAX_INSTANCES)
 
@@ -146,18 +148,23 @@ class PollScheduler:
         self._scheduler.start()
 
     def configure(self, pollers: Mapping[str, tuple[TargetPoller, float]]) -> None:
-        """Poll these targets, by name, each every so many seconds, and no others."""
-        for name in self._pollers:
-            if self._scheduler.get_job(_job_id(name)):
-                self._scheduler.remove_job(_job_id(name))
-        self._pollers = {name: poller for name, (poller, _) in pollers.items()}
+        """Poll these targets, by name, each every so many seconds, and no others.
+
+        A target whose interval stays goes on in its own time; any other is polled at once.
+        """
+        for name in self._intervals.keys() - pollers.keys():
+            self._scheduler.remove_job(_job_id(name))
         for name, (poller, interval) in pollers.items():
-            self._scheduler.add_job(
-                poller.tick,
-                IntervalTrigger(seconds=interval),
-                id=_job_id(name),
-                next_run_time=datetime.now(UTC),
-            )
+            if self._intervals.get(name) != interval:
+                self._scheduler.add_job(
+                    poller.tick,
+                    IntervalTrigger(seconds=interval),
+                    id=_job_id(name),
+                    next_run_time=datetime.now(UTC),
+                    replace_existing=True,
+                )
+        self._pollers = {name: poller for name, (poller, _) in pollers.items()}
+        self._intervals = {name: interval for name, (_, interval) in pollers.items()}
 
     def stop(self) -> None:
         """End at once; polls in progress are cancelled."""

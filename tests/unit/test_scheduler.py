@@ -215,6 +215,29 @@ async def test_targets_that_are_configured_away_are_polled_no_more(
     assert source.polls == before
 
 
+async def test_a_target_whose_interval_stays_is_not_polled_out_of_turn(
+    scheduler: PollScheduler,
+) -> None:
+    kept, _, source = make(well, SystemClock())
+    moved, _, other = make(well, SystemClock())
+    scheduler.configure({"kept": (kept, 600), "moved": (moved, 600)})
+    await until(lambda: source.polls == other.polls == 1)
+    scheduler.configure({"kept": (kept, 600), "moved": (moved, 300)})
+    await until(lambda: other.polls == 2)
+    assert source.polls == 1
+
+
+async def test_a_shorter_interval_makes_no_misfires_of_the_time_before() -> None:
+    clock = MovableClock()
+    poller, target, _ = make(well, clock)
+    await poller.tick()
+    target.adopt(Policy("production", interval=1), ["service:monitor"])
+    poller.replace_source(ScriptedSource(well))
+    clock.now += 15
+    await poller.tick()
+    assert skipped(target) == {}
+
+
 async def test_stopping_amid_a_poll_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
     running = PollScheduler(lambda: None)
     running.start()
