@@ -11,7 +11,7 @@ import httpx
 from electric_agents_exporter.contract.principals import HEADER
 from electric_agents_simulator.server.app import create_app
 from electric_agents_simulator.server.system import System
-from electric_agents_simulator.storage.records import Json
+from electric_agents_simulator.values import Json
 
 
 @asynccontextmanager

@@ -12,8 +12,8 @@ from electric_agents_simulator.runner.runner import Pace
 from electric_agents_simulator.scenarios.model import Workload
 from electric_agents_simulator.server.faults import DatabaseState, Fault, FaultKind
 from electric_agents_simulator.server.system import System
-from electric_agents_simulator.storage.records import Json
 from electric_agents_simulator.testing import Caller
+from electric_agents_simulator.values import Json
 
 
 class Crew:

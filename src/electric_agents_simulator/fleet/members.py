@@ -9,12 +9,12 @@ from typing import Protocol
 import httpx
 
 from electric_agents_exporter.contract.principals import parse
+from electric_agents_simulator import values
 from electric_agents_simulator.clock import Clock, sleep
 from electric_agents_simulator.runner.api import AgentsApi, ApiFailure
 from electric_agents_simulator.runner.runner import Pace, PullWakeRunner
 from electric_agents_simulator.scenarios.model import Puppet, Workload
-from electric_agents_simulator.storage import instants
-from electric_agents_simulator.storage.records import Json
+from electric_agents_simulator.values import Json
 
 ENTITY_TYPE = "task"
 """The type of the agents that simulated runners work for."""
@@ -229,6 +229,6 @@ class PuppetMember:
 
     def _word(self, value: object) -> object:
         if isinstance(value, str) and value[:1] in "+-" and value.endswith("s"):
-            moment = instants.from_seconds(self._clock.now() + float(value[:-1]))
-            return instants.to_text(moment)
+            moment = values.from_seconds(self._clock.now() + float(value[:-1]))
+            return values.to_text(moment)
         return value

@@ -8,7 +8,7 @@ from urllib.parse import quote
 import httpx
 
 from electric_agents_exporter.contract.principals import HEADER, KINDS
-from electric_agents_simulator.storage.records import Json
+from electric_agents_simulator.values import Json
 
 _ONE_SEGMENT: Final = "!*'()"
 _DATA: Final = re.compile(r"^data: ?", re.MULTILINE)

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from electric_agents_exporter.contract.vocabulary import ClaimResult, ClientStatus
+from electric_agents_simulator import values
 from electric_agents_simulator.clock import Clock
-from electric_agents_simulator.storage import instants
-from electric_agents_simulator.storage.records import Json
+from electric_agents_simulator.values import Json
 
 HEARTBEAT_FAILURES_TOLERATED: Final = 1
 """With one more in a row, the runner resets its stream."""
@@ -145,4 +145,4 @@ class Diagnostics:
         }
 
     def _now(self) -> str:
-        return instants.to_text(instants.from_seconds(self.clock.now()))
+        return values.to_text(values.from_seconds(self.clock.now()))

@@ -17,7 +17,7 @@ from electric_agents_simulator.clock import Clock, Timer, sleep
 from electric_agents_simulator.runner.api import AgentsApi, ApiFailure
 from electric_agents_simulator.runner.diagnostics import Diagnostics
 from electric_agents_simulator.runner.work import Handler, Work
-from electric_agents_simulator.storage.records import Json
+from electric_agents_simulator.values import Json
 
 FIRST_BACKOFF_SECONDS: Final = 1.0
 LONGEST_BACKOFF_SECONDS: Final = 30.0

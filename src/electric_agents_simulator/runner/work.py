@@ -9,7 +9,7 @@ import httpx
 
 from electric_agents_simulator.clock import Clock, sleep
 from electric_agents_simulator.runner.api import AgentsApi, ApiFailure
-from electric_agents_simulator.storage.records import Json
+from electric_agents_simulator.values import Json
 
 CLAIM_HEARTBEAT_SECONDS: Final = 10.0
 """How often a claim that is worked on is kept alive."""

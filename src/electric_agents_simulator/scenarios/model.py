@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from electric_agents_simulator.runner.runner import Pace
 from electric_agents_simulator.server.faults import DatabaseState, Fault
-from electric_agents_simulator.storage.records import Json
+from electric_agents_simulator.values import Json
 
 MONITOR = "service:monitor"
 """The principal that a monitoring exporter would use; it owns the runners unless told otherwise."""

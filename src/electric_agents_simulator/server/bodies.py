@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from electric_agents_simulator.server.http import ApiError
-from electric_agents_simulator.storage.records import Json
+from electric_agents_simulator.values import Json
 
 _SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 _STRING: Final[Json] = {"type": "string"}

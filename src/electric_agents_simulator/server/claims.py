@@ -12,12 +12,13 @@ from starlette.responses import Response
 
 from electric_agents_exporter.contract.principals import PrincipalError, parse_url
 from electric_agents_exporter.contract.vocabulary import AdminStatus
+from electric_agents_simulator import values
 from electric_agents_simulator.server import bodies
 from electric_agents_simulator.server.http import ApiError, Call, answer, json_answer
 from electric_agents_simulator.server.runners import find_own
 from electric_agents_simulator.server.system import System
-from electric_agents_simulator.storage import instants
-from electric_agents_simulator.storage.records import Callback, Claim, Entity, Json, Runner
+from electric_agents_simulator.storage.records import Callback, Claim, Entity, Runner
+from electric_agents_simulator.values import Json
 from electric_agents_simulator.wakes.subscriptions import LEASE_SECONDS, Ack, Grant, Refusal
 
 _AT_REST: Final = frozenset({"stopped", "paused"})
@@ -103,7 +104,7 @@ def _take_up(
             )
         ]
     )
-    system.registry.set_entity_status(entity.url, "running", instants.to_milliseconds(now))
+    system.registry.set_entity_status(entity.url, "running", values.to_milliseconds(now))
     return _notification(call, entity, stream_path, grant)
 
 
@@ -191,4 +192,4 @@ def _settle(
     system.registry.release_claims([key], now, body.get("acks", ()))
     entity = system.registry.entity(callback.primary_stream.removesuffix("/main"))
     if entity is not None and entity.status == "running":
-        system.registry.set_entity_status(entity.url, "idle", instants.to_milliseconds(now))
+        system.registry.set_entity_status(entity.url, "idle", values.to_milliseconds(now))

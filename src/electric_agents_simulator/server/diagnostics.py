@@ -8,7 +8,7 @@ import math
 from typing import Final
 
 from electric_agents_exporter.contract.vocabulary import ClaimResult, ClientStatus
-from electric_agents_simulator.storage.records import Json
+from electric_agents_simulator.values import Json
 
 _STATUSES: Final = frozenset(ClientStatus) - {ClientStatus.UNKNOWN}
 _CLAIM_RESULTS: Final = frozenset({ClaimResult.CLAIMED, ClaimResult.NO_WORK, ClaimResult.ERROR})

@@ -14,11 +14,12 @@ from sqlalchemy.exc import IntegrityError
 from starlette.responses import Response
 
 from electric_agents_exporter.contract.principals import Principal
+from electric_agents_simulator import values
 from electric_agents_simulator.server import bodies
 from electric_agents_simulator.server.http import ApiError, Call, json_answer
 from electric_agents_simulator.server.system import System
-from electric_agents_simulator.storage import instants
-from electric_agents_simulator.storage.records import Entity, EntityType, Json
+from electric_agents_simulator.storage.records import Entity, EntityType
+from electric_agents_simulator.values import Json
 
 _BUILT_IN: Final = frozenset({"framework", "auth-sync", "dev-local"})
 _SIGNALLED: Final = {
@@ -42,7 +43,7 @@ async def add_type(system: System, call: Call) -> Response:
         created_at=system.now(),
     )
     system.registry.add_entity_type(wanted)
-    created = instants.to_text(wanted.created_at)
+    created = values.to_text(wanted.created_at)
     return json_answer(
         {
             "name": wanted.name,
@@ -69,7 +70,7 @@ async def spawn(system: System, call: Call) -> Response:
         raise ApiError(401, "UNAUTHORIZED", f"Principal is not allowed to spawn {type_name}")
     policy = body.get("dispatch_policy")
     _check_policy(system, call, policy)
-    now = instants.to_milliseconds(system.now())
+    now = values.to_milliseconds(system.now())
     entity = Entity(
         url=f"/{type_name}/{entity_id}",
         type=type_name,
@@ -107,9 +108,7 @@ async def send(system: System, call: Call) -> Response:
     body = bodies.read_object(call.body, bodies.SEND)
     transaction = str(uuid4())
     if entity.status == "paused":
-        system.registry.set_entity_status(
-            entity.url, "idle", instants.to_milliseconds(system.now())
-        )
+        system.registry.set_entity_status(entity.url, "idle", values.to_milliseconds(system.now()))
     _link(system, entity)  # a restarted server knows of no subscription until now
     _deliver(system, entity, call.principal.url, body.get("payload"), transaction)
     return json_answer({"txid": transaction})
@@ -123,7 +122,7 @@ async def signal(system: System, call: Call) -> Response:
     """
     entity = _find(system, call, "signal")
     body = bodies.read_object(call.body, bodies.SIGNAL)
-    now = instants.to_milliseconds(system.now())
+    now = values.to_milliseconds(system.now())
     state = _SIGNALLED.get(body["signal"], entity.status)
     system.registry.set_entity_status(entity.url, state, now)
     system.subscriptions.append(
@@ -167,15 +166,15 @@ def _deliver(
         entity.main_stream,
         {
             "type": "inbox",
-            "key": f"msg-in-{instants.to_milliseconds(now)}-{secrets.token_hex(3)}",
+            "key": f"msg-in-{values.to_milliseconds(now)}-{secrets.token_hex(3)}",
             "value": {
                 "from": sender,
                 "payload": payload,
-                "timestamp": instants.to_text(now),
+                "timestamp": values.to_text(now),
                 "mode": "immediate",
                 "status": "processed",
                 "from_principal": sender,
-                "processed_at": instants.to_text(now),
+                "processed_at": values.to_text(now),
             },
             "headers": {"txid": transaction, "operation": "insert"},
         },
@@ -190,7 +189,7 @@ def _open_main_stream(system: System, entity: Entity) -> None:
             "key": "entity-created",
             "value": {
                 "entity_type": entity.type,
-                "timestamp": instants.to_text(system.now()),
+                "timestamp": values.to_text(system.now()),
                 "args": entity.spawn_args,
             },
             "headers": {"operation": "insert"},

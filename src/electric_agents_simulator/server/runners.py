@@ -12,19 +12,19 @@ from starlette.responses import Response
 from electric_agents_exporter.contract.health import Evidence, derive_health, derive_liveness
 from electric_agents_exporter.contract.principals import Principal, PrincipalError, parse_url
 from electric_agents_exporter.contract.vocabulary import AdminStatus
+from electric_agents_simulator import values
 from electric_agents_simulator.server import bodies
 from electric_agents_simulator.server.diagnostics import sanitise
 from electric_agents_simulator.server.http import ApiError, Call, json_answer
 from electric_agents_simulator.server.system import System
-from electric_agents_simulator.storage import instants
 from electric_agents_simulator.storage.records import (
     Claim,
     Heartbeat,
-    Json,
     Liveness,
     Registration,
     Runner,
 )
+from electric_agents_simulator.values import Json
 
 _DEFAULT_LEASE_MS: Final = 30_000
 _PROFILE_KEYS: Final = ("name", "label", "remote", "description")  # in the order of a jsonb
@@ -89,8 +89,8 @@ async def heartbeat(system: System, call: Call) -> Response:
     return json_answer(
         runner_body(runner)
         | {
-            "last_seen_at": instants.to_text(now),
-            "liveness_lease_expires_at": instants.to_text(sign.lease_expires_at),
+            "last_seen_at": values.to_text(now),
+            "liveness_lease_expires_at": values.to_text(sign.lease_expires_at),
         }
         | {name: value for name, value in said.items() if value is not None}
     )
@@ -137,8 +137,8 @@ def runner_body(runner: Runner) -> Json:
         "admin_status": runner.admin_status,
         "wake_stream": runner.wake_stream,
         "sandbox_profiles": runner.sandbox_profiles,
-        "created_at": instants.to_text(runner.created_at),
-        "updated_at": instants.to_text(runner.updated_at),
+        "created_at": values.to_text(runner.created_at),
+        "updated_at": values.to_text(runner.updated_at),
     }
 
 
@@ -174,7 +174,7 @@ def _evidence(runner: Runner, seen: Liveness | None, client: Json | None) -> Evi
 
 def _runner_section(runner: Runner, seen: Liveness | None, now: datetime) -> Json:
     lease = seen.lease_expires_at if seen else None
-    left = instants.to_milliseconds(lease) - instants.to_milliseconds(now) if lease else None
+    left = values.to_milliseconds(lease) - values.to_milliseconds(now) if lease else None
     return {
         "id": runner.id,
         "admin_status": runner.admin_status,
@@ -186,7 +186,7 @@ def _runner_section(runner: Runner, seen: Liveness | None, now: datetime) -> Jso
         "wake_stream": runner.wake_stream,
         "wake_stream_offset": seen.wake_stream_offset if seen else None,
         "last_seen_at": _text(seen.last_seen_at if seen else None),
-        "created_at": instants.to_text(runner.created_at),
+        "created_at": values.to_text(runner.created_at),
     }
 
 
@@ -196,14 +196,14 @@ def _claim_body(claim: Claim) -> Json:
         "epoch": claim.epoch,
         "entity_url": claim.entity_url,
         "stream_path": claim.stream_path,
-        "claimed_at": instants.to_text(claim.claimed_at),
+        "claimed_at": values.to_text(claim.claimed_at),
         "last_heartbeat_at": _text(claim.last_heartbeat_at),
         "lease_expires_at": _text(claim.lease_expires_at),
     }
 
 
 def _text(moment: datetime | None) -> str | None:
-    return instants.to_text(moment) if moment else None
+    return values.to_text(moment) if moment else None
 
 
 def _profile(given: Json) -> Json:
@@ -218,9 +218,9 @@ def _lease_end(body: Json, now: datetime) -> datetime:
         OverflowError: it is beyond all dates. The server answers both with 500.
     """
     if body.get("liveness_lease_expires_at"):
-        return instants.from_text(body["liveness_lease_expires_at"])
+        return values.from_text(body["liveness_lease_expires_at"])
     lease_ms = float(body.get("lease_ms", _DEFAULT_LEASE_MS))
-    return instants.from_milliseconds(instants.to_milliseconds(now) + lease_ms)
+    return values.from_milliseconds(values.to_milliseconds(now) + lease_ms)
 
 
 def _same_as_caller(call: Call, text: str) -> Principal:

@@ -4,9 +4,9 @@ import asyncio
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from electric_agents_simulator import values
 from electric_agents_simulator.clock import Clock
 from electric_agents_simulator.server.faults import Faults
-from electric_agents_simulator.storage import instants
 from electric_agents_simulator.storage.registry import Registry
 from electric_agents_simulator.wakes.streams import Streams
 from electric_agents_simulator.wakes.subscriptions import Subscriptions
@@ -27,7 +27,7 @@ class System:
 
     def now(self) -> datetime:
         """Give the server's time, to the millisecond."""
-        return instants.from_seconds(self.clock.now())
+        return values.from_seconds(self.clock.now())
 
 
 def make_system(clock: Clock, registry: Registry, *, production: bool = False) -> System:

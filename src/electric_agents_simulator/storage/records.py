@@ -1,14 +1,11 @@
 """Rows as values: what the registry takes and gives."""
 
 from datetime import datetime
-from typing import Any
 
 from msgspec import Struct
 
 from electric_agents_exporter.contract.vocabulary import AdminStatus
-
-Json = dict[str, Any]
-"""A JSON object as it came or will go."""
+from electric_agents_simulator.values import Json
 
 
 class Registration(Struct, frozen=True):

@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from electric_agents_simulator.storage.instants import Instant
+from electric_agents_simulator.storage.columns import Instant
 
 DEFAULT_TENANT = "default"
 

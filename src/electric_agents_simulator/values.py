@@ -1,16 +1,14 @@
-"""Moments: seconds of a clock, columns of a database, and the text that a server answers with."""
+"""What travels between servers and runners: JSON objects, and moments as text."""
 
 import re
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, DateTime, Dialect
-from sqlalchemy.types import TypeDecorator, TypeEngine
-from typing_extensions import override
+Json = dict[str, Any]
+"""A JSON object as it came or will go."""
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _ISO: Final = re.compile(r"\d{4}(-\d\d(-\d\d(T.*)?)?)?")
 _REST_OF_A_DATE: Final = "0000-01-01"
 
@@ -27,12 +25,12 @@ def from_milliseconds(milliseconds: float) -> datetime:
     Raises:
         OverflowError: beyond the year 9999 (the server's own limit is the year 275760).
     """
-    return _EPOCH + timedelta(milliseconds=int(milliseconds))
+    return EPOCH + timedelta(milliseconds=int(milliseconds))
 
 
 def to_milliseconds(moment: datetime) -> int:
     """Give whole milliseconds since the epoch."""
-    return (moment - _EPOCH) // timedelta(milliseconds=1)
+    return (moment - EPOCH) // timedelta(milliseconds=1)
 
 
 def to_text(moment: datetime) -> str:
@@ -50,28 +48,3 @@ def from_text(text: str) -> datetime:
         return parsedate_to_datetime(text).astimezone(UTC)
     moment = datetime.fromisoformat(text + _REST_OF_A_DATE[len(text) :])
     return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-class Instant(TypeDecorator[datetime]):
-    """A column of moments: `timestamptz` in PostgreSQL, microseconds since the epoch in SQLite."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    @override
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        if dialect.name == "sqlite":
-            return dialect.type_descriptor(BigInteger())
-        return dialect.type_descriptor(DateTime(timezone=True))
-
-    @override
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> object:
-        if value is not None and dialect.name == "sqlite":
-            return (value - _EPOCH) // _MICROSECOND
-        return value
-
-    @override
-    def process_result_value(self, value: object, dialect: Dialect) -> datetime | None:
-        if isinstance(value, int):
-            return _EPOCH + timedelta(microseconds=value)
-        return value.astimezone(UTC) if isinstance(value, datetime) else None
