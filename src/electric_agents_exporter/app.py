@@ -1,20 +1,12 @@
-"""Wires everything together, runs it, and stops it."""
+"""Wires everything together: from settings to a fleet, its sources and its metrics."""
 
-import asyncio
-import contextlib
-import logging
 import platform
-import signal
-import socket
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Final
 
-import uvicorn
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
-from typing_extensions import override
 
-from electric_agents_exporter import logs
 from electric_agents_exporter.contract.vocabulary import RunnerKind
 from electric_agents_exporter.fleet.clock import Clock, SystemClock
 from electric_agents_exporter.fleet.fleet import Fleet
@@ -25,25 +17,17 @@ from electric_agents_exporter.metrics.own import OwnState
 from electric_agents_exporter.metrics.scrape import Scraper
 from electric_agents_exporter.metrics.spec import Group
 from electric_agents_exporter.metrics.table import build_table
-from electric_agents_exporter.scheduler import PollScheduler, TargetPoller
-from electric_agents_exporter.settings.faults import Fault, SettingsFault
+from electric_agents_exporter.scheduler import TargetPoller
 from electric_agents_exporter.settings.model import (
     SelectorSettings,
     Settings,
     ShardSettings,
     TargetSettings,
 )
-from electric_agents_exporter.settings.values import split_address
 from electric_agents_exporter.sources.credentials import Credentials
 from electric_agents_exporter.sources.http import HttpOptions, HttpSource, Tls
-from electric_agents_exporter.web.routes import Served, create_app
-
-log = logging.getLogger(__name__)
 
 DISTRIBUTION: Final = "electric-agents-exporter"
-_KEEP_ALIVE_SECONDS: Final = 75  # longer than a scrape interval, so that Prometheus reconnects less
-_GRACE_SECONDS: Final = 1
-_CLOSING_SECONDS: Final = 0.3
 
 
 class Exporter:
@@ -164,142 +148,3 @@ def process_registry() -> CollectorRegistry:
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
     return registry
-
-
-class _Server(uvicorn.Server):
-    """A server that leaves signals to us: it would end the process by the signal, not with 0."""
-
-    @override
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
-def listen(address: str) -> socket.socket:
-    """Open the listening socket, before anything else runs.
-
-    Raises:
-        OSError: the address cannot be had.
-    """
-    host, port = split_address(address)
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return socket.create_server(
-        (host, port), family=family, dualstack_ipv6=host == "::", backlog=128
-    )
-
-
-async def serve(
-    settings: Settings,
-    sock: socket.socket,
-    reread: Callable[[], Settings],
-    *,
-    on_serving: Callable[[], None] = lambda: None,
-) -> None:
-    """Poll and serve until SIGTERM or SIGINT; SIGHUP reads the settings again.
-
-    Args:
-        settings: what to begin with.
-        sock: where to serve; closed at the end.
-        reread: gives the settings anew, or raises SettingsFault.
-        on_serving: called once requests are answered.
-    """
-    exporter = Exporter(settings)
-    scheduler = PollScheduler(exporter.tick)
-    current = settings
-    loop = asyncio.get_running_loop()
-    turn = asyncio.Lock()
-    background: set[asyncio.Task[object]] = set()
-
-    def keep(work: Coroutine[object, object, object]) -> None:
-        task = loop.create_task(work)
-        background.add(task)
-        task.add_done_callback(background.discard)
-
-    async def reload() -> str:
-        nonlocal current
-        # One at a time: of two that overlap, the one that read older settings could end last.
-        async with turn:
-            try:
-                fresh = await asyncio.to_thread(reread)
-                _refuse_changes(current, fresh)
-            except SettingsFault as fault:
-                exporter.own.reload_succeeded = False
-                log.error(  # noqa: TRY400  (the faults say it all)
-                    "settings not reloaded, the old ones stay", extra={"faults": str(fault)}
-                )
-                return str(fault)
-            gone = exporter.pollers.keys() - _names(fresh)
-            for poller in [exporter.pollers[name] for name in gone]:
-                # A poll that hangs must not hold up the reload.
-                keep(poller.aclose())
-            exporter.configure(fresh)
-            scheduler.configure(exporter.intervals())
-            logs.configure(fresh.log.level, fresh.log.format)
-            current = fresh
-            exporter.own.reload_succeeded = True
-            log.info("settings reloaded", extra={"targets": len(fresh.targets)})
-            return ""
-
-    served = Served(
-        fleet=exporter.fleet,
-        scraper=exporter.scraper,
-        own=exporter.own,
-        clock=exporter.clock,
-        max_concurrent_scrapes=settings.web.max_concurrent_scrapes,
-        reload=reload if settings.web.enable_reload else None,
-    )
-    server = _Server(
-        uvicorn.Config(
-            create_app(served),
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_keep_alive=_KEEP_ALIVE_SECONDS,
-            timeout_graceful_shutdown=_GRACE_SECONDS,
-        )
-    )
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    loop.add_signal_handler(signal.SIGHUP, lambda: keep(reload()))
-    scheduler.start()
-    scheduler.configure(exporter.intervals())
-    serving = loop.create_task(server.serve(sockets=[sock]))
-    log.info("serving", extra={"address": _spell_address(sock), "targets": len(settings.targets)})
-    on_serving()
-    stopped = loop.create_task(stop.wait())
-    await asyncio.wait({serving, stopped}, return_when=asyncio.FIRST_COMPLETED)
-    stopped.cancel()
-    scheduler.stop()
-    # A scrape that our own end cuts off is no error, and deserves no traceback.
-    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
-    server.should_exit = True
-    await serving
-    await exporter.aclose()
-    if background:
-        await asyncio.wait(background, timeout=_CLOSING_SECONDS)
-    log.info("stopped")
-
-
-def _spell_address(sock: socket.socket) -> str:
-    host, port, *_ = sock.getsockname()
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-def _names(settings: Settings) -> set[str]:
-    return {target.name for target in settings.targets}
-
-
-def _refuse_changes(current: Settings, fresh: Settings) -> None:
-    """Refuse what only a restart can change.
-
-    Raises:
-        SettingsFault: `listen` or `web` is not what it was.
-    """
-    faults = [
-        Fault(name, "cannot change while running; restart the exporter")
-        for name in ("listen", "web")
-        if getattr(current, name) != getattr(fresh, name)
-    ]
-    if faults:
-        raise SettingsFault(faults)

@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from electric_agents_exporter import demo, logs, probe
-from electric_agents_exporter.app import DISTRIBUTION, listen, serve
+from electric_agents_exporter.app import DISTRIBUTION
 from electric_agents_exporter.metrics.reference import render_json, render_markdown
+from electric_agents_exporter.service import Service, listen
 from electric_agents_exporter.settings.environment import CONFIG_VARIABLE
 from electric_agents_exporter.settings.faults import Fault, SettingsFault, nearest
 from electric_agents_exporter.settings.loading import listen_address, load
@@ -178,7 +179,7 @@ def _run(options: argparse.Namespace) -> int:
     last_moment.daemon = True
 
     async def run() -> None:
-        await serve(settings, sock, lambda: _load(options))
+        await Service(settings, lambda: _load(options)).run(sock)
         last_moment.start()
 
     asyncio.run(run())

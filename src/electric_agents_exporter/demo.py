@@ -6,7 +6,7 @@ import sys
 from typing import Final
 
 from electric_agents_exporter import logs
-from electric_agents_exporter.app import listen, serve
+from electric_agents_exporter.service import Service, listen
 from electric_agents_exporter.settings.loading import load
 
 _READY: Final = "simulator ready on "
@@ -59,7 +59,10 @@ def _poll(url: str, principals: tuple[str, ...], address: str) -> int:
         print(f"agents-server (simulated): {url}", flush=True)
         print(f"exporter: open {place}/ or {place}/metrics - Ctrl-C ends both", flush=True)
 
-    asyncio.run(serve(settings, sock, lambda: settings, on_serving=announce))
+    async def serve() -> None:
+        await Service(settings, lambda: settings).run(sock, on_serving=announce)
+
+    asyncio.run(serve())
     return 0
 
 

@@ -332,6 +332,7 @@ def test_a_real_prometheus_takes_every_series(
     ids = {result["metric"]["runner_id"] for result in query(asked, "electric_agents_runner_info")}
     assert ids == set(server.reports)
     served = {key.split("{")[0] for key in exporter.series() if key.startswith("electric_agents_")}
+
     def scraped() -> set[str]:
         every = query(asked, '{__name__=~"electric_agents_.+"}')
         names = {result["metric"]["__name__"] for result in every}

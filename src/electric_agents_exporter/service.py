@@ -1,0 +1,176 @@
+"""Runs an exporter as a service: polls, serves, reloads, and ends."""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Final
+
+import uvicorn
+from typing_extensions import override
+
+from electric_agents_exporter import logs
+from electric_agents_exporter.app import Exporter
+from electric_agents_exporter.scheduler import PollScheduler
+from electric_agents_exporter.settings.faults import Fault, SettingsFault
+from electric_agents_exporter.settings.model import Settings
+from electric_agents_exporter.settings.values import split_address
+from electric_agents_exporter.web.routes import Served, create_app
+
+log = logging.getLogger(__name__)
+
+_KEEP_ALIVE_SECONDS: Final = 75  # longer than a scrape interval, so that Prometheus reconnects less
+_GRACE_SECONDS: Final = 1
+_CLOSING_SECONDS: Final = 0.3
+
+
+def listen(address: str) -> socket.socket:
+    """Open the listening socket, before anything else runs.
+
+    Raises:
+        OSError: the address cannot be had.
+    """
+    host, port = split_address(address)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server(
+        (host, port), family=family, dualstack_ipv6=host == "::", backlog=128
+    )
+
+
+class Service:
+    """An exporter that polls and serves until SIGTERM or SIGINT; SIGHUP reads the settings again.
+
+    `reread` gives the settings anew, or raises SettingsFault. Must be made on the running loop.
+    """
+
+    def __init__(self, settings: Settings, reread: Callable[[], Settings]) -> None:
+        self._settings = settings
+        self._reread = reread
+        self._loop = asyncio.get_running_loop()
+        self._exporter = Exporter(settings)
+        self._scheduler = PollScheduler(self._exporter.tick)
+        self._reloading = asyncio.Lock()
+        self._background: set[asyncio.Task[object]] = set()
+
+    async def run(
+        self, sock: socket.socket, *, on_serving: Callable[[], None] = lambda: None
+    ) -> None:
+        """Serve on a socket, which is closed at the end; `on_serving` is called once it answers."""
+        server = _Server(
+            uvicorn.Config(
+                create_app(self._served()),
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+                timeout_graceful_shutdown=_GRACE_SECONDS,
+            )
+        )
+        stopped = self._loop.create_task(self._handle_signals().wait())
+        self._scheduler.start()
+        self._scheduler.configure(self._exporter.intervals())
+        serving = self._loop.create_task(server.serve(sockets=[sock]))
+        log.info(
+            "serving",
+            extra={"address": _spell_address(sock), "targets": len(self._settings.targets)},
+        )
+        on_serving()
+        await asyncio.wait({serving, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        self._scheduler.stop()
+        # A scrape that our own end cuts off is no error, and deserves no traceback.
+        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+        server.should_exit = True
+        await serving
+        await self._exporter.aclose()
+        if self._background:
+            await asyncio.wait(self._background, timeout=_CLOSING_SECONDS)
+        log.info("stopped")
+
+    async def reload(self) -> str:
+        """Read the settings again and follow them; the old ones stay where anything is wrong.
+
+        Returns:
+            What is wrong, or nothing.
+        """
+        # One at a time: of two that overlap, the one that read older settings could end last.
+        async with self._reloading:
+            try:
+                fresh = await asyncio.to_thread(self._reread)
+                _refuse_changes(self._settings, fresh)
+            except SettingsFault as fault:
+                self._exporter.own.reload_succeeded = False
+                log.error(  # noqa: TRY400  (the faults say it all)
+                    "settings not reloaded, the old ones stay", extra={"faults": str(fault)}
+                )
+                return str(fault)
+            self._follow(fresh)
+            log.info("settings reloaded", extra={"targets": len(fresh.targets)})
+            return ""
+
+    def _follow(self, fresh: Settings) -> None:
+        gone = self._exporter.pollers.keys() - {target.name for target in fresh.targets}
+        for poller in [self._exporter.pollers[name] for name in gone]:
+            # A poll that hangs must not hold up the reload.
+            self._keep(poller.aclose())
+        self._exporter.configure(fresh)
+        self._scheduler.configure(self._exporter.intervals())
+        logs.configure(fresh.log.level, fresh.log.format)
+        self._settings = fresh
+        self._exporter.own.reload_succeeded = True
+
+    def _served(self) -> Served:
+        web = self._settings.web
+        return Served(
+            fleet=self._exporter.fleet,
+            scraper=self._exporter.scraper,
+            own=self._exporter.own,
+            clock=self._exporter.clock,
+            max_concurrent_scrapes=web.max_concurrent_scrapes,
+            reload=self.reload if web.enable_reload else None,
+        )
+
+    def _handle_signals(self) -> asyncio.Event:
+        """Take over the signals; what is returned is set by those that end us."""
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._loop.add_signal_handler(number, stop.set)
+        self._loop.add_signal_handler(signal.SIGHUP, lambda: self._keep(self.reload()))
+        return stop
+
+    def _keep(self, work: Coroutine[object, object, object]) -> None:
+        """Run something beside everything else, and hold on to it until it ends."""
+        task = self._loop.create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+
+class _Server(uvicorn.Server):
+    """A server that leaves signals to us: it would end the process by the signal, not with 0."""
+
+    @override
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def _refuse_changes(current: Settings, fresh: Settings) -> None:
+    """Refuse what only a restart can change.
+
+    Raises:
+        SettingsFault: `listen` or `web` is not what it was.
+    """
+    faults = [
+        Fault(name, "cannot change while running; restart the exporter")
+        for name in ("listen", "web")
+        if getattr(current, name) != getattr(fresh, name)
+    ]
+    if faults:
+        raise SettingsFault(faults)
+
+
+def _spell_address(sock: socket.socket) -> str:
+    host, port, *_ = sock.getsockname()
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
