@@ -504,6 +504,31 @@ async def test_an_idle_connection_that_the_server_closed_costs_nothing(
     assert exchange.errors() == {}
 
 
+async def test_a_request_that_meets_the_servers_closing_is_repeated_once_on_a_fresh_connection(
+    server: Server, connect: Connect
+) -> None:
+    server.add("one")
+    served: set[int] = set()
+    dropped = []
+
+    async def answer(request: Any) -> None:  # noqa: ANN401
+        connection = id(request.writer)
+        if connection in served:
+            # The keep-alive ran out in the moment that the request was on its way.
+            dropped.append(request.target)
+            request.writer.transport.abort()
+            return
+        served.add(connection)
+        await server.well(request)
+
+    server.answer = answer
+    exchange = connect(concurrency=1)
+    for _ in range(3):
+        assert await exchange.poll()
+    assert exchange.errors() == {}
+    assert len(dropped) == 5
+
+
 async def test_connections_are_reused_within_a_poll(server: Server, connect: Connect) -> None:
     for number in range(50):
         server.add(f"runner-{number}")
