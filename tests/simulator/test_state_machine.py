@@ -179,7 +179,7 @@ class FleetMachine(RuleBasedStateMachine):
             assert self.loop.run(self.owner_of(runner_id).post(path)).status_code == 200
             self.expected[runner_id].admin = f"{word}d"
 
-    @rule(seconds=st.sampled_from([0.25, 1.0, 29.0, 31.0, 100.0]))
+    @rule(seconds=st.sampled_from([0.25, 0.5, 20.0, 31.0, 100.0]))
     def wait(self, seconds: float) -> None:
         self.clock.advance(seconds)
 
@@ -195,6 +195,9 @@ class FleetMachine(RuleBasedStateMachine):
 
     @rule(target=works, runner_id=st.sampled_from(IDS))
     def claim(self, runner_id: str) -> Any:  # noqa: ANN401  (Hypothesis's MultipleResults)
+        return self._claim(runner_id)
+
+    def _claim(self, runner_id: str) -> Any:  # noqa: ANN401  (Hypothesis's MultipleResults)
         events = self.loop.run(self._events_of(runner_id))
         if not events:
             return multiple()
@@ -211,6 +214,15 @@ class FleetMachine(RuleBasedStateMachine):
         work = Work(answer["entity"]["url"], answer, self.clock.now())
         self.outstanding.append(work)
         return work
+
+    @rule(target=works, runner_id=st.sampled_from([IDS[0], IDS[2]]))
+    def take_up_work(self, runner_id: str) -> Any:  # noqa: ANN401  (Hypothesis's MultipleResults)
+        """Do all that it takes to have something in hand, or to learn that somebody else has."""
+        if runner_id not in self.expected:
+            self.register(runner_id, OWNERS[0], None)
+        self.administer(runner_id, "enable")
+        self.send_work(runner_id)
+        return self._claim(runner_id)
 
     async def _events_of(self, runner_id: str) -> list[dict[str, Any]]:
         if runner_id not in self.expected:
@@ -279,4 +291,4 @@ class FleetMachine(RuleBasedStateMachine):
 
 
 TestFleet = FleetMachine.TestCase
-TestFleet.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestFleet.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
