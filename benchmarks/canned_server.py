@@ -8,8 +8,6 @@ import sys
 from typing import cast
 from urllib.parse import unquote
 
-import uvloop
-
 from fleets import health_bodies, list_body
 
 _HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
@@ -54,4 +52,4 @@ async def main(count: int) -> None:
 
 
 if __name__ == "__main__":
-    uvloop.run(main(int(sys.argv[1])))
+    asyncio.run(main(int(sys.argv[1])))

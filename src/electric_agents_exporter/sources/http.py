@@ -6,7 +6,6 @@ import ssl
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
 from typing import Final, TypeVar
 from urllib.parse import quote, urlsplit
@@ -40,6 +39,7 @@ _IDLE_SECONDS: Final = 4.0  # the server closes an idle connection after 5 s
 _SPREAD: Final = 0.5  # of the interval
 _LONGEST_GAP: Final = 0.05
 _MAX_BODY: Final = {Endpoint.LIST: 64 << 20, Endpoint.HEALTH: 4 << 20}
+_HEADERS: Final = {"accept": "application/json", "accept-encoding": "gzip"}
 _UNADDRESSABLE: Final = frozenset({"", ".", ".."})  # a URL's path cannot name them
 
 _BY_STATUS: Final = {
@@ -137,10 +137,10 @@ class HttpSource:
     ) -> None:
         self._options = options
         self._clock = clock
-        self._transport = transport or aiohttp_transport
+        self._make_transport = transport or aiohttp_transport
         self._base = options.url.rstrip("/") + "/_electric/runners"
         self._principals = {text: principals.parse(text) for text in options.principals}
-        self._client: httpx.AsyncClient | None = None
+        self._transport: httpx.AsyncBaseTransport | None = None
         self._tls_stamp: tuple[object, ...] = ()
         self._complaint = ""
 
@@ -150,22 +150,22 @@ class HttpSource:
 
     async def aclose(self) -> None:
         """Close every connection."""
-        if self._client is not None:
-            await self._client.aclose()
-            self._client = None
+        if self._transport is not None:
+            await self._transport.aclose()
+            self._transport = None
 
     async def poll(self, poll: Poll, *, paced: bool) -> bool:
         """Ask once; see `Source.poll`."""
         try:
             headers = self._options.credentials.read()
-            client = await self._ready_client()
+            transport = await self._ready_transport()
         except (CredentialError, OSError) as error:
             self._complain(str(error))
             reason = Reason.TLS if isinstance(error, OSError) else Reason.OTHER
             poll.requested(Endpoint.LIST, 0.0, reason)
             return False
         self._complain("")
-        sweep = _Sweep(self, client, headers, poll)
+        sweep = _Sweep(self, transport, headers, poll)
         await _share(self._principals, self._options.concurrency, sweep.list_runners)
         due = poll.due()
         gap = min(_LONGEST_GAP, _SPREAD * self._options.interval / max(1, len(due)))
@@ -180,35 +180,41 @@ class HttpSource:
             log.info("credentials and TLS files can be used again")
         self._complaint = complaint
 
-    async def _ready_client(self) -> httpx.AsyncClient:
-        """Give the client, a new one if the TLS files changed since the last poll."""
+    async def _ready_transport(self) -> httpx.AsyncBaseTransport:
+        """Give the transport, a new one if the TLS files changed since the last poll.
+
+        There is no client around it: nothing follows a redirect with our credentials, keeps a
+        cookie, or costs what these cost.
+        """
         stamp = tuple((path, path.stat().st_mtime_ns) for path in self._options.tls.files)
-        if self._client is not None and stamp != self._tls_stamp:
+        if self._transport is not None and stamp != self._tls_stamp:
             await self.aclose()
-        if self._client is None:
-            self._client = httpx.AsyncClient(
-                transport=self._transport(self._options),
-                headers={"accept": "application/json", "accept-encoding": "gzip"},
-                cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-                follow_redirects=False,
-                timeout=self._options.timeout,
-            )
+        if self._transport is None:
+            self._transport = self._make_transport(self._options)
             self._tls_stamp = stamp
-        return self._client
+        return self._transport
 
 
 class _Sweep:
     """The requests of one poll."""
 
     def __init__(
-        self, source: HttpSource, client: httpx.AsyncClient, headers: dict[str, str], poll: Poll
+        self,
+        source: HttpSource,
+        transport: httpx.AsyncBaseTransport,
+        headers: dict[str, str],
+        poll: Poll,
     ) -> None:
         self._options = source._options  # noqa: SLF001  (a poll is part of its source)
         self._clock = source._clock  # noqa: SLF001
         self._base = source._base  # noqa: SLF001
         self._principals = source._principals  # noqa: SLF001
-        self._client = client
-        self._headers = headers
+        self._transport = transport
+        common = _HEADERS | {name.lower(): value for name, value in headers.items()}
+        self._headers = {
+            name: common | {principals.HEADER: _header(name, principal)}
+            for name, principal in source._principals.items()  # noqa: SLF001
+        }
         self._poll = poll
         self._failures_in_a_row = 0
 
@@ -267,14 +273,13 @@ class _Sweep:
         Returns:
             What was read or why not, and our clock when the server wrote it.
         """
-        headers = {**self._headers, principals.HEADER: _header(name, self._principals[name])}
         sent = self._clock.monotonic()
         answer: Answer | Reason
         status: int | None = None
         date: float | None = None
         try:
             async with asyncio.timeout(self._options.timeout):
-                status, body, date = await self._fetch(endpoint, url, headers)
+                status, body, date = await self._fetch(endpoint, url, self._headers[name])
         except (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError) as error:
             answer = _reason_of(error)
         else:
@@ -305,7 +310,9 @@ class _Sweep:
         Returns:
             The status, the body or why there is none, and the server's `Date`.
         """
-        async with self._client.stream("GET", url, headers=headers) as response:
+        request = httpx.Request("GET", url, headers=headers)
+        response = await self._transport.handle_async_request(request)
+        try:
             reason = _reason_of_status(response.status_code)
             if reason is not None:
                 return response.status_code, reason, None
@@ -315,6 +322,8 @@ class _Sweep:
                 if len(body) > _MAX_BODY[endpoint]:
                     return response.status_code, Reason.TOO_LARGE, None
             return response.status_code, bytes(body), _date(response)
+        finally:
+            await response.aclose()
 
 
 class _Pace:
