@@ -80,6 +80,11 @@ def parse(text: str) -> Principal:
     return parse_key(text)
 
 
+def kind_of_owner(url: str) -> str:
+    """Give the kind in a canonical URL; what is none gives something that is no kind."""
+    return url.removeprefix(_URL_PREFIX).partition("%3A")[0]
+
+
 def _decode_component(segment: str) -> str:
     """Percent-decode as strictly as decodeURIComponent: a stray % or bad UTF-8 is refused."""
     for position, char in enumerate(segment):

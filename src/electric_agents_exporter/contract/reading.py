@@ -14,6 +14,7 @@ from typing import Final, TypeVar
 
 import msgspec
 
+from electric_agents_exporter.contract.claims import ClaimTally
 from electric_agents_exporter.contract.health import classify_issue
 from electric_agents_exporter.contract.report import (
     MAX_ID_LENGTH,
@@ -74,7 +75,7 @@ def read_health(body: bytes) -> HealthAnswer:
         NotJsonError: the body is no JSON.
         ShapeError: it holds no `runner` with an `id`.
     """
-    fields = _Fields("", _decode(body))
+    fields = _Fields("", decode(body))
     runner = fields.section("runner")
     runner_id = runner.values.get("id")
     if not isinstance(runner_id, str):
@@ -89,7 +90,7 @@ def read_health(body: bytes) -> HealthAnswer:
         last_seen_at=runner.time("last_seen_at"),
         lease_expires_at=runner.time("lease_expires_at"),
         client_present=_client_present(client, fields.drift),
-        client=_client(client, fields.drift),
+        client=read_client(client, fields.drift),
         claims=_claims(fields.section("claims")),
         dispatch=_dispatch(fields.section("dispatch")),
         health=health.word("status", HealthStatus, HealthStatus.UNKNOWN),
@@ -108,7 +109,7 @@ def read_list(body: bytes) -> ListAnswer:
         NotJsonError: the body is no JSON.
         ShapeError: it is no array.
     """
-    items = _decode(body)
+    items = decode(body)
     if not isinstance(items, list):
         raise ShapeError("not an array")
     drift: list[str] = []
@@ -128,7 +129,7 @@ def _listed_runner(item: "_Fields") -> ListedRunner | None:
     return ListedRunner(
         id=runner_id,
         owner_principal=item.text("owner_principal"),
-        label=_clean_label(item.text("label")),
+        label=clean_label(item.text("label")),
         kind=item.word("kind", RunnerKind, RunnerKind.UNKNOWN),
         admin_status=item.word("admin_status", AdminStatus, AdminStatus.UNKNOWN),
         created_at=item.time("created_at"),
@@ -145,7 +146,7 @@ def _client_present(client: object, drift: list[str]) -> bool | None:
     return None
 
 
-def _client(client: object, drift: list[str]) -> Client | None:
+def read_client(client: object, drift: list[str]) -> Client | None:
     """Read the diagnostics. Any may be missing: a runner sends what it likes."""
     if not isinstance(client, dict):
         return None
@@ -180,28 +181,17 @@ def _claims(section: "_Fields") -> Claims:
     active = section.items("active")
     if active is None:
         return Claims(active_count)
-    newest: dict[str, tuple[float, float, float | None]] = {}
-    readable = 0
+    tally = ClaimTally()
     for item in active:
         claim = _Fields("claims.active", item, section.drift)
         stream = claim.values.get("stream_path")
         if not isinstance(stream, str):
             claim.miss("stream_path")
             continue
-        readable += 1
         claimed_at = claim.time("claimed_at")
         heartbeat_at = claim.time("last_heartbeat_at")
-        epoch = claim.number("epoch")
-        order = (
-            -math.inf if claimed_at is None else claimed_at,
-            -math.inf if epoch is None else epoch,
-            claimed_at if heartbeat_at is None else heartbeat_at,
-        )
-        known = newest.get(stream)
-        if known is None or order[:2] > known[:2]:
-            newest[stream] = order
-    signs_of_life = [sign for _, _, sign in newest.values() if sign is not None]
-    return Claims(active_count, readable - len(newest), min(signs_of_life, default=None))
+        tally.add(stream, claimed_at, claim.number("epoch"), heartbeat_at)
+    return tally.total(active_count)
 
 
 def _dispatch(section: "_Fields") -> Dispatch:
@@ -230,9 +220,10 @@ def _server_time(lease_expires_at: float | None, remaining_ms: float | None) -> 
     return lease_expires_at - remaining_ms / 1000
 
 
-def _clean_label(label: str | None) -> str | None:
-    if label is None:
-        return None
+def clean_label(label: str | None) -> str | None:
+    """Cut a label to what a series can bear: printable, and not long."""
+    if label is None or (len(label) <= _LABEL_LENGTH and label.isprintable()):
+        return label
     return "".join(islice(filter(str.isprintable, label), _LABEL_LENGTH))
 
 
@@ -336,7 +327,7 @@ class _Fields:
             self.drift.append(f"{self._path}.{name}")
 
 
-def _decode(body: bytes) -> object:
+def decode(body: bytes) -> object:
     """Decode JSON; an odd number, torn string or stray byte is no reason to lose the rest."""
     try:
         return msgspec.json.decode(body)

@@ -23,7 +23,7 @@ MAX_ID_LENGTH: Final = 1024
 """Characters of the longest runner id that we keep: an id stands in some sixty series."""
 
 
-class ListedRunner(msgspec.Struct, frozen=True):
+class ListedRunner(msgspec.Struct, frozen=True, gc=False):
     """One item of `GET /_electric/runners`."""
 
     id: str
@@ -35,7 +35,7 @@ class ListedRunner(msgspec.Struct, frozen=True):
     updated_at: float | None = None
 
 
-class Client(msgspec.Struct, frozen=True):
+class Client(msgspec.Struct, frozen=True, gc=False):
     """The diagnostics that a runner sends of itself with a heartbeat (`client`)."""
 
     status: ClientStatus | None = None
@@ -55,7 +55,7 @@ class Client(msgspec.Struct, frozen=True):
     claims_failed: float | None = None
 
 
-class Claims(msgspec.Struct, frozen=True):
+class Claims(msgspec.Struct, frozen=True, gc=False):
     """The claims that the server holds for active (`claims`).
 
     Rows are never removed after a crash, so `superseded` counts those for whose stream a newer
@@ -68,7 +68,7 @@ class Claims(msgspec.Struct, frozen=True):
     oldest_heartbeat_at: float | None = None
 
 
-class Dispatch(msgspec.Struct, frozen=True):
+class Dispatch(msgspec.Struct, frozen=True, gc=False):
     """How many entities wait for or run on the runner (`dispatch`)."""
 
     entities_with_active_claim: float | None = None
@@ -76,7 +76,7 @@ class Dispatch(msgspec.Struct, frozen=True):
     entities_with_pending_work: float | None = None
 
 
-class Report(msgspec.Struct, frozen=True):
+class Report(msgspec.Struct, frozen=True, gc=False):
     """One health report. Two reports are equal when nothing worth exporting differs."""
 
     runner_id: str

@@ -65,6 +65,16 @@ class ClaimResult(StrEnum):
     UNKNOWN = "unknown"
 
 
+class ClaimStatus(StrEnum):
+    """What became of a claim (`consumer_claims.status`)."""
+
+    ACTIVE = "active"
+    RELEASED = "released"
+    EXPIRED = "expired"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+
+
 class ClaimOutcome(StrEnum):
     """The three ends of a claim attempt that a runner counts."""
 

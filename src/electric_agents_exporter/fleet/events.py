@@ -17,7 +17,7 @@ _CREDIBLE: Final = 2.0**53
 _NO_CLIENT: Final = Client()
 
 
-class EventCounts(msgspec.Struct, frozen=True):
+class EventCounts(msgspec.Struct, frozen=True, gc=False):
     """How often something happened to one runner since this exporter knows it."""
 
     health_changes: int = 0
@@ -26,7 +26,7 @@ class EventCounts(msgspec.Struct, frozen=True):
     client_identity_conflicts: int = 0
 
 
-class Work(msgspec.Struct, frozen=True):
+class Work(msgspec.Struct, frozen=True, gc=False):
     """How much a runner's own counters grew."""
 
     claimed: float = 0
@@ -36,7 +36,7 @@ class Work(msgspec.Struct, frozen=True):
     events_received: float = 0
 
 
-class Changes(msgspec.Struct, frozen=True):
+class Changes(msgspec.Struct, frozen=True, gc=False):
     """What one report tells that the one before did not."""
 
     counts: EventCounts = EventCounts()
@@ -140,7 +140,7 @@ class History:
         return _grown(before, now)
 
 
-class _Counters(msgspec.Struct, frozen=True):
+class _Counters(msgspec.Struct, frozen=True, gc=False):
     """The last values of a process's counters; None while it never sent a readable one."""
 
     claimed: float | None = None

@@ -45,6 +45,10 @@ class Fleet:
         return FleetSnapshot(
             time=self._clock.time(),
             monotonic=monotonic,
-            targets=tuple(target.snapshot(monotonic) for target in self._targets.values()),
+            targets=tuple(
+                snapshot
+                for target in self._targets.values()
+                for snapshot in target.snapshots(monotonic)
+            ),
             drift=dict(self._drift),
         )

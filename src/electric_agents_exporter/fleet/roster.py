@@ -187,6 +187,10 @@ class Roster:
         asked = watched + retired[: max(share, anew)]
         return [Due(record.principal, record.runner.id) for record in asked]
 
+    def watches(self, runner_id: str) -> bool:
+        """Tell whether a runner is watched, or retired."""
+        return runner_id in self._records
+
     def kind_of(self, runner_id: str) -> RunnerKind:
         """Give what a runner is for, as listed."""
         record = self._records.get(runner_id)
@@ -215,7 +219,7 @@ class Roster:
         record.poll_success = True
         record.last_success_at = now
         record.asked_at = sighting.monotonic
-        record.retired = self._retires(report, server_now)
+        record.retired = self._retires(report, server_now, retired=record.retired)
         record.refresh()
         return changes
 
@@ -244,9 +248,10 @@ class Roster:
         retired = sum(record.retired for record in self._records.values())
         return {**self._suppressed, Suppression.RETIRED: retired}
 
-    def _retires(self, report: Report, server_now: float | None) -> bool:
+    def _retires(self, report: Report, server_now: float | None, *, retired: bool) -> bool:
         if server_now is None or report.claims.active_count != 0:
-            return False
+            # Where the claims are not known for once, who was retired stays so.
+            return retired and report.claims.active_count is None
         seen = report.created_at if report.last_seen_at is None else report.last_seen_at
         return seen is not None and server_now - seen > self._policy.retire_after
 

@@ -5,12 +5,17 @@ from collections.abc import Mapping
 import msgspec
 
 from electric_agents_exporter.contract.report import ListedRunner, Report
-from electric_agents_exporter.contract.vocabulary import ClaimOutcome, HealthStatus, RunnerKind
+from electric_agents_exporter.contract.vocabulary import (
+    ClaimOutcome,
+    ClaimStatus,
+    HealthStatus,
+    RunnerKind,
+)
 from electric_agents_exporter.fleet.events import EventCounts
 from electric_agents_exporter.fleet.faults import Endpoint, Reason, Skip, Suppression
 
 
-class Facts(msgspec.Struct, frozen=True):
+class Facts(msgspec.Struct, frozen=True, gc=False):
     """What a runner's series say, apart from time.
 
     The same object stands in every snapshot for as long as nothing in it changes, so that whatever
@@ -22,7 +27,7 @@ class Facts(msgspec.Struct, frozen=True):
     counts: EventCounts
 
 
-class Sighting(msgspec.Struct, frozen=True):
+class Sighting(msgspec.Struct, frozen=True, gc=False):
     """When a runner's last good report arrived, and how old its heartbeat was by then.
 
     `monotonic` is this exporter's clock; `heartbeat_age` is in seconds on the server's clock
@@ -33,7 +38,7 @@ class Sighting(msgspec.Struct, frozen=True):
     heartbeat_age: float | None
 
 
-class RunnerView(msgspec.Struct, frozen=True):
+class RunnerView(msgspec.Struct, frozen=True, gc=False):
     """One runner that has series of its own.
 
     `principal` is who listed it, as configured. `poll_success` tells how the last call for it went,
@@ -53,7 +58,7 @@ class RunnerView(msgspec.Struct, frozen=True):
         return self.sighting is not None and monotonic - self.sighting.monotonic <= stale_after
 
 
-class Histogram(msgspec.Struct, frozen=True):
+class Histogram(msgspec.Struct, frozen=True, gc=False):
     """Cumulative counts of observations by upper bound (`+Inf` last), and their sum."""
 
     bounds: tuple[float, ...]
@@ -61,7 +66,7 @@ class Histogram(msgspec.Struct, frozen=True):
     sum: float
 
 
-class FleetCounters(msgspec.Struct, frozen=True):
+class FleetCounters(msgspec.Struct, frozen=True, gc=False):
     """Counters that this exporter keeps for one target; they outlive every runner."""
 
     claims: Mapping[tuple[RunnerKind, ClaimOutcome], float]
@@ -74,7 +79,7 @@ class FleetCounters(msgspec.Struct, frozen=True):
     removed: int
 
 
-class PollCounters(msgspec.Struct, frozen=True):
+class PollCounters(msgspec.Struct, frozen=True, gc=False):
     """What polling one target came to."""
 
     requests: Mapping[Endpoint, int]
@@ -83,7 +88,26 @@ class PollCounters(msgspec.Struct, frozen=True):
     skipped: Mapping[Skip, int]
 
 
-class TargetSnapshot(msgspec.Struct, frozen=True):
+class ClaimsHistory(msgspec.Struct, frozen=True, gc=False):
+    """What only a database tells: claims that ended while this exporter watched, and owners."""
+
+    ended: Mapping[ClaimStatus, int]
+    durations: Mapping[RunnerKind, Histogram]
+    owners: Mapping[str, int]
+
+
+class Sweep(msgspec.Struct, frozen=True, gc=False):
+    """When a database was last searched for every active claim, and how long that took.
+
+    `at` is seconds since the epoch on this exporter's clock, None before the first one that came
+    to its end; `seconds` is that of the last try.
+    """
+
+    at: float | None
+    seconds: float | None
+
+
+class TargetSnapshot(msgspec.Struct, frozen=True, gc=False):
     """One target. Every `*_at` is seconds since the epoch on this exporter's clock.
 
     `listed` counts runners by principal as configured, and holds only lists that are not stale:
@@ -106,9 +130,11 @@ class TargetSnapshot(msgspec.Struct, frozen=True):
     runners: tuple[RunnerView, ...]
     fleet: FleetCounters
     polls: PollCounters
+    history: ClaimsHistory | None = None
+    sweep: Sweep | None = None
 
 
-class FleetSnapshot(msgspec.Struct, frozen=True):
+class FleetSnapshot(msgspec.Struct, frozen=True, gc=False):
     """Everything known at one moment, given on both clocks of this exporter."""
 
     time: float

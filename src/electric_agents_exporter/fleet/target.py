@@ -1,8 +1,8 @@
 """One polled target: its runners, its clock, its counters, and the poll in progress."""
 
-import bisect
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from dataclasses import replace
 from itertools import permutations
 from typing import Final
 
@@ -11,10 +11,12 @@ from electric_agents_exporter.contract.vocabulary import ClaimOutcome, HealthSta
 from electric_agents_exporter.fleet.clock import Clock, ServerClock
 from electric_agents_exporter.fleet.events import Changes
 from electric_agents_exporter.fleet.faults import Endpoint, Reason, Skip
+from electric_agents_exporter.fleet.histogram import Observations
+from electric_agents_exporter.fleet.history import History
+from electric_agents_exporter.fleet.ledger import ClaimLedger, EndedClaim
 from electric_agents_exporter.fleet.roster import Due, Policy, Roster
 from electric_agents_exporter.fleet.snapshot import (
     FleetCounters,
-    Histogram,
     PollCounters,
     Sighting,
     TargetSnapshot,
@@ -32,14 +34,12 @@ class _Requests:
         self._errors = Counter(
             {(endpoint, reason): 0 for endpoint in Endpoint for reason in Reason}
         )
-        self._buckets = {endpoint: [0] * (len(_BOUNDS) + 1) for endpoint in Endpoint}
-        self._seconds = dict.fromkeys(Endpoint, 0.0)
+        self._durations = {endpoint: Observations(_BOUNDS) for endpoint in Endpoint}
         self._skipped = Counter(dict.fromkeys(Skip, 0))
 
     def count(self, endpoint: Endpoint, seconds: float, reason: Reason | None) -> None:
         self._requests[endpoint] += 1
-        self._buckets[endpoint][bisect.bisect_left(_BOUNDS, seconds)] += 1
-        self._seconds[endpoint] += seconds
+        self._durations[endpoint].observe(seconds)
         if reason is not None:
             self._errors[endpoint, reason] += 1
 
@@ -50,17 +50,9 @@ class _Requests:
         return PollCounters(
             requests=dict(self._requests),
             errors=dict(self._errors),
-            durations={endpoint: self._histogram(endpoint) for endpoint in Endpoint},
+            durations={endpoint: seen.snapshot() for endpoint, seen in self._durations.items()},
             skipped=dict(self._skipped),
         )
-
-    def _histogram(self, endpoint: Endpoint) -> Histogram:
-        total = 0
-        cumulative = []
-        for count in self._buckets[endpoint]:
-            total += count
-            cumulative.append(total)
-        return Histogram((*_BOUNDS, float("inf")), tuple(cumulative), self._seconds[endpoint])
 
 
 class _Totals:
@@ -115,6 +107,9 @@ class _State:
         self.server_clock = ServerClock()
         self.requests = _Requests()
         self.totals = _Totals()
+        self.ledger: ClaimLedger | None = None
+        self.history: History | None = None
+        self.tenants: dict[str, Target] = {}
         self.listed_at: dict[str, float] = {}
         self.got_list = False
         self.poll_success = dict.fromkeys(Endpoint, False)
@@ -158,6 +153,8 @@ class Target:
         state.principals = tuple(principals)
         state.listed_at = {name: at for name, at in state.listed_at.items() if name in principals}
         state.roster.adopt(policy, principals)
+        for tenant, target in state.tenants.items():
+            target.adopt(_of_tenant(policy, tenant), principals)
 
     def skip(self, reason: Skip, times: int = 1) -> None:
         """Count polls that were due and did not happen."""
@@ -168,19 +165,24 @@ class Target:
         """Open a poll. At most one is open at a time: the scheduler sees to that."""
         return Poll(self._state)
 
+    def snapshots(self, monotonic: float) -> Iterable[TargetSnapshot]:
+        """Give the state at a moment, and that of every tenant if it is divided among tenants."""
+        yield self.snapshot(monotonic)
+        for target in self._state.tenants.values():
+            yield target.snapshot(monotonic)
+
     def snapshot(self, monotonic: float) -> TargetSnapshot:
         """Give the state at a moment: nothing that is stale by then is called known."""
         state = self._state
-        listed = {
-            principal: count
-            for principal, count in state.roster.listed().items()
-            if monotonic - state.listed_at[principal] <= state.policy.stale_after
-        }
+        stale_after = state.policy.stale_after
+        fresh = {name for name, at in state.listed_at.items() if monotonic - at <= stale_after}
+        lists = state.roster.listed()
+        listed = {principal: count for principal, count in lists.items() if principal in fresh}
         return TargetSnapshot(
             name=state.policy.name,
             interval=state.policy.interval,
             stale_after=state.policy.stale_after,
-            up=state.got_list and bool(listed),
+            up=state.got_list and bool(fresh),
             poll_success=dict(state.poll_success),
             last_poll_at=state.last_poll_at,
             last_success_at=state.last_success_at,
@@ -193,6 +195,8 @@ class Target:
             runners=state.roster.views(),
             fleet=state.totals.snapshot(),
             polls=state.requests.snapshot(),
+            history=state.history.snapshot() if state.history else None,
+            sweep=state.ledger.sweep if state.ledger else None,
         )
 
 
@@ -200,7 +204,8 @@ class Poll:
     """One poll in progress: takes in what a source learns, as it learns it.
 
     Use: `listed` for every principal whose list was got, then `due`, then `reported` or `failed`
-    for every runner that was due, in any order; `end` closes it.
+    for every runner that was due, in any order; `end` closes it. A source that knows several
+    tenants tells them with `divide`, and each has a poll of its own.
     """
 
     def __init__(self, state: _State) -> None:
@@ -209,6 +214,14 @@ class Poll:
         self._listed: set[str] = set()
         self._asked = 0
         self._answered = 0
+        self._tenants: dict[str, Poll] = {}
+
+    @property
+    def claims(self) -> ClaimLedger:
+        """What is known of a database's claims from one poll to the next."""
+        if self._state.ledger is None:
+            self._state.ledger = ClaimLedger()
+        return self._state.ledger
 
     @property
     def fruitful(self) -> bool:
@@ -223,6 +236,36 @@ class Poll:
         self._state.listed_at[principal] = self._state.clock.monotonic()
         self._state.drift.update(answer.drift)
         self._listed.add(principal)
+
+    def divide(self, tenants: Collection[str]) -> dict[str, "Poll"]:
+        """Take in which tenants there are; each is a target of its own, called NAME/TENANT.
+
+        Returns:
+            A poll for each; they end with this one.
+        """
+        state = self._state
+        state.roster.adopt(state.policy, ())
+        state.roster.settle()
+        for principal in state.principals:
+            state.listed_at[principal] = state.clock.monotonic()
+            self._listed.add(principal)
+        for gone in state.tenants.keys() - set(tenants):
+            del state.tenants[gone]
+        for tenant in tenants:
+            if tenant not in state.tenants:
+                policy = _of_tenant(state.policy, tenant)
+                state.tenants[tenant] = Target(policy, state.principals, state.clock, state.drift)
+            self._tenants[tenant] = state.tenants[tenant].begin_poll()
+        return self._tenants
+
+    def claims_ended(self, claims: Iterable[EndedClaim]) -> None:
+        """Count claims that ended; those of runners that are not watched are others' to count."""
+        state = self._state
+        if state.history is None:
+            state.history = History()
+        for claim in claims:
+            if claim.runner_id is not None and state.roster.watches(claim.runner_id):
+                state.history.count(claim, state.roster.kind_of(claim.runner_id))
 
     def due(self) -> list[Due]:
         """Let the lists take effect, and give the runners to ask after."""
@@ -278,6 +321,9 @@ class Poll:
             runner answered if any was asked. A single bad runner is told by its own series.
         """
         state = self._state
+        self._end_tenants(complete=complete)
+        if state.history is not None:
+            state.history.see(state.roster.views())
         state.got_list = bool(self._listed)
         lists = self._listed.issuperset(state.principals)
         sweep = complete and bool(self._listed) and (self._answered > 0 or not self._asked)
@@ -291,3 +337,16 @@ class Poll:
             state.last_success_at = now
         state.version += 1
         return lists and sweep
+
+    def _end_tenants(self, *, complete: bool) -> None:
+        """End the polls of the tenants; without a list, of all that are known."""
+        tenants = self._state.tenants
+        if self._listed and not self._tenants:
+            tenants.clear()
+        for tenant, target in tenants.items():
+            poll = self._tenants.get(tenant) or target.begin_poll()
+            poll.end(complete=complete)
+
+
+def _of_tenant(policy: Policy, tenant: str) -> Policy:
+    return replace(policy, name=f"{policy.name}/{tenant}")

@@ -1,0 +1,534 @@
+"""Reports out of an agents-server's own PostgreSQL: the whole fleet in four queries.
+
+A poll is one read-only transaction on one snapshot, on the only connection of the target. Whatever
+goes wrong ends the connection, so that the next poll begins anew.
+"""
+
+import asyncio
+import contextlib
+import logging
+import math
+import os
+import socket
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, LiteralString, NamedTuple, TypeVar
+
+import psycopg
+from psycopg.abc import Buffer
+from psycopg.adapt import Loader
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.pq import Format
+from psycopg.rows import args_row
+from typing_extensions import override
+
+from electric_agents_exporter.contract.reading import ListAnswer
+from electric_agents_exporter.contract.report import Claims, ListedRunner
+from electric_agents_exporter.contract.rows import (
+    ClaimRow,
+    DiagnosticsRow,
+    DispatchRow,
+    RunnerRow,
+    Work,
+    read_dispatch,
+    read_report,
+    read_runner,
+    tally_claims,
+)
+from electric_agents_exporter.fleet.clock import Clock
+from electric_agents_exporter.fleet.faults import Endpoint, Reason
+from electric_agents_exporter.fleet.target import Poll
+from electric_agents_exporter.sources import queries
+from electric_agents_exporter.sources.credentials import CredentialError, read_secret
+
+log = logging.getLogger(__name__)
+
+Row = TypeVar("Row")
+
+PRINCIPAL: Final = "all"
+"""Whose runners a database lists, in place of a principal."""
+
+_APPLICATION: Final = "electric-agents-exporter"
+_BATCH: Final = 250  # rows at a time: a few milliseconds of the event loop
+_GRACE: Final = 1.0  # seconds after which a server that should have given up is given up
+_2000: Final = 946_684_800_000  # PostgreSQL's epoch, in milliseconds of ours
+_NEVER: Final = (-(1 << 63), (1 << 63) - 1)  # -infinity and infinity
+
+_BY_STATE: Final = (
+    # What an SQLSTATE begins with; the special stand before the general.
+    ("28", Reason.UNAUTHORIZED),
+    ("3D000", Reason.NOT_FOUND),
+    ("42501", Reason.FORBIDDEN),
+    ("42", Reason.SCHEMA),
+    ("53300", Reason.RATE_LIMITED),
+    ("57014", Reason.TIMEOUT),
+    ("57P03", Reason.CONNECT),
+    ("57P", Reason.RESET),
+    ("08", Reason.RESET),
+)
+_BY_TEXT: Final = (
+    # A connection that fails has no SQLSTATE. The special stand before the general.
+    ("pg_hba.conf", Reason.UNAUTHORIZED),
+    ("password", Reason.UNAUTHORIZED),
+    ("authentication", Reason.UNAUTHORIZED),
+    ('role "', Reason.UNAUTHORIZED),
+    ("not permitted to log in", Reason.UNAUTHORIZED),
+    ('FATAL:  database "', Reason.NOT_FOUND),
+    ("too many", Reason.RATE_LIMITED),
+    ("connection slots", Reason.RATE_LIMITED),
+    ("the database system is", Reason.CONNECT),
+    ("SSL", Reason.TLS),
+    ("certificate", Reason.TLS),
+    ("private key", Reason.TLS),
+    ("timeout expired", Reason.TIMEOUT),
+    ("onnection timed out", Reason.TIMEOUT),
+    ("failed to resolve", Reason.DNS),
+    ("Name or service not known", Reason.DNS),
+    ("name resolution", Reason.DNS),
+    ("No address associated", Reason.DNS),
+    ("server closed the connection", Reason.RESET),
+    ("reset by peer", Reason.RESET),
+    ("EOF detected", Reason.RESET),
+    ("the connection is lost", Reason.RESET),
+    ("connection failed", Reason.CONNECT),
+    ("connection is bad", Reason.CONNECT),
+)
+
+_Connection = psycopg.AsyncConnection[tuple[object, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresOptions:
+    """How to read one database. `tenant` is None for all; `timeout` is in seconds."""
+
+    url: str
+    password_file: Path | None = None
+    ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
+    tenant: str | None = "default"
+    timeout: float = 5.0
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Every file that a connection rests on."""
+        files = (self.password_file, self.ca_file, self.cert_file, self.key_file)
+        return tuple(path for path in files if path is not None)
+
+    def conninfo(self) -> str:
+        """Give what to connect with, the password as it is now: a secret.
+
+        Raises:
+            CredentialError: the password cannot be read.
+            psycopg.ProgrammingError: the URL is none.
+        """
+        parameters: dict[str, str | int | None] = {
+            "application_name": _APPLICATION,
+            "tcp_user_timeout": math.ceil(self.timeout * 1000),
+            **conninfo_to_dict(self.url),
+            "connect_timeout": math.ceil(self.timeout),
+            "client_encoding": "UTF8",
+        }
+        if self.password_file is not None:
+            parameters["password"] = read_secret(self.password_file)
+        if self.ca_file is not None:
+            parameters["sslrootcert"] = str(self.ca_file)
+            parameters.setdefault("sslmode", "verify-full")
+        if self.cert_file is not None:
+            parameters["sslcert"] = str(self.cert_file)
+            parameters["sslkey"] = str(self.key_file)
+        return make_conninfo("", **parameters)
+
+
+class _UnfitError(Exception):
+    """The database is not what we need; the message says in one sentence what it lacks."""
+
+    def __init__(self, sentence: str, reason: Reason) -> None:
+        super().__init__(sentence)
+        self.reason = reason
+
+
+class PostgresSource:
+    """A source that reads the database of an agents-server."""
+
+    def __init__(self, options: PostgresOptions, clock: Clock) -> None:
+        self._options = options
+        self._clock = clock
+        self._connection: _Connection | None = None
+        self._stamp: tuple[object, ...] = ()
+        self._complaint = ""
+
+    def credential_changed_at(self) -> float | None:
+        """When the newest credential file changed, seconds since the epoch; None without one."""
+        stamps = (_modified_at(path) for path in self._options.files)
+        return max((at / 1e9 for at in stamps if at is not None), default=None)
+
+    async def aclose(self) -> None:
+        """Close the connection."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.close()
+
+    async def poll(self, poll: Poll, *, paced: bool) -> bool:  # noqa: ARG002  (one read is kind)
+        """Ask once; see `Source.poll`."""
+        work = asyncio.create_task(self._poll(poll))
+        try:
+            return await asyncio.shield(work)
+        except asyncio.CancelledError:
+            # Left to itself, psycopg would ask the server over another connection to cancel, and
+            # wait for that: 10 s where the network is gone.
+            if self._connection is None:
+                work.cancel()
+            else:
+                _hang_up(self._connection)
+            await asyncio.wait({work})
+            raise
+
+    async def _poll(self, poll: Poll) -> bool:
+        patience = _Patience(self._options.timeout + _GRACE)
+        reading = _Reading(self._options.tenant, poll, self._clock)
+        try:
+            connection = await self._ready_connection(patience)
+            async with connection.transaction():
+                await reading.read(_Rows(connection, patience, self._options.timeout))
+        except (psycopg.Error, CredentialError, _UnfitError, OSError) as error:
+            reason = Reason.TIMEOUT if patience.expired else _reason_of(error)
+            reading.fail(reason)
+            self._complain(reason, str(error).partition("\n")[0])
+            await self.aclose()
+            return False
+        finally:
+            patience.end()
+        self._complain(None, "")
+        return True
+
+    async def _ready_connection(self, patience: "_Patience") -> _Connection:
+        """Give the connection, a new one if the old broke or a file that it rests on changed.
+
+        Raises:
+            psycopg.Error, OSError, CredentialError: there is none to be had.
+            _UnfitError: the database lacks something that is needed.
+        """
+        stamp = tuple(map(_modified_at, self._options.files))
+        if self._connection is not None and (stamp != self._stamp or self._connection.closed):
+            await self.aclose()
+        if self._connection is not None:
+            patience.watch(self._connection)
+            return self._connection
+        async with asyncio.timeout(patience.seconds):
+            # Nothing is prepared: a pooler may stand between.
+            connection = await psycopg.AsyncConnection.connect(
+                self._options.conninfo(), prepare_threshold=None
+            )
+        self._connection, self._stamp = connection, stamp
+        patience.watch(connection)
+        await connection.set_isolation_level(psycopg.IsolationLevel.REPEATABLE_READ)
+        await connection.set_read_only(True)
+        connection.adapters.register_loader("timestamptz", _MomentLoader)
+        connection.adapters.register_loader("jsonb", _JsonLoader)
+        await _check(connection)
+        return connection
+
+    def _complain(self, reason: Reason | None, words: str) -> None:
+        """Log what is wrong when that changes, and not at every poll."""
+        complaint = reason.value if reason else ""
+        if reason is not None and complaint != self._complaint:
+            fields = {"reason": complaint, "error": words}
+            log.warning("database cannot be read", extra=fields)
+        elif self._complaint and reason is None:
+            log.info("database can be read again")
+        self._complaint = complaint
+
+
+class _Reading:
+    """One poll: lists first, then what the runners hold, then their reports as they stream in."""
+
+    def __init__(self, tenant: str | None, poll: Poll, clock: Clock) -> None:
+        self._tenant = tenant
+        self._poll = poll
+        self._clock = clock
+        self._endpoint = Endpoint.LIST
+        self._began = clock.monotonic()
+        self._polls: Mapping[str, Poll] = {}
+        self._waiting: dict[str, dict[str, ListedRunner]] = {}
+
+    async def read(self, rows: "_Rows") -> None:
+        """Read everything within one transaction."""
+        now = await rows.begin()
+        read_at = self._clock.monotonic()
+        lists = await self._read_lists(rows)
+        self._count(None)
+        self._endpoint, self._began = Endpoint.HEALTH, self._clock.monotonic()
+        for tenant, runners in lists.items():
+            due = self._polls[tenant].due()
+            self._waiting[tenant] = {item.runner_id: runners[item.runner_id] for item in due}
+        work = await self._read_work(rows, list(lists), now)
+        everyone = sum(map(len, lists.values()))
+        await self._read_reports(rows, work, _Moment(now, read_at), everyone)
+        self._count(None)
+
+    def fail(self, reason: Reason) -> None:
+        """Tell why it ended early."""
+        self._count(reason)
+        for tenant, runners in self._waiting.items():
+            for runner_id in runners:
+                self._polls[tenant].failed(runner_id, reason)
+
+    def _count(self, reason: Reason | None) -> None:
+        self._poll.requested(self._endpoint, self._clock.monotonic() - self._began, reason)
+
+    async def _read_lists(self, rows: "_Rows") -> dict[str, dict[str, ListedRunner]]:
+        """Read every runner and tell the poll. The tenant that was asked for always has a list."""
+        lists: dict[str, dict[str, ListedRunner]] = {}
+        if self._tenant is not None:
+            lists[self._tenant] = {}
+        drift: list[str] = []
+        async for batch in rows.of(queries.RUNNERS, RunnerRow, tenant=self._tenant):
+            for row in batch:
+                runner = read_runner(row, drift)
+                if runner is not None:
+                    lists.setdefault(row.tenant, {})[runner.id] = runner
+        if self._tenant is None:
+            self._polls = self._poll.divide(lists)
+        else:
+            self._polls = {self._tenant: self._poll}
+        for tenant, runners in lists.items():
+            self._polls[tenant].listed(PRINCIPAL, ListAnswer(tuple(runners.values()), tuple(drift)))
+            drift.clear()
+        return lists
+
+    async def _read_work(self, rows: "_Rows", tenants: list[str], now: float) -> dict[str, Work]:
+        claims = await self._read_claims(rows, tenants, now)
+        dispatch = read_dispatch(await rows.all_of(queries.DISPATCH, DispatchRow, tenants=tenants))
+        return {
+            tenant: Work(
+                claims=None if claims is None else claims.get(tenant, {}),
+                dispatch=dispatch.get(tenant, {}),
+            )
+            for tenant in tenants
+        }
+
+    async def _read_claims(
+        self, rows: "_Rows", tenants: list[str], now: float
+    ) -> Mapping[str, Mapping[str, Claims]] | None:
+        """Read the claims; None while not every active one is known."""
+        ledger = self._poll.claims
+        wanted = {"tenants": tenants, "watermark": ledger.begin(now), "known": ledger.known}
+        began = self._clock.monotonic()
+        claims = None
+        if ledger.sweep_due(began):
+            claims = await rows.all_or_none(queries.ALL_CLAIMS, ClaimRow, **wanted)
+            seconds = self._clock.monotonic() - began
+            if claims is None:
+                ledger.sweep_failed(began, seconds)
+                self._poll.requested(Endpoint.HEALTH, seconds, Reason.TIMEOUT)
+            else:
+                ledger.swept(self._clock.time(), began, seconds)
+        if claims is None:
+            claims = await rows.all_of(queries.RECENT_CLAIMS, ClaimRow, **wanted)
+        ended = ledger.take(claims, now)
+        for tenant, poll in self._polls.items():
+            poll.claims_ended(claim for claim in ended if claim.tenant == tenant)
+        return tally_claims(claims) if ledger.complete else None
+
+    async def _read_reports(
+        self, rows: "_Rows", work: Mapping[str, Work], moment: "_Moment", everyone: int
+    ) -> None:
+        """Read the reports of those that are due; who has no row of diagnostics reports too."""
+        tenants = list(work)
+        due = [runner_id for runners in self._waiting.values() for runner_id in runners]
+        if len(due) == everyone:
+            batches = rows.of(queries.DIAGNOSTICS, DiagnosticsRow, tenants=tenants)
+        else:
+            batches = rows.of(
+                queries.DIAGNOSTICS_OF_SOME, DiagnosticsRow, tenants=tenants, runners=due
+            )
+        async for batch in batches:
+            for row in batch:
+                runner = self._waiting.get(row.tenant, {}).pop(row.runner_id, None)
+                if runner is not None:
+                    self._report(row.tenant, runner, row, work, moment)
+        for tenant, runners in self._waiting.items():
+            for runner in runners.values():
+                self._report(tenant, runner, None, work, moment)
+            runners.clear()
+
+    def _report(
+        self,
+        tenant: str,
+        runner: ListedRunner,
+        row: DiagnosticsRow | None,
+        work: Mapping[str, Work],
+        moment: "_Moment",
+    ) -> None:
+        answer = read_report(runner, row, work[tenant], moment.database)
+        self._polls[tenant].reported(answer, moment.monotonic)
+
+
+class _Moment(NamedTuple):
+    """When the snapshot was taken, on the database's clock and on ours."""
+
+    database: float
+    monotonic: float
+
+
+class _Rows:
+    """The rows of one transaction, by the batch."""
+
+    def __init__(self, connection: _Connection, patience: "_Patience", timeout: float) -> None:
+        self._connection = connection
+        self._patience = patience
+        self._timeout = timeout
+
+    async def begin(self) -> float:
+        """Bound every statement and take the snapshot; gives the database's clock."""
+        self._patience.renew()
+        bound = f"{math.ceil(self._timeout * 1000)}ms"
+        cursor = await self._connection.execute(queries.BEGIN, {"timeout": bound}, binary=True)
+        row = await cursor.fetchone()
+        if row is None or not isinstance(row[-1], float):
+            raise _UnfitError("the database does not tell the time", Reason.SCHEMA)
+        return row[-1]
+
+    async def of(
+        self, query: LiteralString, kind: type[Row], **parameters: object
+    ) -> AsyncIterator[list[Row]]:
+        """Read the rows of a query, batch by batch, so that memory stays flat."""
+        async with self._connection.cursor(
+            name="poll", binary=True, scrollable=False, row_factory=args_row(kind)
+        ) as cursor:
+            self._patience.renew()
+            await cursor.execute(query, parameters)
+            while True:
+                self._patience.renew()
+                batch = await cursor.fetchmany(_BATCH)
+                if not batch:
+                    return
+                yield batch
+
+    async def all_of(
+        self, query: LiteralString, kind: type[Row], **parameters: object
+    ) -> list[Row]:
+        """Read the rows of a query that has few."""
+        return [row async for batch in self.of(query, kind, **parameters) for row in batch]
+
+    async def all_or_none(
+        self, query: LiteralString, kind: type[Row], **parameters: object
+    ) -> list[Row] | None:
+        """Read the rows of a query; None where it takes too long, and the transaction goes on."""
+        try:
+            async with self._connection.transaction():
+                return await self.all_of(query, kind, **parameters)
+        except psycopg.errors.QueryCanceled:
+            return None
+
+
+class _Patience:
+    """Breaks a connection on which nothing came for too long.
+
+    A frozen network tells nothing, and psycopg's own cancelling would wait for it. Shutting the
+    socket down makes every wait on it end at once, with an error.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self.expired = False
+        self._connection: _Connection | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    def watch(self, connection: _Connection) -> None:
+        """Begin to wait for a connection."""
+        self._connection = connection
+        self.renew()
+
+    def renew(self) -> None:
+        """Wait anew: something came, or something else is asked for."""
+        self.end()
+        self._timer = asyncio.get_running_loop().call_later(self.seconds, self._expire)
+
+    def end(self) -> None:
+        """Wait no longer."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _expire(self) -> None:
+        self.expired = True
+        if self._connection is not None:
+            _hang_up(self._connection)
+
+
+class _MomentLoader(Loader):
+    """Reads a moment as the server shows it: seconds since the epoch, cut to the millisecond.
+
+    A datetime could not hold everything that a client may have set.
+    """
+
+    format = Format.BINARY
+
+    @override
+    def load(self, data: Buffer) -> float | None:
+        microseconds = int.from_bytes(data, "big", signed=True)
+        if microseconds in _NEVER:
+            return None
+        return (microseconds // 1000 + _2000) / 1000
+
+
+class _JsonLoader(Loader):
+    """Leaves JSON as it is: what is foreign is read elsewhere, and one row must not fail the rest.
+
+    The binary form has a byte before it, the version, which no JSON begins with.
+    """
+
+    format = Format.BINARY
+
+    @override
+    def load(self, data: Buffer) -> bytes:
+        return bytes(data).removeprefix(b"\x01")
+
+
+def _hang_up(connection: _Connection) -> None:
+    """Shut a connection's socket down, so that whoever waits for it sees its end."""
+    with (
+        contextlib.suppress(OSError, psycopg.Error),
+        socket.socket(fileno=os.dup(connection.fileno())) as duplicate,
+    ):
+        duplicate.shutdown(socket.SHUT_RDWR)
+
+
+async def _check(connection: _Connection) -> None:
+    """Make sure that everything we read is there and may be read.
+
+    Raises:
+        _UnfitError: something is not; it says what.
+    """
+    pairs = [(table, column) for table, columns in queries.NEEDED.items() for column in columns]
+    tables, columns = zip(*pairs, strict=True)
+    async with connection.transaction():
+        cursor = connection.cursor(row_factory=args_row(queries.Standing))
+        await cursor.execute(queries.CHECK, {"tables": list(tables), "columns": list(columns)})
+        lack = queries.lacking(await cursor.fetchall())
+    if lack is not None:
+        raise _UnfitError(lack.sentence, Reason.FORBIDDEN if lack.privilege else Reason.SCHEMA)
+
+
+def _modified_at(path: Path) -> int | None:
+    """When a file was last changed, in nanoseconds; None where it is not there."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return None
+
+
+def _reason_of(error: Exception) -> Reason:
+    """Classify what went wrong; the server's own code tells more than any text."""
+    if isinstance(error, _UnfitError):
+        return error.reason
+    if isinstance(error, TimeoutError | psycopg.errors.ConnectionTimeout):
+        return Reason.TIMEOUT
+    if not isinstance(error, psycopg.Error):
+        return Reason.OTHER
+    state, text = error.sqlstate, str(error)
+    if state is not None:
+        return next((why for begin, why in _BY_STATE if state.startswith(begin)), Reason.DATABASE)
+    return next((why for part, why in _BY_TEXT if part in text), Reason.DATABASE)

@@ -1,0 +1,139 @@
+"""What is asked of an agents-server's database, and what that needs.
+
+Every query reads one table once, of the tenants that are given. Times come as they are stored;
+`sources.postgres` cuts them to the milliseconds that the server shows.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Final, LiteralString, NamedTuple
+
+NEEDED: Final[Mapping[str, tuple[str, ...]]] = {
+    "runners": (
+        "tenant_id",
+        "id",
+        "owner_principal",
+        "label",
+        "kind",
+        "admin_status",
+        "created_at",
+        "updated_at",
+    ),
+    "runner_runtime_diagnostics": (
+        "tenant_id",
+        "runner_id",
+        "last_seen_at",
+        "liveness_lease_expires_at",
+        "diagnostics",
+    ),
+    "consumer_claims": (
+        "tenant_id",
+        "consumer_id",
+        "epoch",
+        "runner_id",
+        "stream_path",
+        "status",
+        "claimed_at",
+        "last_heartbeat_at",
+        "lease_expires_at",
+        "released_at",
+        "updated_at",
+    ),
+    "entity_dispatch_state": (
+        "tenant_id",
+        "active_runner_id",
+        "active_consumer_id",
+        "outstanding_wake_id",
+        "pending_source_streams",
+    ),
+}
+"""The tables and their columns that are read; nothing else has to be granted."""
+
+BEGIN: Final[LiteralString] = """
+SELECT set_config('statement_timeout', %(timeout)s, true),
+       set_config('jit', 'off', true),
+       set_config('cursor_tuple_fraction', '1', true),
+       statement_timestamp()
+"""
+"""Bounds what follows and takes the snapshot, with the database's clock at that moment.
+
+Compiling queries costs more than running ours, and all that they find is read, not the first rows.
+"""
+
+CHECK: Final[LiteralString] = """
+SELECT needed.table_name, needed.column_name, to_regclass(quote_ident(needed.table_name))::oid,
+       has_column_privilege(to_regclass(quote_ident(needed.table_name)), known.attnum, 'SELECT')
+  FROM unnest(%(tables)s::text[], %(columns)s::text[]) AS needed (table_name, column_name)
+  LEFT JOIN pg_attribute AS known
+    ON known.attrelid = to_regclass(quote_ident(needed.table_name))
+   AND known.attname = needed.column_name
+   AND NOT known.attisdropped
+"""
+
+RUNNERS: Final[LiteralString] = """
+SELECT tenant_id, id, owner_principal, label, kind, admin_status, created_at, updated_at
+  FROM runners
+ WHERE %(tenant)s::text IS NULL OR tenant_id = %(tenant)s
+ ORDER BY created_at DESC
+"""
+"""Newest first, as over HTTP: it decides who stays where there is room for some only."""
+
+DISPATCH: Final[LiteralString] = """
+SELECT tenant_id, active_runner_id,
+       count(active_consumer_id),
+       count(*) FILTER (WHERE outstanding_wake_id IS NOT NULL AND active_consumer_id IS NULL),
+       count(*) FILTER (WHERE pending_source_streams <> '[]')
+  FROM entity_dispatch_state
+ WHERE tenant_id = ANY (%(tenants)s) AND active_runner_id IS NOT NULL
+ GROUP BY tenant_id, active_runner_id
+"""
+
+DIAGNOSTICS: Final[LiteralString] = """
+SELECT tenant_id, runner_id, last_seen_at, liveness_lease_expires_at, diagnostics
+  FROM runner_runtime_diagnostics
+ WHERE tenant_id = ANY (%(tenants)s)
+"""
+
+DIAGNOSTICS_OF_SOME: Final[LiteralString] = DIAGNOSTICS + " AND runner_id = ANY (%(runners)s)"
+
+_CLAIMS: Final[LiteralString] = """
+SELECT tenant_id, consumer_id, epoch, runner_id, stream_path, status, claimed_at,
+       last_heartbeat_at, coalesce(released_at, updated_at),
+       coalesce(lease_expires_at >= to_timestamp(%(watermark)s), false)
+  FROM consumer_claims
+ WHERE tenant_id = ANY (%(tenants)s)
+   AND (lease_expires_at >= to_timestamp(%(watermark)s) OR consumer_id = ANY (%(known)s)
+"""
+
+RECENT_CLAIMS: Final[LiteralString] = _CLAIMS + ")"
+"""The claims that are known or new: two index scans, whatever the size of the table."""
+
+ALL_CLAIMS: Final[LiteralString] = _CLAIMS + " OR status = 'active')"
+"""These and every active one: a scan of a whole index, unless the one worth making is there."""
+
+
+class Standing(NamedTuple):
+    """How it stands with one column: its table's id if that is there, whether it may be read."""
+
+    table: str
+    column: str
+    known: int | None
+    granted: bool | None
+
+
+class Lack(NamedTuple):
+    """What is missing, in one sentence, and whether that is a privilege."""
+
+    sentence: str
+    privilege: bool = False
+
+
+def lacking(columns: Iterable[Standing]) -> Lack | None:
+    """Find the first thing that the answer to `CHECK` shows to be missing."""
+    for table, column, known, granted in columns:
+        if known is None:
+            return Lack(f"there is no table {table} on the search path of this role")
+        if granted is None:
+            return Lack(f"the table {table} has no column {column}")
+        if not granted:
+            return Lack(f"this role needs SELECT on {table}", privilege=True)
+    return None

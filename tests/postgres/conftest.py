@@ -1,0 +1,307 @@
+"""A real PostgreSQL with the tables of an agents-server, and an exporter's target that reads it."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.types.json import Jsonb
+from tests.conftest import FakeClock
+from tests.simulator.conftest import TOOLS, free_port, postgres_programs, unprivileged_user
+
+from electric_agents_exporter.fleet.fleet import Fleet
+from electric_agents_exporter.fleet.roster import Policy
+from electric_agents_exporter.fleet.snapshot import RunnerView, TargetSnapshot
+from electric_agents_exporter.sources.postgres import PRINCIPAL, PostgresOptions, PostgresSource
+
+SCHEMA = (Path(__file__).parent / "schema.sql").read_text()
+ALICE = "/principal/user%3Aalice"
+
+
+class Cluster:
+    """A PostgreSQL server of our own, which can be stopped, killed and started again."""
+
+    def __init__(self, folder: str, programs: Path) -> None:
+        self.folder = Path(folder)
+        self.data = self.folder / "data"
+        self.port = free_port()
+        self._programs = programs
+        self._user = unprivileged_user(folder)
+        libraries = [str(path) for path in (TOOLS / "usr/lib").glob("*-linux-gnu")]
+        self._environment = os.environ | {"LD_LIBRARY_PATH": ":".join(libraries)}
+        self.run("initdb", "-D", str(self.data), "-U", "postgres", "--auth=trust", "-E", "UTF8")
+
+    def url(self, database: str = "postgres", user: str = "postgres") -> str:
+        return f"postgresql://{user}@127.0.0.1:{self.port}/{database}"
+
+    def start(self) -> None:
+        options = (
+            f"-p {self.port} -c listen_addresses=127.0.0.1 -k {self.folder} -c fsync=off "
+            "-c max_connections=40"
+        )
+        log = str(self.folder / "log")
+        self.run("pg_ctl", "-D", str(self.data), "-l", log, "-w", "-o", options, "start")
+
+    def stop(self, mode: str = "fast") -> None:
+        self.run("pg_ctl", "-D", str(self.data), "-m", mode, "-w", "stop")
+
+    def reload(self) -> None:
+        self.run("pg_ctl", "-D", str(self.data), "reload")
+
+    def run(self, program: str, *arguments: str) -> None:
+        subprocess.run(
+            [self._programs / program, *arguments],
+            user=self._user,
+            cwd=self.folder,
+            env=self._environment,
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+
+    def own(self, path: Path) -> None:
+        """Give a file to whom the server runs as."""
+        if self._user is not None:
+            shutil.chown(path, self._user)
+
+
+def make_cluster() -> Iterator[Cluster]:
+    programs = postgres_programs()
+    if programs is None:
+        if os.environ.get("CI"):
+            pytest.fail("PostgreSQL is not here; scripts/tools fetches it")
+        pytest.skip("PostgreSQL is not here; scripts/tools fetches it")
+    with tempfile.TemporaryDirectory() as folder:
+        cluster = Cluster(folder, programs)
+        cluster.start()
+        with psycopg.connect(cluster.url(), autocommit=True) as connection:
+            connection.execute("CREATE DATABASE agents")
+        with psycopg.connect(cluster.url("agents"), autocommit=True) as connection:
+            connection.execute(SCHEMA.encode())
+        try:
+            yield cluster
+        finally:
+            cluster.stop("immediate")
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """The server that all tests share; nobody stops it."""
+    yield from make_cluster()
+
+
+class Database:
+    """A database with the tables, empty; rows go in by hand, at moments of its own clock.
+
+    Its time stands still at `NOW`: `statement_timestamp` is found in `frozen` first.
+    """
+
+    NOW = 1_795_348_800.25
+
+    def __init__(self, url: str, name: str) -> None:
+        self.url = url
+        self.name = name
+        self.connection = psycopg.connect(url, autocommit=True)
+        self._number = 0
+
+    def execute(self, query: str, *parameters: object) -> list[tuple[Any, ...]]:
+        cursor = self.connection.execute(query.encode(), parameters or None)
+        return cursor.fetchall() if cursor.description else []
+
+    def freeze(self, now: float = NOW) -> None:
+        """Let the clock stand at a moment."""
+        self.execute("CREATE SCHEMA IF NOT EXISTS frozen")
+        self.execute(
+            "CREATE OR REPLACE FUNCTION frozen.statement_timestamp() RETURNS timestamptz "
+            f"LANGUAGE sql STABLE AS 'SELECT to_timestamp({now!r})'"
+        )
+        self.execute(f"ALTER DATABASE {self.name} SET search_path = frozen, pg_catalog, public")
+        self.execute("GRANT USAGE ON SCHEMA frozen TO PUBLIC")
+
+    def add_runner(  # noqa: PLR0913  (the columns of a row)
+        self,
+        runner_id: str,
+        *,
+        owner: str = ALICE,
+        kind: str = "server",
+        label: str | None = None,
+        admin_status: str = "enabled",
+        tenant: str = "default",
+        created: float = NOW - 3600,
+    ) -> None:
+        self._number += 1
+        self.execute(
+            "INSERT INTO runners (tenant_id, id, owner_principal, label, kind, admin_status, "
+            "wake_stream, created_at, updated_at) "
+            "VALUES (%s, %s, %s, %s, %s, %s, %s, to_timestamp(%s), to_timestamp(%s))",
+            tenant,
+            runner_id,
+            owner,
+            f"Runner {runner_id}" if label is None else label,
+            kind,
+            admin_status,
+            f"/runners/{self._number}/wake",
+            created,
+            created,
+        )
+
+    def heartbeat(
+        self,
+        runner_id: str,
+        diagnostics: object = None,
+        *,
+        tenant: str = "default",
+        seen: float = NOW - 10,
+        lease: float = NOW + 80,
+    ) -> None:
+        self.execute(
+            "INSERT INTO runner_runtime_diagnostics "
+            "(tenant_id, runner_id, last_seen_at, liveness_lease_expires_at, diagnostics) "
+            "VALUES (%s, %s, to_timestamp(%s), to_timestamp(%s), %s) "
+            "ON CONFLICT (tenant_id, runner_id) DO UPDATE SET last_seen_at = "
+            "excluded.last_seen_at, liveness_lease_expires_at = "
+            "excluded.liveness_lease_expires_at, diagnostics = excluded.diagnostics",
+            tenant,
+            runner_id,
+            seen,
+            lease,
+            None if diagnostics is None else Jsonb(diagnostics),
+        )
+
+    def claim(  # noqa: PLR0913  (the columns of a row)
+        self,
+        consumer_id: str,
+        runner_id: str | None,
+        *,
+        stream: str = "/task/1/main",
+        at: float = NOW - 20,
+        epoch: int = 1,
+        heartbeat: float | None = None,
+        tenant: str = "default",
+    ) -> None:
+        """Claim as a server does: the lease ends 30 s later, come what may."""
+        self.execute(
+            "INSERT INTO consumer_claims (tenant_id, consumer_id, epoch, entity_url, stream_path, "
+            "runner_id, claimed_at, last_heartbeat_at, lease_expires_at, updated_at) VALUES "
+            "(%s, %s, %s, %s, %s, %s, to_timestamp(%s), to_timestamp(%s), to_timestamp(%s), "
+            "to_timestamp(%s))",
+            tenant,
+            consumer_id,
+            epoch,
+            stream.removesuffix("/main"),
+            stream,
+            runner_id,
+            at,
+            heartbeat,
+            at + 30,
+            at,
+        )
+
+    def finish(self, consumer_id: str, *, at: float = NOW, status: str = "released") -> None:
+        self.execute(
+            "UPDATE consumer_claims SET status = %s, updated_at = to_timestamp(%s), "
+            "released_at = CASE WHEN %s = 'released' THEN to_timestamp(%s) END "
+            "WHERE consumer_id = %s",
+            status,
+            at,
+            status,
+            at,
+            consumer_id,
+        )
+
+    def dispatch(
+        self,
+        entity_url: str,
+        runner_id: str | None,
+        *,
+        active: str | None = None,
+        outstanding: str | None = None,
+        pending: object = (),
+    ) -> None:
+        self.execute(
+            "INSERT INTO entity_dispatch_state (entity_url, active_runner_id, active_consumer_id, "
+            "outstanding_wake_id, pending_source_streams) VALUES (%s, %s, %s, %s, %s)",
+            entity_url,
+            runner_id,
+            active,
+            outstanding,
+            Jsonb(list(pending) if isinstance(pending, tuple) else pending),
+        )
+
+
+def make_database(cluster: Cluster) -> Iterator[Database]:
+    name = f"test_{uuid4().hex}"
+    with psycopg.connect(cluster.url(), autocommit=True) as connection:
+        connection.execute(
+            sql.SQL("CREATE DATABASE {} TEMPLATE agents").format(sql.Identifier(name))
+        )
+    database = Database(cluster.url(name), name)
+    yield database
+    database.connection.close()
+
+
+@pytest.fixture
+def database(cluster: Cluster) -> Iterator[Database]:
+    yield from make_database(cluster)
+
+
+class Polled:
+    """One target, polled when a test says so."""
+
+    def __init__(self, options: PostgresOptions, clock: FakeClock, policy: Policy) -> None:
+        self.clock = clock
+        self.fleet = Fleet(clock)
+        self.fleet.configure({policy: [PRINCIPAL]})
+        self.name = policy.name
+        self.source = PostgresSource(options, clock)
+
+    async def poll(self) -> bool:
+        poll = self.fleet.targets[self.name].begin_poll()
+        complete = await self.source.poll(poll, paced=False)
+        return poll.end(complete=complete)
+
+    @property
+    def snapshots(self) -> dict[str, TargetSnapshot]:
+        return {target.name: target for target in self.fleet.snapshot().targets}
+
+    @property
+    def snapshot(self) -> TargetSnapshot:
+        return self.snapshots[self.name]
+
+    @property
+    def drift(self) -> dict[str, int]:
+        return dict(self.fleet.snapshot().drift)
+
+    def views(self, name: str = "") -> dict[str, RunnerView]:
+        return {view.runner.id: view for view in self.snapshots[name or self.name].runners}
+
+
+MakePolled = Callable[..., Polled]
+
+
+@pytest.fixture
+async def make_polled(clock: FakeClock) -> AsyncIterator[MakePolled]:
+    made = []
+
+    def make(
+        options: PostgresOptions, policy: Policy | None = None, clock_of: FakeClock = clock
+    ) -> Polled:
+        polled = Polled(options, clock_of, policy or Policy("db"))
+        made.append(polled)
+        return polled
+
+    yield make
+    for polled in made:
+        await polled.source.aclose()
+
+
+@pytest.fixture
+def polled(database: Database, make_polled: MakePolled) -> Polled:
+    database.freeze()
+    return make_polled(PostgresOptions(database.url))
