@@ -85,11 +85,11 @@ def test_the_demo_shows_every_status_within_ten_seconds_and_ends_within_two() ->
             fleet = reports(client)
             seen = Counter(report["health"]["status"] for report in fleet)
             worked = sum((report["client"] or {}).get("claims_succeeded", 0) for report in fleet)
-            if len(seen) == 3 and worked > 5:
+            if len(seen) == 3 and worked > 2:
                 break
             time.sleep(0.2)
         assert len(seen) == 3
-        assert worked > 5
+        assert worked > 2
         kinds = {runner["kind"] for runner in client.get("/_electric/runners").json()}
         assert kinds == {"local", "cloud-worker", "sandbox", "ci", "server"}
         process.send_signal(signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""Every scenario tells its story: played on a socket, a hundred times as fast as it is told."""
+"""Every scenario tells its story: played on a socket, up to a hundred times as fast."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -335,17 +335,17 @@ POINTS: dict[str, tuple[Point, int] | tuple[Point, int, float]] = {
     "killed-at-work": (killed_at_work, 6),
     "deaf": (deaf, 6),
     "crash-loop": (crash_loop, 6),
-    "duplicate-id": (duplicate_id, 6),
+    "duplicate-id": (duplicate_id, 6, 40.0),
     "clock-skew": (clock_skew, 6),
     "claim-failures": (claim_failures, 6),
     "reconnects": (reconnects, 6),
     "paused-agent": (paused_agent, 6, 40.0),
-    "database-outage": (database_outage, 6),
+    "database-outage": (database_outage, 6, 50.0),
     "frozen-database": (frozen_database, 6),
     "slow-server": (slow_server, 6, 40.0),
     "server-restart": (server_restart, 6),
-    "mass-expiry": (mass_expiry, 6),
-    "wrong-principal": (wrong_principal, 6),
+    "mass-expiry": (mass_expiry, 6, 70.0),
+    "wrong-principal": (wrong_principal, 6, 70.0),
     "rush": (rush, 6),
     "odd-diagnostics": (odd_diagnostics, 6),
     "odd-names": (odd_names, 11),

@@ -71,7 +71,7 @@ def _demo() -> Scenario:
         name="demo",
         title="A bit of everything",
         story="A working fleet of all five kinds and three owners, with one runner in each of the "
-        "states that a health report knows, and one that dies at work every half minute.",
+        "states that a health report knows, and one that dies at work every five minutes.",
         watch="Healthy, degraded and unhealthy runners within ten seconds, claims flowing, "
         "superseded claims growing on the crashing runner.",
         cast=(
@@ -99,7 +99,7 @@ def _demo() -> Scenario:
             Cue(0.0, Trouble(Fault(FaultKind.HANG, route="wake"), role="deaf")),
             Cue(0.1, Start("deaf")),
             Cue(1.0, Disable("maintenance")),
-            Cue(8.0, Restart("crashing", graceful=False), every_seconds=30.0),
+            Cue(8.0, Restart("crashing", graceful=False), every_seconds=300.0),
         ),
     )
 

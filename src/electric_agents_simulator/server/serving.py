@@ -1,9 +1,7 @@
 """A server on a socket: started, stopped and started again, in a program or in a test."""
 
 import asyncio
-import contextlib
 import socket
-from collections.abc import Generator
 from typing import Self
 
 import uvicorn
@@ -41,8 +39,8 @@ class SimulatedServer:
         self.system: System = make_system(
             self._clock, Registry(open_engine(database)), production=production
         )
-        self._server: _Server | None = None
-        self._serving: asyncio.Task[None] | None = None
+        self._server: uvicorn.Server | None = None
+        self._listener: socket.socket | None = None
 
     @property
     def url(self) -> str:
@@ -59,34 +57,34 @@ class SimulatedServer:
         listener = socket.create_server(self._address, backlog=_BACKLOG)
         self._address = listener.getsockname()[:2]
         self.system.stopping.clear()
-        self._server = _Server(
-            uvicorn.Config(
-                create_app(self.system),
-                http=_Protocol,
-                ws="none",
-                lifespan="off",
-                log_config=None,
-                log_level="critical",
-                access_log=False,
-                server_header=False,
-                date_header=False,
-                timeout_keep_alive=_KEEP_ALIVE_SECONDS,
-                timeout_graceful_shutdown=0,
-            )
+        config = uvicorn.Config(
+            create_app(self.system),
+            http=_Protocol,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            log_level="critical",
+            access_log=False,
+            server_header=False,
+            date_header=False,
+            timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=0,
         )
-        self._serving = asyncio.create_task(self._server.serve([listener]))
-        while not self._server.started:  # noqa: ASYNC110  (uvicorn has no event for it)
-            await asyncio.sleep(0)
+        config.load()
+        # Its two ends and not its `serve`, which would take the signals and tick in between.
+        self._server = uvicorn.Server(config)
+        self._server.lifespan = config.lifespan_class(config)
+        await self._server.startup(sockets=[listener])
+        self._listener = listener
 
     async def stop(self) -> None:
         """Cut all connections and listen no more; what is stored stays."""
-        if self._server is None or self._serving is None:
+        if self._server is None or self._listener is None:
             return
         self.system.stopping.set()
         self.system.streams.release_waiting()
-        self._server.should_exit = True
-        await self._serving
-        self._server = self._serving = None
+        await self._server.shutdown(sockets=[self._listener])
+        self._server = self._listener = None
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -95,15 +93,6 @@ class SimulatedServer:
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
         self.system.registry.close()
-
-
-class _Server(uvicorn.Server):
-    """Leaves signals to whoever runs the program."""
-
-    @override
-    @contextlib.contextmanager
-    def capture_signals(self) -> Generator[None, None, None]:
-        yield
 
 
 class _Protocol(HttpToolsProtocol):
