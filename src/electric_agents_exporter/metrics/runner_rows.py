@@ -39,7 +39,7 @@ _NO_CLIENT: Final = Client()
 _NO_REPORT: Final = Report("")
 
 
-class RunnerSubject(msgspec.Struct, frozen=True):
+class RunnerSubject(msgspec.Struct, frozen=True, gc=False):
     """What the rows of one runner read.
 
     Without facts the report and the diagnostics are empty; `client_now` are the diagnostics that
@@ -66,7 +66,7 @@ def runner_subject(view: RunnerView) -> RunnerSubject:
     )
 
 
-class MovingSubject(msgspec.Struct, frozen=True):
+class MovingSubject(msgspec.Struct, frozen=True, gc=False):
     """What the rows of one runner read that change between its reports."""
 
     view: RunnerView

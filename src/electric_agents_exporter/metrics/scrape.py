@@ -1,7 +1,8 @@
 """Scrapes: one builder at a time, off the event loop, and the same body for the same state."""
 
 import asyncio
-from typing import Final
+from collections.abc import Iterator, Sequence
+from typing import Final, TypeAlias
 
 import msgspec
 from isal import isal_zlib
@@ -14,13 +15,16 @@ _GZIP_WINDOW: Final = 31
 _CHUNK: Final = 256 * 1024
 _KEPT_SECONDS: Final = 1.0
 
+Chunks: TypeAlias = Sequence[bytes | memoryview]
+"""A body in pieces that are small enough to be sent one at a time without stalling the loop."""
+
 
 class _Kept(msgspec.Struct, frozen=True):
     """A body that was made, of what state, and when."""
 
     of: tuple[object, ...]
     monotonic: float
-    chunks: list[bytes]
+    chunks: Chunks
 
 
 class Scraper:
@@ -45,7 +49,7 @@ class Scraper:
 
     async def scrape(
         self, fmt: Format, names: frozenset[str] = frozenset(), *, gzip: bool = False
-    ) -> list[bytes]:
+    ) -> Chunks:
         """Give the exposition of this moment, in chunks that do not stall a socket."""
         async with self._turn:
             exposer, state, now = self._exposer, self._fleet.version, self._clock.monotonic()
@@ -57,7 +61,7 @@ class Scraper:
             self._kept.pop((fmt, gzip), None)
             snapshot = self._fleet.snapshot()
 
-            def build() -> list[bytes]:
+            def build() -> Chunks:
                 exposition = exposer.expose(snapshot, fmt, names)
                 return list(_compress(exposition) if gzip else _chunks(exposition))
 
@@ -67,20 +71,18 @@ class Scraper:
             return chunks
 
 
-def _chunks(exposition: Exposition) -> list[bytes]:
-    chunks: list[bytes] = []
-    gathered = bytearray()
+def _chunks(exposition: Exposition) -> Iterator[memoryview]:
+    """Cut the parts into pieces, without a copy."""
     for part in exposition.parts:
-        gathered += part
-        while len(gathered) >= _CHUNK:
-            chunks.append(bytes(gathered[:_CHUNK]))
-            del gathered[:_CHUNK]
-    chunks.append(bytes(gathered))
-    return chunks
+        view = memoryview(part)
+        for start in range(0, len(part), _CHUNK):
+            yield view[start : start + _CHUNK]
 
 
-def _compress(exposition: Exposition) -> list[bytes]:
+def _compress(exposition: Exposition) -> Iterator[bytes]:
     compressor = isal_zlib.compressobj(level=1, wbits=_GZIP_WINDOW)
-    chunks = [compressor.compress(part) for part in exposition.parts]
-    chunks.append(compressor.flush())
-    return [chunk for chunk in chunks if chunk]
+    for chunk in _chunks(exposition):
+        packed = compressor.compress(chunk)
+        if packed:
+            yield packed
+    yield compressor.flush()

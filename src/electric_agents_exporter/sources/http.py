@@ -39,6 +39,7 @@ _IDLE_SECONDS: Final = 4.0  # the server closes an idle connection after 5 s
 _SPREAD: Final = 0.5  # of the interval
 _LONGEST_GAP: Final = 0.05
 _MAX_BODY: Final = {Endpoint.LIST: 64 << 20, Endpoint.HEALTH: 4 << 20}
+_LARGE_BODY: Final = 128 << 10
 _HEADERS: Final = {"accept": "application/json", "accept-encoding": "gzip"}
 _UNADDRESSABLE: Final = frozenset({"", ".", ".."})  # a URL's path cannot name them
 
@@ -283,7 +284,7 @@ class _Sweep:
         except (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError) as error:
             answer = _reason_of(error)
         else:
-            answer = body if isinstance(body, Reason) else _read(read, body)
+            answer = body if isinstance(body, Reason) else await _read(read, body)
         received = self._clock.monotonic()
         written_at = (sent + received) / 2
         if date is not None and not isinstance(answer, Reason):
@@ -358,8 +359,11 @@ async def _share(
             group.create_task(worker())
 
 
-def _read(read: Callable[[bytes], Answer | Reason], body: bytes) -> Answer | Reason:
+async def _read(read: Callable[[bytes], Answer | Reason], body: bytes) -> Answer | Reason:
+    """Read a body; a large one, such as a long list, in a thread, or scrapes would wait for it."""
     try:
+        if len(body) > _LARGE_BODY:
+            return await asyncio.to_thread(read, body)
         return read(body)
     except NotJsonError:
         return Reason.NOT_JSON

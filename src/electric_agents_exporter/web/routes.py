@@ -15,7 +15,7 @@ from electric_agents_exporter.fleet.clock import Clock
 from electric_agents_exporter.fleet.fleet import Fleet
 from electric_agents_exporter.metrics.exposition import accepted
 from electric_agents_exporter.metrics.own import OwnState
-from electric_agents_exporter.metrics.scrape import Scraper
+from electric_agents_exporter.metrics.scrape import Chunks, Scraper
 from electric_agents_exporter.web.page import landing_page
 
 log = logging.getLogger(__name__)
@@ -105,9 +105,11 @@ class _Metrics:
         return StreamingResponse(_each(chunks), headers=headers)
 
 
-async def _each(chunks: list[bytes]) -> AsyncIterator[bytes]:
+async def _each(chunks: Chunks) -> AsyncIterator[bytes | memoryview]:
     for chunk in chunks:
         yield chunk
+        # A reader that keeps up never makes us wait, and the loop would do nothing else.
+        await asyncio.sleep(0)
 
 
 def _takes_gzip(accept_encoding: str) -> bool:
