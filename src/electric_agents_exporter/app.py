@@ -1,7 +1,7 @@
 """Wires everything together: from settings to a fleet, its sources and its metrics."""
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import Final
 
@@ -26,6 +26,9 @@ from electric_agents_exporter.settings.model import (
 )
 from electric_agents_exporter.sources.credentials import Credentials
 from electric_agents_exporter.sources.http import HttpOptions, HttpSource, Tls
+from electric_agents_exporter.sources.postgres import PRINCIPAL as DATABASE_PRINCIPAL
+from electric_agents_exporter.sources.postgres import PostgresOptions, PostgresSource
+from electric_agents_exporter.sources.source import Source
 
 DISTRIBUTION: Final = "electric-agents-exporter"
 
@@ -78,12 +81,12 @@ class Exporter:
 
     def _configure_targets(self, settings: Settings, before: Mapping[str, TargetSettings]) -> None:
         self.fleet.configure(
-            {policy(target, settings.shard): target.principals for target in settings.targets}
+            {policy(target, settings.shard): principals_of(target) for target in settings.targets}
         )
         pollers: dict[str, TargetPoller] = {}
         for target in settings.targets:
             poller = self.pollers.get(target.name)
-            source = HttpSource(http_options(target), self.clock)
+            source = make_source(target, self.clock)
             if poller is None:
                 poller = TargetPoller(self.fleet.targets[target.name], source, self.clock)
             elif before.get(target.name) != target:
@@ -119,10 +122,35 @@ def _selector(settings: SelectorSettings) -> Selector:
     )
 
 
+def principals_of(target: TargetSettings) -> Sequence[str]:
+    """Give whose lists are got of a target: a database has one, of all owners."""
+    return target.principals if target.postgres is None else (DATABASE_PRINCIPAL,)
+
+
+def make_source(target: TargetSettings, clock: Clock) -> Source:
+    """Make what a target is asked with."""
+    if target.postgres is not None:
+        return PostgresSource(postgres_options(target, target.postgres), clock)
+    return HttpSource(http_options(target), clock)
+
+
+def postgres_options(target: TargetSettings, url: str) -> PostgresOptions:
+    """Translate what the settings say of reading a target's database."""
+    return PostgresOptions(
+        url=url,
+        password_file=target.password_file,
+        ca_file=target.tls.ca_file,
+        cert_file=target.tls.cert_file,
+        key_file=target.tls.key_file,
+        tenant=None if target.tenants == "all" else target.tenant,
+        timeout=target.timeout,
+    )
+
+
 def http_options(target: TargetSettings) -> HttpOptions:
     """Translate what the settings say of asking a target."""
     return HttpOptions(
-        url=target.url,
+        url=target.url or "",
         principals=tuple(target.principals),
         credentials=Credentials(
             headers={name: value.get_secret_value() for name, value in target.headers.items()},

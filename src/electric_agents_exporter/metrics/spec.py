@@ -28,6 +28,7 @@ class Group(StrEnum):
     CLIENT = "client"
     CLAIMS = "claims"
     DERIVED = "derived"
+    CLAIMS_HISTORY = "claims_history"
     FLEET = "fleet"
 
 

@@ -27,16 +27,16 @@ class Table:
 
 
 def build_table(
-    groups: frozenset[Group] = frozenset(SWITCHABLE),
+    groups: frozenset[Group] = frozenset(Group),
     *,
     per_runner: bool = True,
     owner_label: bool = False,
 ) -> Table:
-    """Choose the rows: `groups` and `per_runner` thin out a runner's own families only."""
+    """Choose the rows: `groups` thins out all but `FLEET`, `per_runner` a runner's own families."""
     shown = groups if per_runner else frozenset()
     return Table(
         runner=tuple(r for r in runner_rows(owner_label=owner_label) if r.group in shown),
         moving=tuple(r for r in moving_rows() if r.group in shown),
-        target=target_rows(),
+        target=tuple(r for r in target_rows() if r.group in groups | {Group.FLEET}),
         own=own_rows(),
     )

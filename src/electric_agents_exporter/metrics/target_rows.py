@@ -1,8 +1,9 @@
 """The families of one target: its fleet, always on and cheap at any size, and its polling."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from enum import StrEnum
 from itertools import product
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -14,8 +15,8 @@ from electric_agents_exporter.contract.vocabulary import (
     RunnerKind,
 )
 from electric_agents_exporter.fleet.aggregate import Aggregate, State
-from electric_agents_exporter.fleet.snapshot import TargetSnapshot
-from electric_agents_exporter.metrics.spec import PREFIX, Kind, Row, Samples, value
+from electric_agents_exporter.fleet.snapshot import ClaimsHistory, Histogram, TargetSnapshot
+from electric_agents_exporter.metrics.spec import PREFIX, Group, Kind, Row, Samples, value
 
 
 class TargetSubject(msgspec.Struct, frozen=True):
@@ -26,6 +27,7 @@ class TargetSubject(msgspec.Struct, frozen=True):
 
 
 TargetRow = Row[TargetSubject]
+Word = TypeVar("Word", bound=StrEnum)
 
 _KNOWN_STATES: Final = (
     (AdminStatus.ENABLED, Liveness.ONLINE, HealthStatus.HEALTHY),
@@ -40,8 +42,8 @@ _KNOWN_STATES: Final = (
 
 
 def target_rows() -> tuple[TargetRow, ...]:
-    """Give the rows of a target's fleet and of its polling."""
-    return (*_fleet(), *_polling())
+    """Give the rows of a target's fleet, of its claims' history and of its polling."""
+    return (*_fleet(), *_claims_history(), *_polling())
 
 
 def _row(
@@ -50,8 +52,11 @@ def _row(
     text: str,
     *labels: str,
     kind: Kind = Kind.GAUGE,
+    group: Group = Group.FLEET,
 ) -> TargetRow:
-    return Row(name=f"{PREFIX}{name}", kind=kind, help=text, samples=samples, labels=labels)
+    return Row(
+        name=f"{PREFIX}{name}", kind=kind, help=text, samples=samples, labels=labels, group=group
+    )
 
 
 def _fleet() -> tuple[TargetRow, ...]:
@@ -148,6 +153,37 @@ def _fleet() -> tuple[TargetRow, ...]:
             value(lambda s: s.target.fleet.removed),
             "Runners that ceased to be listed.",
             kind=Kind.COUNTER,
+        ),
+    )
+
+
+def _claims_history() -> tuple[TargetRow, ...]:
+    return (
+        _row(
+            "runners_claims_finished_total",
+            lambda s: _past(s, lambda past: (((end.value,), n) for end, n in past.ended.items())),
+            "Claims that ended since this exporter watches, by consumer_claims.status. Known of a "
+            "database only.",
+            "status",
+            kind=Kind.COUNTER,
+            group=Group.CLAIMS_HISTORY,
+        ),
+        _row(
+            "runners_claim_duration_seconds",
+            lambda s: _past(s, lambda past: _buckets(past.durations)),
+            "How long claims that ended had been held, from claimed_at to released_at (else "
+            "updated_at). Known of a database only.",
+            "kind",
+            kind=Kind.HISTOGRAM,
+            group=Group.CLAIMS_HISTORY,
+        ),
+        _row(
+            "runners_by_owner_kind",
+            lambda s: _past(s, lambda past: (((kind,), n) for kind, n in past.owners.items())),
+            "Runners that have series, by the kind of their owner (user, agent, service, system). "
+            "Known of a database only.",
+            "owner_kind",
+            group=Group.CLAIMS_HISTORY,
         ),
     )
 
@@ -259,6 +295,17 @@ def _polling() -> tuple[TargetRow, ...]:
             "The least number of runners that is expected, as configured; absent if it is not.",
         ),
         _row(
+            "server_claims_last_sweep_timestamp_seconds",
+            value(lambda s: s.target.sweep.at if s.target.sweep else None),
+            "When a database was last searched for every active claim; in between, those that are "
+            "known and new are read. Absent where that never came to its end.",
+        ),
+        _row(
+            "server_claims_last_sweep_duration_seconds",
+            value(lambda s: s.target.sweep.seconds if s.target.sweep else None),
+            "How long the last such search took, if in vain; the next one waits 50 times as long.",
+        ),
+        _row(
             "server_credential_last_change_timestamp_seconds",
             value(lambda s: s.target.credential_changed_at),
             "When the newest of the target's credential files changed.",
@@ -283,8 +330,16 @@ def _zero_states() -> Iterable[State]:
 
 
 def _durations(subject: TargetSubject) -> Samples:
-    for endpoint, histogram in subject.target.polls.durations.items():
+    return _buckets(subject.target.polls.durations)
+
+
+def _past(subject: TargetSubject, samples: Callable[[ClaimsHistory], Samples]) -> Samples:
+    return () if subject.target.history is None else samples(subject.target.history)
+
+
+def _buckets(histograms: Mapping[Word, Histogram]) -> Samples:
+    for word, histogram in histograms.items():
         for bound, count in zip(histogram.bounds, histogram.counts, strict=True):
             le = "+Inf" if bound == float("inf") else str(bound)
-            yield (le, endpoint.value), count
-        yield ("", endpoint.value), histogram.sum
+            yield (le, word.value), count
+        yield ("", word.value), histogram.sum

@@ -27,6 +27,7 @@ from electric_agents_exporter.contract import principals
 from electric_agents_exporter.settings.values import (
     Address,
     BaseUrl,
+    DatabaseUrl,
     Duration,
     HeaderName,
     Name,
@@ -42,9 +43,6 @@ from electric_agents_exporter.settings.values import (
 ENV_PREFIX: Final = "ELECTRIC_AGENTS_EXPORTER_"
 
 NOT_YET: Final[Mapping[tuple[str, ...], str]] = {
-    ("targets", "postgres"): "use url and principals",
-    ("targets", "password_file"): "use url and principals",
-    ("targets", "tenant"): "use url and principals",
     ("alertmanager",): "let Prometheus send alerts",
     ("web", "tls"): "put a proxy in front",
     ("web", "basic_auth_users"): "put a proxy in front",
@@ -56,7 +54,9 @@ _SHORTEST_STALE: Final = 60.0
 _STALE_INTERVALS: Final = 3
 
 KindName = Literal["local", "cloud-worker", "sandbox", "ci", "server"]
-GroupName = Literal["core", "client", "claims", "derived"]
+GroupName = Literal["core", "client", "claims", "derived", "claims_history"]
+
+_ABSENT: Final[Any] = ()  # nothing that can be written: who asks wants to know whether it was set
 
 
 class Section(BaseModel):
@@ -130,17 +130,36 @@ class ExpectedSettings(Section):
 
 
 class TargetSettings(Section):
-    """One agents-server, asked as one or more principals."""
+    """One agents-server, asked as one or more principals, or its database."""
 
     name: Name = Field("default", description="The `server` label. Must be unique.")
-    url: BaseUrl = Field(
+    postgres: DatabaseUrl | None = Field(
+        None,
+        description="URL of the agents-server's database, without a password, in place of `url` "
+        "and `principals`; see [postgres.md](postgres.md).",
+    )
+    url: BaseUrl | None = Field(
+        None,
+        validate_default=True,
         description="Base URL of the agents-server, with any path: all that comes before "
         "`/_electric`.",
     )
+    password_file: ReadableFile | None = Field(
+        None, description="File of the database's password, read again when it changes."
+    )
+    tenant: Name = Field("default", description="Whose runners to read of the database.")
+    tenants: Literal["all"] | None = Field(
+        None,
+        description="Read every tenant's runners; each has a `server` label of its own, "
+        "`NAME/TENANT`.",
+    )
     principals: Annotated[list[PrincipalName], Split] = Field(
+        _ABSENT,
         min_length=1,
+        validate_default=True,
         description="Who to ask as, `KIND:ID` with a kind of user, agent, service or system, or "
-        "the URL `/principal/KIND%3AID`. A principal sees only its own runners, so each is polled.",
+        "the URL `/principal/KIND%3AID`. A principal sees only its own runners, so each is polled. "
+        "Required with `url`.",
     )
     headers: dict[HeaderName, Secret] = Field(
         default_factory=dict,
@@ -197,6 +216,57 @@ class TargetSettings(Section):
             return self.stale_after
         usual = min(max(_STALE_INTERVALS * self.interval, _SHORTEST_STALE), _LONGEST_STALE - 10)
         return max(self.interval, usual)
+
+    @field_validator("url")
+    @classmethod
+    def _one_origin(cls, url: str | None, info: ValidationInfo) -> str | None:
+        if url is None and info.data.get("postgres", "") is None:
+            raise ValueError("is missing")
+        if url is not None and info.data.get("postgres"):
+            raise ValueError("only one of url and postgres may be set")
+        return url
+
+    @field_validator("password_file", "tenant", "tenants")
+    @classmethod
+    def _of_a_database(cls, value: Path | str | None, info: ValidationInfo) -> Path | str | None:
+        if value not in {None, "default"} and info.data.get("postgres", "") is None:
+            raise ValueError("means nothing without postgres")
+        return value
+
+    @field_validator("tenants")
+    @classmethod
+    def _one_or_all(cls, tenants: str | None, info: ValidationInfo) -> str | None:
+        if tenants is not None and info.data.get("tenant", "default") != "default":
+            raise ValueError("only one of tenant and tenants may be set")
+        return tenants
+
+    @field_validator("principals", mode="wrap")
+    @classmethod
+    def _someone(
+        cls, given: object, handler: ValidatorFunctionWrapHandler, info: ValidationInfo
+    ) -> list[str]:
+        if given is _ABSENT:
+            if info.data.get("postgres", "") is None:
+                raise ValueError("is missing")
+            return []
+        names: list[str] = handler(given)
+        return names
+
+    @field_validator(
+        "principals", "headers", "header_files", "bearer_token", "bearer_token_file", "concurrency"
+    )
+    @classmethod
+    def _of_a_server(cls, value: object, info: ValidationInfo) -> object:
+        if value and info.data.get("postgres"):
+            raise ValueError("means nothing with postgres")
+        return value
+
+    @field_validator("tls")
+    @classmethod
+    def _trust(cls, tls: TlsSettings, info: ValidationInfo) -> TlsSettings:
+        if tls.insecure_skip_verify and info.data.get("postgres"):
+            raise ValueError("insecure_skip_verify means nothing with postgres: set its sslmode")
+        return tls
 
     @field_validator("principals")
     @classmethod
@@ -257,8 +327,9 @@ class MetricsSettings(Section):
     """Which families are shown."""
 
     groups: Annotated[list[GroupName], Split] = Field(
-        ["core", "client", "claims", "derived"],
-        description="Groups of a runner's own families to show.",
+        ["core", "client", "claims", "derived", "claims_history"],
+        description="Groups of families to show: four of a runner's own, and what only a "
+        "database tells.",
     )
     per_runner: bool = Field(
         default=True, description="Show series per runner; without them some 190 a target are left."

@@ -29,7 +29,14 @@ targets:
     exclude: {label: 'laptop.*'}
     max_runners: 10000
     retire_after: 7d
-metrics: {groups: [core, client, claims, derived], per_runner: true, owner_label: false}
+  - name: production-db
+    postgres: postgresql://exporter@db.internal/electric_agents?sslmode=verify-full
+    password_file: /run/secrets/db              # read again when it changes
+    tenant: default                             # or `tenants: all`
+metrics:
+  groups: [core, client, claims, derived, claims_history]
+  per_runner: true
+  owner_label: false
 shard: {index: 0, count: 1}
 web: {max_concurrent_scrapes: 4, enable_reload: false}
 log: {level: info, format: logfmt}
@@ -87,10 +94,10 @@ keep their name keep what is known of them; the series of a target that is gone 
 
 ## Secrets
 
-A secret in a file (`bearer_token_file`, `header_files`) is read again at every poll, so it may
-change at any time without a reload. One that cannot be read fails the poll, which is counted, and
-polling goes on when it is back. Prefer files: a variable can be read by whoever may read the
-process. No secret is ever logged, shown, or taken as a flag.
+A secret in a file (`bearer_token_file`, `header_files`, `password_file`) is read again at every
+poll, so it may change at any time without a reload. One that cannot be read fails the poll, which
+is counted, and polling goes on when it is back. Prefer files: a variable can be read by whoever may
+read the process. No secret is ever logged, shown, or taken as a flag.
 {tables}"""
 
 _TITLES: Final = {
@@ -162,7 +169,7 @@ def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
     value = field.default
-    if value is None or value is PydanticUndefined:
+    if value is None or value == () or value is PydanticUndefined:
         return ""
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"

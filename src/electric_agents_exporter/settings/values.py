@@ -6,7 +6,7 @@ import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
@@ -18,6 +18,25 @@ _DURATION_EXPECTED: Final = "expected a duration with its unit, such as 15s, 1m3
 _HOST: Final = re.compile(r"(?=.{1,253}$)[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*")
 _HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _LAST_PORT: Final = 65_535
+_BAD_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_DATABASE_HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\[\]:]*)(:[0-9]{1,5})?")
+_DATABASE_OPTIONS: Final = frozenset(
+    {
+        "channel_binding",
+        "host",
+        "hostaddr",
+        "options",
+        "port",
+        "sslcrl",
+        "sslmode",
+        "ssl_min_protocol_version",
+        "sslnegotiation",
+        "sslrootcert",
+        "sslsni",
+        "target_session_attrs",
+    }
+)
+"""The parameters of libpq that say where and how safely to connect; we set the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +128,28 @@ def _base_url(text: str) -> str:
     return text
 
 
+def _database_url(text: str) -> str:
+    """Check a URL as libpq reads it, and never repeat it: it may hold a password."""
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        raise ValueError("expected a URL; its host or port cannot be read") from None
+    user, _, hosts = parts.netloc.rpartition("@")
+    options = {name for name, _ in parse_qsl(parts.query, keep_blank_values=True)}
+    if ":" in user or options & {"password", "passfile", "sslpassword"}:
+        raise ValueError("holds a password; use password_file instead")
+    if parts.scheme not in {"postgresql", "postgres"}:
+        raise ValueError("expected postgresql://[USER@]HOST[:PORT]/DATABASE[?sslmode=...]")
+    if parts.fragment or not text.isprintable() or " " in text or _BAD_ESCAPE.search(text):
+        raise ValueError("expected a URL without white space or fragment, and % as %25")
+    if not all(_DATABASE_HOST.fullmatch(host) for host in hosts.split(",")):
+        raise ValueError("expected a URL; its host or port cannot be read")
+    if options - _DATABASE_OPTIONS:
+        known = ", ".join(sorted(_DATABASE_OPTIONS))
+        raise ValueError(f"holds an unknown option; those known are {known}")
+    return text
+
+
 def _principal(text: str) -> str:
     kind, colon, _ = text.partition(":")
     if not text.startswith("/") and (not colon or kind not in principals.KINDS):
@@ -180,6 +221,7 @@ Duration = Annotated[
 Pattern = Annotated[re.Pattern[str], BeforeValidator(_pattern), Words("regular expression")]
 Address = Annotated[str, AfterValidator(_address), Words("`HOST:PORT`")]
 BaseUrl = Annotated[str, AfterValidator(_base_url), Words("`http://` or `https://` URL")]
+DatabaseUrl = Annotated[str, AfterValidator(_database_url), Words("`postgresql://` URL")]
 PrincipalName = Annotated[str, AfterValidator(_principal), Words("principal")]
 ReadableFile = Annotated[Path, AfterValidator(_readable), Words("path of a file")]
 HeaderName = Annotated[str, AfterValidator(_header_name), Words("name")]

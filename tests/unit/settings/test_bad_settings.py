@@ -51,7 +51,7 @@ targets:
     include: {kind: [servr]}
     tls: {key_file: config.yaml}
     bearer_token: !x y
-    tenant: default
+    tenant: acme
   - name: a
     url: http://agents.example.com
     interval: 2s
@@ -66,7 +66,8 @@ shard: {index: 3, count: 2}
         ),
         (
             "ELECTRIC_AGENTS_EXPORTER_METRICS__GROUPS: [1]: "
-            "expected 'core', 'client', 'claims' or 'derived' (did you mean 'client'?)"
+            "expected 'core', 'client', 'claims', 'derived' or 'claims_history' "
+            "(did you mean 'client'?)"
         ),
         "config.yaml:1: listn: unknown setting (did you mean 'listen'?)",
         (
@@ -89,10 +90,7 @@ shard: {index: 3, count: 2}
             "config.yaml:11: targets[0].bearer_token: "
             "a tag (!) means nothing here; put quotes around text"
         ),
-        (
-            "config.yaml:12: targets[0].tenant: "
-            "not supported yet in this version; use url and principals"
-        ),
+        "config.yaml:12: targets[0].tenant: means nothing without postgres",
         "config.yaml:13: targets[1].name: another target has this name; the default is `default`",
         "config.yaml:13: targets[1].principals: is missing",
         (

@@ -33,7 +33,7 @@ ONE = {"URL": "http://127.0.0.1:4437", "PRINCIPAL": "service:monitor"}
 def test_defaults(load_text: Load) -> None:
     settings = load_text(TARGET)
     assert settings.listen == "0.0.0.0:10437"
-    assert settings.metrics.groups == ["core", "client", "claims", "derived"]
+    assert settings.metrics.groups == ["core", "client", "claims", "derived", "claims_history"]
     assert settings.metrics.per_runner
     assert not settings.metrics.owner_label
     assert (settings.shard.index, settings.shard.count) == (0, 1)
@@ -215,8 +215,9 @@ def test_file_and_environment_may_not_both_set_targets(faults_of: Faults) -> Non
         (ONE | {"PRINCIPALS": "user:a"}, "PRINCIPALS: another variable sets this too"),
         (ONE | {"BEARER_TOKEN_FILE": ""}, "BEARER_TOKEN_FILE: cannot be read: not a file"),
         (ONE | {"NAME": "hunter2\udcff"}, "NAME: expected text without halves of characters"),
-        (ONE | {"POSTGRES": "postgresql://a"}, f"POSTGRES: {NOT_YET_SAID} use url and principals"),
-        (ONE | {"TENANT": "x"}, f"TENANT: {NOT_YET_SAID} use url and principals"),
+        ({"POSTGRES": "a"}, "POSTGRES: expected postgresql://[USER@]HOST[:PORT]/DATABASE"
+         "[?sslmode=...]"),
+        (ONE | {"TENANT": "x"}, "TENANT: means nothing without postgres"),
         (ONE | {"ALERTMANAGER": "x"}, f"ALERTMANAGER: {NOT_YET_SAID} let Prometheus send alerts"),
         (ONE | {"WEB__TLS__KEY": "x"}, f"WEB__TLS__KEY: {NOT_YET_SAID} put a proxy in front"),
     ],
@@ -321,6 +322,29 @@ def test_a_report_is_stale_after_three_intervals_within_bounds(
 ) -> None:
     text = f"{TARGET}    interval: {interval}s\n    timeout: 1s\n"
     assert load_text(text).targets[0].stale_seconds == stale
+
+
+def test_a_database_as_the_interface_writes_it(tmp_path: Path, load_text: Load) -> None:
+    password = tmp_path / "db"
+    password.write_text("hunter2")
+    text = f"""\
+targets:
+  - name: production-db
+    postgres: postgresql://exporter@db.internal/electric_agents
+    password_file: {password}
+    tenant: acme
+  - postgres: postgres://exporter@a:5432,[::1]:5433,/agents?sslmode=verify-full
+    tenants: all
+"""
+    one, every = load_text(text).targets
+    assert (one.password_file, one.tenant, one.tenants) == (password, "acme", None)
+    assert (one.url, one.principals) == (None, [])
+    assert every.tenants == "all"
+
+
+def test_a_database_needs_no_file(load_text: Load) -> None:
+    (target,) = load_text(POSTGRES="postgresql://exporter@db/agents", TENANT="acme").targets
+    assert (target.postgres, target.tenant) == ("postgresql://exporter@db/agents", "acme")
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,7 @@ def test_the_example_loads_and_shows_almost_everything(
     assert f"```yaml\n{EXAMPLE}```" in render()
     token = tmp_path / "token"
     token.write_text("abc")
-    text = EXAMPLE.replace("/run/secrets/token", str(token))
+    text = EXAMPLE.replace("/run/secrets/token", str(token)).replace("/run/secrets/db", str(token))
     settings = load_text(text.replace("ca_file: /etc/ssl/acme.pem, ", ""))
     assert settings.targets[0].bearer_token_file == token
     shown = yaml.safe_load(EXAMPLE)
@@ -54,5 +54,6 @@ def test_the_example_loads_and_shows_almost_everything(
     for section in ("metrics", "shard", "web", "log"):
         assert shown[section].keys() == set(schema.names_in((section,)))
     # The rest are other ways to say the same.
-    left_out = set(schema.names_in(("targets",))) - shown["targets"][0].keys()
-    assert left_out == {"header_files", "bearer_token"}
+    shown_of_targets = {name for target in shown["targets"] for name in target}
+    left_out = set(schema.names_in(("targets",))) - shown_of_targets
+    assert left_out == {"header_files", "bearer_token", "tenants"}
