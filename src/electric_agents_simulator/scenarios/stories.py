@@ -262,14 +262,14 @@ def _runner_troubles() -> tuple[Scenario, ...]:
         Scenario(
             name="reconnects",
             title="A proxy cuts one runner's stream, again and again",
-            story="Every connection of one runner to its wake stream is reset, for two minutes.",
+            story="Every connection of one runner to its wake stream is reset, for three minutes.",
             watch="The reconnect count climbs with growing pauses and stays (1): `degraded` for "
             "good, long after all is well.",
             cast=(Role("flappy", conduct=_IDLE, pace=_OFTEN, on_stage=False), _fleet()),
             timeline=(
                 Cue(5.0, Trouble(Fault(FaultKind.RESET, route="wake"), role="flappy")),
                 Cue(6.0, Start("flappy")),
-                Cue(130.0, Calm()),
+                Cue(190.0, Calm()),
             ),
         ),
         Scenario(
