@@ -50,7 +50,7 @@ def measure(count: int, runs: int) -> Iterator[Comparison]:
     size = f"{count:,} runners"
 
     def ours(fmt: Format = Format.TEXT) -> bytes:
-        return b"".join(exposer.expose(snapshot, fmt).parts)
+        return b"".join(exposer.expose(snapshot, fmt))
 
     ours()
     plain_runs = max(1, runs // 3)
@@ -113,7 +113,7 @@ def _rendering(
         began = time.process_time()
         polled.poll(bodies)
         between = time.process_time()
-        exposer.expose(polled.fleet.snapshot(), Format.TEXT)
+        list(exposer.expose(polled.fleet.snapshot(), Format.TEXT))
         return between - began, time.process_time() - between
 
     taken, changed = cycle(turns[1])

@@ -9,7 +9,6 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Final, Generic, TypeVar
 
-import msgspec
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.openmetrics import exposition as openmetrics
 
@@ -37,19 +36,6 @@ class Format(StrEnum):
     OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
 
-class Exposition(msgspec.Struct, frozen=True):
-    """The bytes of an exposition, a part per family, and how many samples they hold."""
-
-    parts: Sequence[bytes]
-    series: int
-    seconds: float
-
-    @property
-    def size(self) -> int:
-        """Bytes, before compression."""
-        return sum(map(len, self.parts))
-
-
 class Exposer:
     """Makes expositions. Not safe for two threads at once: one builder at a time is enough."""
 
@@ -60,23 +46,26 @@ class Exposer:
 
     def expose(
         self, snapshot: FleetSnapshot, fmt: Format, names: Collection[str] = ()
-    ) -> Exposition:
-        """Write a snapshot; `names` restricts it to the families with these names, if any."""
+    ) -> Iterator[bytes]:
+        """Write a snapshot, a part at a time, so that no more than a family need be held.
+
+        `names` restricts it to the families with these names, if any. What a full exposition came
+        to is noted once its last part was taken.
+        """
         began = time.perf_counter()
-        families = [
-            (family, lines, series)
-            for family, lines, series in self._formats[fmt].families(snapshot, self._own)
-            if series and (not names or not family.sample_names.isdisjoint(names))
-        ]
-        parts = [part for family, lines, _ in families for part in (family.head, lines)]
-        parts.append(self._process_part(fmt, names))
-        series = sum(series for _, _, series in families)
-        exposition = Exposition(parts, series, time.perf_counter() - began)
+        size = samples = 0
+        for family, lines, series in self._formats[fmt].families(snapshot, self._own):
+            if series and (not names or not family.sample_names.isdisjoint(names)):
+                size += len(family.head) + len(lines)
+                samples += series
+                yield family.head
+                yield lines
+        end = self._process_part(fmt, names)
+        yield end
         if not names:
-            self._own.exposition_bytes = exposition.size
-            self._own.exposition_series = series
-            self._own.exposition_seconds = exposition.seconds
-        return exposition
+            self._own.exposition_bytes = size + len(end)
+            self._own.exposition_series = samples
+            self._own.exposition_seconds = time.perf_counter() - began
 
     def _process_part(self, fmt: Format, names: Collection[str]) -> bytes:
         """Write what prometheus_client knows of this process, with the end mark if there is one."""

@@ -1,7 +1,8 @@
 """Scrapes: one builder at a time, off the event loop, and the same body for the same state."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeAlias
 
 import msgspec
@@ -9,7 +10,7 @@ from isal import isal_zlib
 
 from electric_agents_exporter.fleet.clock import Clock
 from electric_agents_exporter.fleet.fleet import Fleet
-from electric_agents_exporter.metrics.exposition import Exposer, Exposition, Format
+from electric_agents_exporter.metrics.exposition import Exposer, Format
 
 _GZIP_WINDOW: Final = 31
 _CHUNK: Final = 256 * 1024
@@ -40,6 +41,8 @@ class Scraper:
         self._exposer = exposer
         self._clock = clock
         self._turn = asyncio.Lock()
+        # Always the same thread: memory that one has freed is the next scrape's again.
+        self._builder = ThreadPoolExecutor(max_workers=1, thread_name_prefix="exposition")
         self._kept: dict[tuple[Format, bool], _Kept] = {}
 
     def replace_exposer(self, exposer: Exposer) -> None:
@@ -62,27 +65,28 @@ class Scraper:
             snapshot = self._fleet.snapshot()
 
             def build() -> Chunks:
-                exposition = exposer.expose(snapshot, fmt, names)
-                return list(_compress(exposition) if gzip else _chunks(exposition))
+                parts = exposer.expose(snapshot, fmt, names)
+                return list(_compress(parts) if gzip else _cut(parts))
 
-            chunks = await asyncio.to_thread(build)
+            loop = asyncio.get_running_loop()
+            chunks = await loop.run_in_executor(self._builder, build)
             if not names and gzip and exposer is self._exposer:
                 self._kept[fmt, gzip] = _Kept(state, now, chunks)
             return chunks
 
 
-def _chunks(exposition: Exposition) -> Iterator[memoryview]:
+def _cut(parts: Iterable[bytes]) -> Iterator[memoryview]:
     """Cut the parts into pieces, without a copy."""
-    for part in exposition.parts:
+    for part in parts:
         view = memoryview(part)
         for start in range(0, len(part), _CHUNK):
             yield view[start : start + _CHUNK]
 
 
-def _compress(exposition: Exposition) -> Iterator[bytes]:
+def _compress(parts: Iterable[bytes]) -> Iterator[bytes]:
     compressor = isal_zlib.compressobj(level=1, wbits=_GZIP_WINDOW)
-    for chunk in _chunks(exposition):
-        packed = compressor.compress(chunk)
+    for piece in _cut(parts):
+        packed = compressor.compress(piece)
         if packed:
             yield packed
     yield compressor.flush()

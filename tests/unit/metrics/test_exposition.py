@@ -39,7 +39,7 @@ def exposer(table: Table | None = None) -> Exposer:
 
 
 def text(made: Exposer, snapshot: FleetSnapshot, fmt: Format, *names: str) -> str:
-    return b"".join(made.expose(snapshot, fmt, frozenset(names)).parts).decode()
+    return b"".join(made.expose(snapshot, fmt, frozenset(names))).decode()
 
 
 def all_samples(metrics: Iterable[Metric]) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
