@@ -1,12 +1,12 @@
 # Every target sets up what it needs, and is quick the second time.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test unit e2e check format generate lock clean
+.PHONY: help setup tools demo test unit e2e bench bench-small check format generate lock clean
 VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH):$(CURDIR)/$(VENV)/tools/usr/bin
 
 help: ## Show this help
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-12s %s\n", $$1, $$2}'
 
 $(VENV)/.ready: requirements/dev.txt pyproject.toml scripts/setup
 	@scripts/setup
@@ -21,13 +21,20 @@ demo: setup ## A simulated agents-server and fleet, and the exporter polling it
 	@electric-agents-exporter demo $(ARGS)
 
 test: tools ## All tests: unit, contract and end to end
-	python -m pytest $(ARGS)
+	python -m pytest -m 'not e2e' -n auto $(ARGS)
+	python -m pytest -m e2e $(ARGS)
 
 unit: setup ## The tests that finish in seconds
 	python -m pytest -m 'not e2e' -n auto $(ARGS)
 
 e2e: tools ## The tests with real processes and sockets
 	python -m pytest -m e2e $(ARGS)
+
+bench: setup ## Measure against prometheus_client and httpx (minutes); ARGS=--write keeps the table
+	PYTHONPATH=tests/support python benchmarks/run.py $(ARGS)
+
+bench-small: setup ## Only prove that the benchmarks work
+	@$(MAKE) --no-print-directory bench ARGS=--small
 
 check: setup ## Lint, types, import rules, generated files, Dockerfile
 	scripts/check
