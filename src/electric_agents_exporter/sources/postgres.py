@@ -9,6 +9,7 @@ import contextlib
 import logging
 import math
 import os
+import select
 import socket
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -69,6 +70,7 @@ _BY_STATE: Final = (
 )
 _BY_TEXT: Final = (
     # A connection that fails has no SQLSTATE. The special stand before the general.
+    ("expected authentication request", Reason.CONNECT),
     ("pg_hba.conf", Reason.UNAUTHORIZED),
     ("password", Reason.UNAUTHORIZED),
     ("authentication", Reason.UNAUTHORIZED),
@@ -211,7 +213,7 @@ class PostgresSource:
             _UnfitError: the database lacks something that is needed.
         """
         stamp = tuple(map(_modified_at, self._options.files))
-        if self._connection is not None and (stamp != self._stamp or self._connection.closed):
+        if self._connection is not None and (stamp != self._stamp or _ended(self._connection)):
             await self.aclose()
         if self._connection is not None:
             patience.watch(self._connection)
@@ -232,9 +234,9 @@ class PostgresSource:
 
     def _complain(self, reason: Reason | None, words: str) -> None:
         """Log what is wrong when that changes, and not at every poll."""
-        complaint = reason.value if reason else ""
+        complaint = f"{reason}: {words}" if reason else ""
         if reason is not None and complaint != self._complaint:
-            fields = {"reason": complaint, "error": words}
+            fields = {"reason": reason.value, "error": words}
             log.warning("database cannot be read", extra=fields)
         elif self._complaint and reason is None:
             log.info("database can be read again")
@@ -494,6 +496,13 @@ def _hang_up(connection: _Connection) -> None:
         socket.socket(fileno=os.dup(connection.fileno())) as duplicate,
     ):
         duplicate.shutdown(socket.SHUT_RDWR)
+
+
+def _ended(connection: _Connection) -> bool:
+    """Tell whether an idle connection is over: it has nothing to say but that."""
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    return bool(poll.poll(0))
 
 
 async def _check(connection: _Connection) -> None:

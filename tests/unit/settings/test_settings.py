@@ -215,8 +215,8 @@ def test_file_and_environment_may_not_both_set_targets(faults_of: Faults) -> Non
         (ONE | {"PRINCIPALS": "user:a"}, "PRINCIPALS: another variable sets this too"),
         (ONE | {"BEARER_TOKEN_FILE": ""}, "BEARER_TOKEN_FILE: cannot be read: not a file"),
         (ONE | {"NAME": "hunter2\udcff"}, "NAME: expected text without halves of characters"),
-        ({"POSTGRES": "a"}, "POSTGRES: expected postgresql://[USER@]HOST[:PORT]/DATABASE"
-         "[?sslmode=...]"),
+        ({"POSTGRES": "a"}, ("POSTGRES: expected postgresql://[USER@]HOST[:PORT]/DATABASE"
+         "[?sslmode=...]")),
         (ONE | {"TENANT": "x"}, "TENANT: means nothing without postgres"),
         (ONE | {"ALERTMANAGER": "x"}, f"ALERTMANAGER: {NOT_YET_SAID} let Prometheus send alerts"),
         (ONE | {"WEB__TLS__KEY": "x"}, f"WEB__TLS__KEY: {NOT_YET_SAID} put a proxy in front"),

@@ -1,0 +1,311 @@
+"""Claims over many polls: each that ends is counted once, none is missed, at any size."""
+
+import psycopg
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tests.conftest import FakeClock
+from tests.postgres.conftest import Database, MakePolled, Polled
+
+from electric_agents_exporter.contract.rows import ClaimRow
+from electric_agents_exporter.contract.vocabulary import ClaimStatus, RunnerKind
+from electric_agents_exporter.fleet.faults import Endpoint, Reason
+from electric_agents_exporter.fleet.ledger import ClaimLedger
+from electric_agents_exporter.fleet.roster import Policy
+from electric_agents_exporter.fleet.selection import Selection, Shard
+from electric_agents_exporter.sources.postgres import PostgresOptions
+
+NOW = Database.NOW
+
+
+def ended(polled: Polled, name: str = "") -> dict[str, int]:
+    history = polled.snapshots[name or polled.name].history
+    assert history is not None
+    return {status.value: count for status, count in history.ended.items() if count}
+
+
+def active(polled: Polled, runner_id: str = "r") -> float | None:
+    facts = polled.views()[runner_id].facts
+    assert facts is not None
+    return facts.report.claims.active_count
+
+
+def without_sweeps(polled: Polled) -> None:
+    """Let the sweep that was be the last one for long, as after one that took a minute."""
+    poll = polled.fleet.targets[polled.name].begin_poll()
+    poll.claims.swept(polled.clock.time(), polled.clock.monotonic(), 60.0)
+
+
+@pytest.fixture(params=["sweeping", "between sweeps"])
+async def watching(request: pytest.FixtureRequest, database: Database, polled: Polled) -> Polled:
+    """A target that was polled once, with a history that it must not count."""
+    database.add_runner("r", kind="server")
+    for number in range(5):
+        database.claim(f"old{number}", "r", at=NOW - 10)
+        database.finish(f"old{number}")
+    database.claim("mine", "r", stream="/mine/main", at=NOW - 4000)
+    assert await polled.poll()
+    if request.param == "between sweeps":
+        without_sweeps(polled)
+    return polled
+
+
+async def test_what_ended_before_we_watched_is_nobodys_count(watching: Polled) -> None:
+    assert ended(watching) == {}
+    assert active(watching) == 1
+    assert await watching.poll()
+    assert ended(watching) == {}
+
+
+@pytest.mark.parametrize("status", ["released", "expired", "failed"])
+async def test_a_claim_that_was_active_and_ended_is_counted_once(
+    status: str, database: Database, watching: Polled
+) -> None:
+    database.finish("mine", status=status, at=NOW - 1000)
+    for _ in range(3):
+        assert await watching.poll()
+    assert ended(watching) == {status: 1}
+    assert active(watching) == 0
+    history = watching.snapshot.history
+    assert history is not None
+    assert history.durations[RunnerKind.SERVER].sum == pytest.approx(3000)
+
+
+async def test_a_claim_that_came_and_went_between_two_polls_is_counted_once(
+    database: Database, watching: Polled
+) -> None:
+    database.claim("short", "r", at=NOW)
+    database.finish("short", at=NOW + 2)
+    for _ in range(3):
+        assert await watching.poll()
+    assert ended(watching) == {"released": 1}
+    assert active(watching) == 1
+
+
+async def test_a_new_claim_is_seen_and_followed_to_its_end(
+    database: Database, watching: Polled
+) -> None:
+    database.claim("new", "r", stream="/new/main", at=NOW)
+    assert await watching.poll()
+    assert active(watching) == 2
+    database.freeze(NOW + 1000)
+    assert await watching.poll()
+    database.finish("new", at=NOW + 1000)
+    assert await watching.poll()
+    database.freeze(NOW + 2000)
+    assert await watching.poll()
+    assert ended(watching) == {"released": 1}
+    assert active(watching) == 1
+
+
+async def test_a_claim_that_is_made_anew_counts_again_when_it_ends_again(
+    database: Database, watching: Polled
+) -> None:
+    database.finish("mine")
+    assert await watching.poll()
+    database.execute(
+        "UPDATE consumer_claims SET status = 'active', claimed_at = to_timestamp(%s), "
+        "lease_expires_at = to_timestamp(%s) WHERE consumer_id = 'mine'",
+        NOW,
+        NOW + 30,
+    )
+    assert await watching.poll()
+    assert active(watching) == 1
+    database.finish("mine")
+    assert await watching.poll()
+    assert ended(watching) == {"released": 2}
+
+
+async def test_moments_that_are_equal_neither_hide_a_claim_nor_count_it_twice(
+    database: Database, watching: Polled
+) -> None:
+    for turn in range(4):
+        database.claim(f"tie{turn}", "r", at=NOW - 30)
+        database.finish(f"tie{turn}", at=NOW - 30)
+        assert await watching.poll()
+    assert ended(watching) == {"released": 4}
+
+
+async def test_a_commit_that_is_late_is_counted_when_it_comes(
+    database: Database, watching: Polled
+) -> None:
+    with psycopg.connect(database.url) as late:
+        late.execute(
+            "INSERT INTO consumer_claims (consumer_id, epoch, entity_url, stream_path, runner_id, "
+            "status, claimed_at, lease_expires_at, updated_at) VALUES ('late', 1, '/e', '/e/main', "
+            "'r', 'released', to_timestamp(%s), to_timestamp(%s), to_timestamp(%s))",
+            (NOW, NOW + 30, NOW),
+        )
+        assert await watching.poll()
+        database.freeze(NOW + 60)
+        assert await watching.poll()
+        assert ended(watching) == {}
+    assert await watching.poll()
+    assert await watching.poll()
+    assert ended(watching) == {"released": 1}
+
+
+async def test_what_ended_while_the_database_was_away_is_counted_afterwards(
+    database: Database, watching: Polled
+) -> None:
+    database.execute("ALTER TABLE runners RENAME TO walkers")
+    assert not await watching.poll()
+    for number in range(3):
+        database.claim(f"away{number}", "r", at=NOW + 600 * number)
+        database.finish(f"away{number}", at=NOW + 600 * number + 5)
+    database.execute("ALTER TABLE walkers RENAME TO runners")
+    database.freeze(NOW + 7200)
+    assert await watching.poll()
+    assert ended(watching) == {"released": 3}
+
+
+async def test_a_clock_that_is_set_back_counts_nothing_twice(
+    database: Database, watching: Polled
+) -> None:
+    database.claim("c", "r", at=NOW)
+    database.finish("c")
+    assert await watching.poll()
+    database.freeze(NOW + 3600)
+    assert await watching.poll()
+    database.freeze(NOW - 3600)
+    assert await watching.poll()
+    assert ended(watching) == {"released": 1}
+    database.claim("d", "r", at=NOW - 3600)
+    database.finish("d", at=NOW - 3599)
+    assert await watching.poll()
+    assert ended(watching) == {"released": 2}
+
+
+async def test_claims_of_runners_that_others_watch_are_theirs_to_count(
+    database: Database, make_polled: MakePolled
+) -> None:
+    database.freeze()
+    shards = [
+        make_polled(
+            PostgresOptions(database.url),
+            Policy("db", selection=Selection(shard=Shard(index, 2))),
+        )
+        for index in range(2)
+    ]
+    for number in range(10):
+        database.add_runner(f"r{number}")
+    for polled in shards:
+        assert await polled.poll()
+    for number in range(10):
+        database.claim(f"c{number}", f"r{number}")
+        database.finish(f"c{number}")
+    database.claim("nobodys", None)
+    database.finish("nobodys")
+    for polled in shards:
+        assert await polled.poll()
+    assert sum(ended(polled)["released"] for polled in shards) == 10
+
+
+async def test_each_tenants_claims_are_counted_under_its_own_name(
+    database: Database, make_polled: MakePolled
+) -> None:
+    database.freeze()
+    for tenant in ("a", "b"):
+        database.add_runner("r", tenant=tenant)
+    every = make_polled(PostgresOptions(database.url, tenant=None))
+    assert await every.poll()
+    database.claim("c", "r", tenant="a", at=NOW)
+    database.claim("c", "r", tenant="b", at=NOW)
+    database.execute("UPDATE consumer_claims SET status = 'expired' WHERE tenant_id = 'b'")
+    assert await every.poll()
+    assert ended(every, "db/a") == {}
+    assert ended(every, "db/b") == {"expired": 1}
+
+
+async def test_a_sweep_that_takes_too_long_leaves_claims_unknown_and_the_rest_known(
+    database: Database, make_polled: MakePolled
+) -> None:
+    # Looking at a status takes 10 ms: too long for every claim, not for those that are new.
+    database.freeze()
+    database.add_runner("r")
+    database.heartbeat("r", {"status": "streaming"})
+    for number in range(100):
+        database.claim(f"c{number}", "r", at=NOW - 4000)
+    database.execute("ALTER TABLE consumer_claims RENAME TO stored_claims")
+    database.execute(
+        "CREATE FUNCTION slow(text) RETURNS text LANGUAGE plpgsql STABLE AS "
+        "$$ BEGIN PERFORM pg_sleep(0.01); RETURN $1; END $$"
+    )
+    database.execute(
+        "CREATE VIEW consumer_claims AS SELECT tenant_id, consumer_id, epoch, runner_id, "
+        "stream_path, public.slow(status) AS status, claimed_at, last_heartbeat_at, "
+        "lease_expires_at, released_at, updated_at FROM stored_claims"
+    )
+    polled = make_polled(PostgresOptions(database.url, timeout=0.3))
+
+    assert await polled.poll()
+
+    assert active(polled) is None
+    assert polled.views()["r"].poll_success
+    assert polled.snapshot.polls.errors[Endpoint.HEALTH, Reason.TIMEOUT] == 1
+    sweep = polled.snapshot.sweep
+    assert sweep is not None
+    assert sweep.at is None
+    assert await polled.poll()
+    assert active(polled) is None
+    assert polled.snapshot.polls.errors[Endpoint.HEALTH, Reason.TIMEOUT] == 1
+
+
+async def test_a_sweep_rests_fifty_times_as_long_as_it_took(clock: FakeClock) -> None:
+    ledger = ClaimLedger()
+    assert ledger.sweep_due(clock.monotonic())
+    ledger.swept(clock.time(), clock.monotonic(), 2.0)
+    clock.advance(99)
+    assert not ledger.sweep_due(clock.monotonic())
+    clock.advance(1)
+    assert ledger.sweep_due(clock.monotonic())
+
+
+class _Table:
+    """The rows of a table, read as the query would give them."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, tuple[str, float]] = {}
+
+    def read(self, ledger: ClaimLedger, now: float, *, sweep: bool) -> list[ClaimRow]:
+        watermark, known = ledger.begin(now), set(ledger.known)
+        return [
+            ClaimRow("t", name, 1, "r", "/s", status, 0.0, None, 1.0, lease >= watermark)
+            for name, (status, lease) in self.rows.items()
+            if lease >= watermark or name in known or (sweep and status == "active")
+        ]
+
+
+steps = st.lists(
+    st.tuples(st.sampled_from(["claim", "end", "poll", "sweep", "wait"]), st.integers(0, 200)),
+    max_size=60,
+)
+
+
+@given(steps=steps)
+@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+def test_whatever_happens_every_claim_that_ends_is_counted_once(
+    steps: list[tuple[str, int]],
+) -> None:
+    ledger, table, now, counted = ClaimLedger(), _Table(), 1000.0, 0
+    ledger.take(table.read(ledger, now, sweep=True), now)
+    expected = 0
+    for step, (what, number) in enumerate(steps):
+        if what == "claim":
+            table.rows[f"c{step}"] = ("active", now + 30)
+        elif what == "wait":
+            now += number * 10
+        elif what == "end":
+            running = [name for name, (status, _) in table.rows.items() if status == "active"]
+            if running:
+                name = running[number % len(running)]
+                table.rows[name] = ("released", table.rows[name][1])
+                expected += 1
+        else:
+            rows = table.read(ledger, now, sweep=what == "sweep")
+            counted += len(ledger.take(rows, now))
+            active_now = {row.consumer_id for row in rows if row.status == ClaimStatus.ACTIVE}
+            truth = {name for name, (status, _) in table.rows.items() if status == "active"}
+            assert active_now == truth
+    counted += len(ledger.take(table.read(ledger, now, sweep=False), now))
+    assert counted == expected

@@ -1,0 +1,451 @@
+"""What can go wrong between us and a database, on real sockets: reasons right, nothing hangs."""
+
+import asyncio
+import contextlib
+import logging
+import os
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from time import monotonic
+
+import psycopg
+import pytest
+import trustme
+from tests.conftest import FakeClock
+from tests.postgres.conftest import Cluster, Database, MakePolled, Polled, make_cluster
+
+from electric_agents_exporter.fleet.faults import Endpoint, Reason
+from electric_agents_exporter.fleet.roster import Policy
+from electric_agents_exporter.sources.postgres import PostgresOptions
+
+TABLES = ("runners", "runner_runtime_diagnostics", "consumer_claims", "entity_dispatch_state")
+PASSWORD = "hunter2"  # noqa: S105  (what must not be seen anywhere)
+
+
+def errors(polled: Polled) -> dict[tuple[Endpoint, Reason], int]:
+    """The failures that were counted."""
+    return {key: count for key, count in polled.snapshot.polls.errors.items() if count}
+
+
+def connections(database: Database) -> int:
+    (((count,)),) = database.execute(
+        "SELECT count(*) FROM pg_stat_activity "
+        "WHERE application_name = 'electric-agents-exporter' AND datname = %s",
+        database.name,
+    )
+    assert isinstance(count, int)
+    return count
+
+
+async def wait_until_blocked(database: Database) -> int:
+    """Wait until a poll waits for a lock; gives the process that serves it."""
+    async with asyncio.timeout(10):
+        while True:
+            rows = database.execute(
+                "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND "
+                "application_name = 'electric-agents-exporter' AND datname = %s",
+                database.name,
+            )
+            if rows:
+                return int(rows[0][0])
+            await asyncio.sleep(0.01)
+
+
+@contextlib.contextmanager
+def locked(database: Database, table: str) -> Iterator[None]:
+    with psycopg.connect(database.url) as other:
+        other.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE".encode())
+        yield
+        other.rollback()
+
+
+@pytest.fixture
+def impatient(database: Database, make_polled: MakePolled) -> Polled:
+    """A target that gives a statement a fifth of a second."""
+    database.add_runner("r")
+    database.heartbeat("r")
+    return make_polled(PostgresOptions(database.url, timeout=0.2))
+
+
+@pytest.fixture
+def role(database: Database) -> Iterator[str]:
+    """A role that may read the four tables, and nothing else."""
+    name = f"role_{database.name}"
+    database.execute(f"CREATE ROLE {name} LOGIN")
+    for table in TABLES:
+        database.execute(f"GRANT SELECT ON {table} TO {name}")
+    yield name
+    database.execute(f"DROP OWNED BY {name}")
+    database.execute(f"DROP ROLE {name}")
+
+
+@pytest.fixture
+def limited(database: Database, role: str, make_polled: MakePolled, cluster: Cluster) -> Polled:
+    database.add_runner("r")
+    return make_polled(PostgresOptions(cluster.url(database.name, role)))
+
+
+async def test_the_minimal_role_is_enough(limited: Polled) -> None:
+    assert await limited.poll()
+    assert errors(limited) == {}
+
+
+async def test_a_poll_is_one_bounded_read_only_transaction_on_one_snapshot(
+    database: Database, make_polled: MakePolled
+) -> None:
+    database.freeze()
+    database.execute(
+        "CREATE OR REPLACE FUNCTION frozen.statement_timestamp() RETURNS timestamptz "
+        "LANGUAGE plpgsql AS $$ BEGIN "
+        "IF current_setting('transaction_isolation') <> 'repeatable read' "
+        "OR current_setting('transaction_read_only') <> 'on' "
+        "OR current_setting('statement_timeout') <> '5s' "
+        "THEN RAISE 'not as promised'; END IF; "
+        "RETURN to_timestamp(1795348800); END $$"
+    )
+    polled = make_polled(PostgresOptions(database.url))
+    for _ in range(3):
+        assert await polled.poll()
+    assert connections(database) == 1
+
+
+@pytest.mark.parametrize("table", TABLES)
+async def test_a_locked_table_is_a_timeout_and_over_when_the_lock_is(
+    table: str, database: Database, impatient: Polled
+) -> None:
+    with locked(database, table):
+        assert not await impatient.poll()
+    endpoint = Endpoint.LIST if table == "runners" else Endpoint.HEALTH
+    assert set(errors(impatient)) == {(endpoint, Reason.TIMEOUT)}
+    if endpoint is Endpoint.HEALTH:
+        assert impatient.views()["r"].poll_success is False
+        assert impatient.snapshot.up
+
+    assert await impatient.poll()
+    assert impatient.views()["r"].poll_success
+    assert connections(database) == 1
+
+
+@pytest.mark.parametrize("table", TABLES)
+async def test_a_revoked_privilege_is_forbidden_and_named(
+    table: str, database: Database, limited: Polled, role: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert await limited.poll()
+    database.execute(f"REVOKE SELECT ON {table} FROM {role}")  # noqa: S608  (no query)
+
+    assert not await limited.poll()
+    assert not await limited.poll()
+
+    assert {reason for _, reason in errors(limited)} == {Reason.FORBIDDEN}
+    told = [record.__dict__["error"] for record in caplog.records if hasattr(record, "error")]
+    assert f"this role needs SELECT on {table}" in told
+    database.execute(f"GRANT SELECT ON {table} TO {role}")
+    assert await limited.poll()
+
+
+@pytest.mark.parametrize(
+    "change, told",
+    [
+        (
+            "ALTER TABLE consumer_claims DROP COLUMN stream_path",
+            "the table consumer_claims has no column stream_path",
+        ),
+        (
+            "ALTER TABLE runners RENAME TO walkers",
+            "there is no table runners on the search path of this role",
+        ),
+    ],
+)
+async def test_a_schema_that_changed_is_named(
+    change: str, told: str, database: Database, impatient: Polled, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert await impatient.poll()
+    database.execute(change)
+
+    assert not await impatient.poll()
+    assert not await impatient.poll()
+
+    assert {reason for _, reason in errors(impatient)} == {Reason.SCHEMA}
+    assert told in [record.__dict__.get("error") for record in caplog.records]
+
+
+async def test_a_connection_that_is_killed_mid_poll_is_a_reset(
+    database: Database, make_polled: MakePolled
+) -> None:
+    database.add_runner("r")
+    polled = make_polled(PostgresOptions(database.url))
+    assert await polled.poll()
+    with locked(database, "consumer_claims"):
+        poll = asyncio.create_task(polled.poll())
+        pid = await wait_until_blocked(database)
+        database.execute("SELECT pg_terminate_backend(%s)", pid)
+        assert not await poll
+
+    assert errors(polled) == {(Endpoint.HEALTH, Reason.RESET): 1}
+    assert await polled.poll()
+
+
+async def test_a_connection_that_ended_between_polls_costs_nothing(
+    database: Database, impatient: Polled
+) -> None:
+    assert await impatient.poll()
+    database.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s "
+        "AND application_name = 'electric-agents-exporter'",
+        database.name,
+    )
+    async with asyncio.timeout(5):
+        while connections(database):
+            await asyncio.sleep(0.01)
+    assert await impatient.poll()
+    assert errors(impatient) == {}
+
+
+async def test_a_cancelled_poll_ends_at_once_and_leaves_no_connection(
+    database: Database, make_polled: MakePolled
+) -> None:
+    polled = make_polled(PostgresOptions(database.url, timeout=30))
+    with locked(database, "consumer_claims"):
+        poll = asyncio.create_task(polled.poll())
+        await wait_until_blocked(database)
+        poll.cancel()
+        began = monotonic()
+        with pytest.raises(asyncio.CancelledError):
+            await poll
+        assert monotonic() - began < 1
+    assert await polled.poll()
+    async with asyncio.timeout(5):
+        while connections(database) > 1:
+            await asyncio.sleep(0.01)
+
+
+class Firewall:
+    """Passes bytes on to a server until it is told to freeze; then it drops all that comes."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self.thawed = asyncio.Event()
+        self.thawed.set()
+        self.freeze_after: int | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._server: asyncio.Server | None = None
+
+    @property
+    def port(self) -> int:
+        assert self._server is not None
+        return int(self._server.sockets[0].getsockname()[1])
+
+    async def start(self) -> None:
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+
+    async def stop(self) -> None:
+        assert self._server is not None
+        self._server.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        theirs, ours = await asyncio.open_connection("127.0.0.1", self._port)
+        for source, sink in ((reader, ours), (theirs, writer)):
+            task = asyncio.create_task(self._pass_on(source, sink))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _pass_on(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        try:
+            while data := await source.read(4096):
+                if self.freeze_after is not None:
+                    self.freeze_after -= len(data)
+                    if self.freeze_after <= 0:
+                        self.thawed.clear()
+                await self.thawed.wait()
+                sink.write(data)
+                await sink.drain()
+        except OSError:
+            pass  # whoever broke it knows
+        finally:
+            sink.close()
+
+
+@pytest.fixture
+async def firewall(cluster: Cluster) -> AsyncIterator[Firewall]:
+    firewall = Firewall(cluster.port)
+    await firewall.start()
+    yield firewall
+    await firewall.stop()
+
+
+@pytest.mark.parametrize("after", [0, 1, 2_000, 40_000])
+async def test_a_connection_frozen_by_a_firewall_is_a_timeout_at_any_byte(
+    after: int, database: Database, firewall: Firewall, make_polled: MakePolled
+) -> None:
+    for number in range(300):
+        database.add_runner(f"r{number}", label="x" * 100)
+    url = f"postgresql://postgres@127.0.0.1:{firewall.port}/{database.name}"
+    polled = make_polled(PostgresOptions(url, timeout=0.2))
+    if after:
+        assert await polled.poll()
+    firewall.freeze_after = after
+
+    began = monotonic()
+    assert not await polled.poll()
+
+    assert monotonic() - began < 3
+    assert {reason for _, reason in errors(polled)} == {Reason.TIMEOUT}
+    firewall.freeze_after = None
+    firewall.thawed.set()
+    assert await polled.poll()
+
+
+@pytest.mark.parametrize(
+    "url, reason",
+    [
+        ("postgresql://postgres@127.0.0.1:1/agents", Reason.CONNECT),
+        ("postgresql://postgres@nowhere.invalid/agents", Reason.DNS),
+        ("postgresql://postgres@127.0.0.1:{port}/nowhere", Reason.NOT_FOUND),
+        ("postgresql://nobody@127.0.0.1:{port}/agents", Reason.UNAUTHORIZED),
+        ("postgresql://postgres@127.0.0.1:{port}/agents?sslmode=require", Reason.TLS),
+        ("postgresql://postgres@127.0.0.1:{port}/postgres", Reason.SCHEMA),
+    ],
+)
+async def test_a_database_that_is_not_to_be_had_says_why(
+    url: str, reason: Reason, cluster: Cluster, make_polled: MakePolled
+) -> None:
+    polled = make_polled(PostgresOptions(url.format(port=cluster.port), timeout=2))
+    assert not await polled.poll()
+    assert errors(polled) == {(Endpoint.LIST, reason): 1}
+    assert not polled.snapshot.up
+
+
+async def test_something_else_on_the_port_is_told_apart_from_a_database(
+    make_polled: MakePolled,
+) -> None:
+    async def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(hang_up, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    polled = make_polled(PostgresOptions(f"postgresql://x@127.0.0.1:{port}/y?sslmode=disable"))
+    assert not await polled.poll()
+    server.close()
+    ((endpoint, reason),) = errors(polled)
+    assert endpoint is Endpoint.LIST
+    assert reason in {Reason.CONNECT, Reason.RESET}
+
+
+async def test_a_password_comes_from_a_file_and_is_seen_nowhere(  # noqa: PLR0913, PLR0917  (fixtures)
+    database: Database,
+    role: str,
+    cluster: Cluster,
+    make_polled: MakePolled,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    rules = cluster.data / "pg_hba.conf"
+    old = rules.read_text()
+    rules.write_text(f"host all {role} 127.0.0.1/32 scram-sha-256\n{old}")
+    cluster.reload()
+    database.execute(f"ALTER ROLE {role} PASSWORD '{PASSWORD}'")
+    password = tmp_path / "password"
+    password.write_text("wrong\n")
+    caplog.set_level(logging.DEBUG)
+    polled = make_polled(PostgresOptions(cluster.url(database.name, role), password_file=password))
+
+    assert not await polled.poll()
+    assert errors(polled) == {(Endpoint.LIST, Reason.UNAUTHORIZED): 1}
+    password.write_text(f"{PASSWORD}\n")
+    os.utime(password, (1, 1))
+    assert await polled.poll()
+    assert polled.source.credential_changed_at() == 1
+    password.unlink()
+    assert not await polled.poll()
+    assert (Endpoint.LIST, Reason.OTHER) in errors(polled)
+
+    rules.write_text(old)
+    cluster.reload()
+    assert PASSWORD not in caplog.text
+    assert PASSWORD not in repr(polled.source.__dict__)
+    assert PASSWORD not in str(database.execute("SELECT * FROM pg_stat_activity"))
+
+
+@pytest.fixture(scope="module")
+def fragile() -> Iterator[Cluster]:
+    """A server of our own to be stopped and started."""
+    yield from make_cluster()
+
+
+def polled_of(cluster: Cluster) -> Polled:
+    return Polled(PostgresOptions(cluster.url("agents"), timeout=2), FakeClock(), Policy("db"))
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("mode", ["fast", "immediate"])
+async def test_a_server_that_restarts_is_down_for_as_long_as_it_is_down(
+    mode: str, fragile: Cluster
+) -> None:
+    polled = polled_of(fragile)
+    assert await polled.poll()
+    fragile.stop(mode)
+
+    assert not await polled.poll()
+    assert not polled.snapshot.up
+    assert {reason for _, reason in errors(polled)} == {Reason.CONNECT}
+
+    fragile.start()
+    assert await polled.poll()
+    assert [target.up for target in polled.snapshots.values()] == [True]
+    await polled.source.aclose()
+
+
+@pytest.mark.e2e
+async def test_a_server_that_is_stopped_mid_poll_is_a_reset(fragile: Cluster) -> None:
+    polled = polled_of(fragile)
+    blocker = psycopg.connect(fragile.url("agents"))
+    blocker.execute("LOCK TABLE consumer_claims IN ACCESS EXCLUSIVE MODE")
+    watcher = psycopg.connect(fragile.url("agents"), autocommit=True)
+    poll = asyncio.create_task(polled.poll())
+    async with asyncio.timeout(5):
+        query = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+        while not watcher.execute(query.encode()).fetchall():
+            await asyncio.sleep(0.01)
+    fragile.stop("immediate")
+    assert not await poll
+    assert {reason for _, reason in errors(polled)} == {Reason.RESET}
+    blocker.close()
+    watcher.close()
+    fragile.start()
+    assert await polled.poll()
+    await polled.source.aclose()
+
+
+@pytest.mark.e2e
+async def test_tls_is_as_strict_as_asked(fragile: Cluster, tmp_path: Path) -> None:
+    authority, stranger = trustme.CA(), trustme.CA()
+    own = authority.issue_cert("localhost")
+    cert, key = fragile.data / "server.crt", fragile.data / "server.key"
+    own.cert_chain_pems[0].write_to_path(cert)
+    own.private_key_pem.write_to_path(key)
+    key.chmod(0o600)
+    for path in (cert, key):
+        fragile.own(path)
+    with psycopg.connect(fragile.url(), autocommit=True) as connection:
+        connection.execute("ALTER SYSTEM SET ssl = on")
+    fragile.reload()
+    ca, other = tmp_path / "ca.pem", tmp_path / "other.pem"
+    authority.cert_pem.write_to_path(ca)
+    stranger.cert_pem.write_to_path(other)
+
+    async def attempt(host: str, ca_file: Path | None, query: str = "") -> set[Reason]:
+        url = f"postgresql://postgres@{host}:{fragile.port}/agents{query}"
+        polled = Polled(PostgresOptions(url, ca_file=ca_file, timeout=3), FakeClock(), Policy("db"))
+        await polled.poll()
+        await polled.source.aclose()
+        return {reason for _, reason in errors(polled)}
+
+    assert await attempt("localhost", ca) == set()
+    assert await attempt("localhost", None, "?sslmode=require") == set()
+    assert await attempt("localhost", other) == {Reason.TLS}
+    assert await attempt("127.0.0.1", ca) == {Reason.TLS}
+    assert await attempt("127.0.0.1", ca, "?sslmode=verify-ca") == set()
