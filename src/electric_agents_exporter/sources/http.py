@@ -29,6 +29,7 @@ from electric_agents_exporter.fleet.faults import Endpoint, Reason
 from electric_agents_exporter.fleet.roster import Due
 from electric_agents_exporter.fleet.target import Poll
 from electric_agents_exporter.sources.credentials import CredentialError, Credentials
+from electric_agents_exporter.sources.http_reasons import reason_of_error, reason_of_status
 
 log = logging.getLogger(__name__)
 
@@ -43,32 +44,6 @@ _LARGE_BODY: Final = 128 << 10
 _HEADERS: Final = {"accept": "application/json", "accept-encoding": "gzip"}
 _UNADDRESSABLE: Final = frozenset({"", ".", ".."})  # a URL's path cannot name them
 
-_BY_STATUS: Final = {
-    401: Reason.UNAUTHORIZED,
-    403: Reason.FORBIDDEN,
-    404: Reason.NOT_FOUND,
-    407: Reason.PROXY,
-    429: Reason.RATE_LIMITED,
-}
-_BY_ERROR: Final[tuple[tuple[type[BaseException], Reason], ...]] = (
-    # The first that fits decides, so the special stand before the general.
-    (TimeoutError, Reason.TIMEOUT),
-    (aiohttp.ClientConnectorDNSError, Reason.DNS),
-    (aiohttp.ClientProxyConnectionError, Reason.PROXY),
-    (aiohttp.ClientHttpProxyError, Reason.PROXY),
-    (aiohttp.ClientSSLError, Reason.TLS),
-    (ssl.SSLError, Reason.TLS),
-    (aiohttp.ClientConnectorError, Reason.CONNECT),
-    (aiohttp.ServerDisconnectedError, Reason.RESET),
-    (aiohttp.ClientOSError, Reason.RESET),
-    (aiohttp.ClientPayloadError, Reason.RESET),
-    (httpx.TimeoutException, Reason.TIMEOUT),
-    (httpx.ProxyError, Reason.PROXY),
-    (httpx.ConnectError, Reason.CONNECT),
-    (httpx.NetworkError, Reason.RESET),
-    (httpx.RemoteProtocolError, Reason.RESET),
-    (httpx.DecodingError, Reason.NOT_JSON),
-)
 _SERVER_WIDE: Final = frozenset(
     {
         Reason.TIMEOUT,
@@ -139,8 +114,6 @@ class HttpSource:
         self._options = options
         self._clock = clock
         self._make_transport = transport or aiohttp_transport
-        self._base = options.url.rstrip("/") + "/_electric/runners"
-        self._principals = {text: principals.parse(text) for text in options.principals}
         self._transport: httpx.AsyncBaseTransport | None = None
         self._tls_stamp: tuple[object, ...] = ()
         self._complaint = ""
@@ -166,8 +139,9 @@ class HttpSource:
             poll.requested(Endpoint.LIST, 0.0, reason)
             return False
         self._complain("")
-        sweep = _Sweep(self, transport, headers, poll)
-        await _share(self._principals, self._options.concurrency, sweep.list_runners)
+        wire = _Wire(self._options, self._clock, transport, headers)
+        sweep = _Sweep(self._options, wire, poll)
+        await _share(self._options.principals, self._options.concurrency, sweep.list_runners)
         due = poll.due()
         gap = min(_LONGEST_GAP, _SPREAD * self._options.interval / max(1, len(due)))
         pace = _Pace(gap if paced else 0.0)
@@ -197,31 +171,18 @@ class HttpSource:
 
 
 class _Sweep:
-    """The requests of one poll."""
+    """The requests of one poll: the lists, then the runners that are due."""
 
-    def __init__(
-        self,
-        source: HttpSource,
-        transport: httpx.AsyncBaseTransport,
-        headers: dict[str, str],
-        poll: Poll,
-    ) -> None:
-        self._options = source._options  # noqa: SLF001  (a poll is part of its source)
-        self._clock = source._clock  # noqa: SLF001
-        self._base = source._base  # noqa: SLF001
-        self._principals = source._principals  # noqa: SLF001
-        self._transport = transport
-        common = _HEADERS | {name.lower(): value for name, value in headers.items()}
-        self._headers = {
-            name: common | {principals.HEADER: _header(name, principal)}
-            for name, principal in source._principals.items()  # noqa: SLF001
-        }
+    def __init__(self, options: HttpOptions, wire: "_Wire", poll: Poll) -> None:
+        self._base = options.url.rstrip("/") + "/_electric/runners"
+        self._concurrency = options.concurrency
+        self._wire = wire
         self._poll = poll
         self._failures_in_a_row = 0
 
     async def list_runners(self, name: str) -> None:
         """Ask for the runners of one principal (as configured)."""
-        principal = self._principals[name]
+        principal = principals.parse(name)
         # Naming the owner makes a server that lost our header say 403 instead of an empty list.
         url = f"{self._base}?owner_principal={quote(principal.url, safe='')}"
 
@@ -230,20 +191,20 @@ class _Sweep:
             owners = {runner.owner_principal for runner in answer.runners} - {None, principal.url}
             return Reason.WRONG_PRINCIPAL if owners else answer
 
-        answer, _ = await self._ask(Endpoint.LIST, url, name, read)
+        answer, _ = await self._wire.ask(Endpoint.LIST, url, name, read, self._poll)
         if not isinstance(answer, Reason):
             self._poll.listed(name, answer)
 
     async def ask_all(self, due: Sequence[Due], pace: "_Pace") -> bool:
         """Ask after every runner, until done or until the server fails altogether."""
-        give_up_after = 2 * self._options.concurrency
+        give_up_after = 2 * self._concurrency
 
         async def ask(item: Due) -> None:
             if self._failures_in_a_row < give_up_after:
                 await pace.turn()
                 await self._ask_after(item)
 
-        await _share(due, self._options.concurrency, ask)
+        await _share(due, self._concurrency, ask)
         return self._failures_in_a_row < give_up_after
 
     async def _ask_after(self, due: Due) -> None:
@@ -258,7 +219,9 @@ class _Sweep:
             return answer if answer.report.runner_id == runner_id else Reason.WRONG_RUNNER
 
         url = f"{self._base}/{quote(runner_id, safe='')}/health"
-        answer, written_at = await self._ask(Endpoint.HEALTH, url, due.principal, read)
+        answer, written_at = await self._wire.ask(
+            Endpoint.HEALTH, url, due.principal, read, self._poll
+        )
         if isinstance(answer, Reason):
             self._failures_in_a_row += answer in _SERVER_WIDE
             self._poll.failed(runner_id, answer)
@@ -266,10 +229,35 @@ class _Sweep:
             self._failures_in_a_row = 0
             self._poll.reported(answer, written_at)
 
-    async def _ask(
-        self, endpoint: Endpoint, url: str, name: str, read: Callable[[bytes], Answer | Reason]
+
+class _Wire:
+    """Makes single requests, each with a deadline that nothing can stretch."""
+
+    def __init__(
+        self,
+        options: HttpOptions,
+        clock: Clock,
+        transport: httpx.AsyncBaseTransport,
+        headers: dict[str, str],
+    ) -> None:
+        common = _HEADERS | {name.lower(): value for name, value in headers.items()}
+        self._headers = {
+            name: common | {principals.HEADER: _header(name, principals.parse(name))}
+            for name in options.principals
+        }
+        self._timeout = options.timeout
+        self._clock = clock
+        self._transport = transport
+
+    async def ask(
+        self,
+        endpoint: Endpoint,
+        url: str,
+        name: str,
+        read: Callable[[bytes], Answer | Reason],
+        poll: Poll,
     ) -> tuple[Answer | Reason, float]:
-        """Make one request and count it.
+        """Make one request as a principal (as configured), and tell the poll how it went.
 
         Returns:
             What was read or why not, and our clock when the server wrote it.
@@ -279,18 +267,18 @@ class _Sweep:
         status: int | None = None
         date: float | None = None
         try:
-            async with asyncio.timeout(self._options.timeout):
+            async with asyncio.timeout(self._timeout):
                 status, body, date = await self._fetch(endpoint, url, self._headers[name])
         except (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError) as error:
-            answer = _reason_of(error)
+            answer = reason_of_error(error)
         else:
             answer = body if isinstance(body, Reason) else await _read(read, body)
         received = self._clock.monotonic()
         written_at = (sent + received) / 2
         if date is not None and not isinstance(answer, Reason):
-            self._poll.told_date(date, written_at)
+            poll.told_date(date, written_at)
         reason = answer if isinstance(answer, Reason) else None
-        self._poll.requested(endpoint, received - sent, reason)
+        poll.requested(endpoint, received - sent, reason)
         if log.isEnabledFor(logging.DEBUG):
             fields = {
                 "endpoint": endpoint.value,
@@ -314,7 +302,7 @@ class _Sweep:
         request = httpx.Request("GET", url, headers=headers)
         response = await self._transport.handle_async_request(request)
         try:
-            reason = _reason_of_status(response.status_code)
+            reason = reason_of_status(response.status_code)
             if reason is not None:
                 return response.status_code, reason, None
             body = bytearray()
@@ -375,30 +363,6 @@ def _header(text: str, principal: Principal) -> str:
     """Write a principal as the operator did where a header can carry that, else as its URL."""
     plain = text.isascii() and text.isprintable() and text == text.strip()
     return text if plain else principal.url
-
-
-def _reason_of_status(status: int) -> Reason | None:
-    """Classify a status; 200 is the only good one."""
-    if status == httpx.codes.OK:
-        return None
-    if status in _BY_STATUS:
-        return _BY_STATUS[status]
-    if httpx.codes.is_redirect(status):
-        return Reason.REDIRECT
-    if httpx.codes.is_client_error(status):
-        return Reason.CLIENT_ERROR
-    if httpx.codes.is_server_error(status):
-        return Reason.SERVER_ERROR
-    return Reason.SCHEMA
-
-
-def _reason_of(error: BaseException) -> Reason:
-    """Classify what went wrong on the wire; what the transport translated tells more."""
-    for candidate in (error.__cause__, error):
-        for kind, reason in _BY_ERROR:
-            if isinstance(candidate, kind):
-                return reason
-    return Reason.OTHER
 
 
 def _date(response: httpx.Response) -> float | None:

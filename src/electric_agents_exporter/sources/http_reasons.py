@@ -1,0 +1,60 @@
+"""Why a request over HTTP failed, told from what the wire and the libraries say."""
+
+import ssl
+from typing import Final
+
+import aiohttp
+import httpx
+
+from electric_agents_exporter.fleet.faults import Reason
+
+_BY_STATUS: Final = {
+    401: Reason.UNAUTHORIZED,
+    403: Reason.FORBIDDEN,
+    404: Reason.NOT_FOUND,
+    407: Reason.PROXY,
+    429: Reason.RATE_LIMITED,
+}
+_BY_ERROR: Final[tuple[tuple[type[BaseException], Reason], ...]] = (
+    # The first that fits decides, so the special stand before the general.
+    (TimeoutError, Reason.TIMEOUT),
+    (aiohttp.ClientConnectorDNSError, Reason.DNS),
+    (aiohttp.ClientProxyConnectionError, Reason.PROXY),
+    (aiohttp.ClientHttpProxyError, Reason.PROXY),
+    (aiohttp.ClientSSLError, Reason.TLS),
+    (ssl.SSLError, Reason.TLS),
+    (aiohttp.ClientConnectorError, Reason.CONNECT),
+    (aiohttp.ServerDisconnectedError, Reason.RESET),
+    (aiohttp.ClientOSError, Reason.RESET),
+    (aiohttp.ClientPayloadError, Reason.RESET),
+    (httpx.TimeoutException, Reason.TIMEOUT),
+    (httpx.ProxyError, Reason.PROXY),
+    (httpx.ConnectError, Reason.CONNECT),
+    (httpx.NetworkError, Reason.RESET),
+    (httpx.RemoteProtocolError, Reason.RESET),
+    (httpx.DecodingError, Reason.NOT_JSON),
+)
+
+
+def reason_of_status(status: int) -> Reason | None:
+    """Classify a status; 200 is the only good one."""
+    if status == httpx.codes.OK:
+        return None
+    if status in _BY_STATUS:
+        return _BY_STATUS[status]
+    if httpx.codes.is_redirect(status):
+        return Reason.REDIRECT
+    if httpx.codes.is_client_error(status):
+        return Reason.CLIENT_ERROR
+    if httpx.codes.is_server_error(status):
+        return Reason.SERVER_ERROR
+    return Reason.SCHEMA
+
+
+def reason_of_error(error: BaseException) -> Reason:
+    """Classify what went wrong on the wire; what the transport translated tells more."""
+    for candidate in (error.__cause__, error):
+        for kind, reason in _BY_ERROR:
+            if isinstance(candidate, kind):
+                return reason
+    return Reason.OTHER
