@@ -16,6 +16,7 @@ from psycopg.types.json import Jsonb
 from tests.conftest import FakeClock
 from tests.simulator.conftest import TOOLS, free_port, postgres_programs, unprivileged_user
 
+from electric_agents_exporter.fleet.clock import Clock
 from electric_agents_exporter.fleet.fleet import Fleet
 from electric_agents_exporter.fleet.roster import Policy
 from electric_agents_exporter.fleet.snapshot import RunnerView, TargetSnapshot
@@ -254,7 +255,7 @@ def database(cluster: Cluster) -> Iterator[Database]:
 class Polled:
     """One target, polled when a test says so."""
 
-    def __init__(self, options: PostgresOptions, clock: FakeClock, policy: Policy) -> None:
+    def __init__(self, options: PostgresOptions, clock: Clock, policy: Policy) -> None:
         self.clock = clock
         self.fleet = Fleet(clock)
         self.fleet.configure({policy: [PRINCIPAL]})
@@ -290,7 +291,7 @@ async def make_polled(clock: FakeClock) -> AsyncIterator[MakePolled]:
     made = []
 
     def make(
-        options: PostgresOptions, policy: Policy | None = None, clock_of: FakeClock = clock
+        options: PostgresOptions, policy: Policy | None = None, clock_of: Clock = clock
     ) -> Polled:
         polled = Polled(options, clock_of, policy or Policy("db"))
         made.append(polled)

@@ -9,6 +9,7 @@ from tests.postgres.conftest import Database, MakePolled, Polled
 
 from electric_agents_exporter.contract.rows import ClaimRow
 from electric_agents_exporter.contract.vocabulary import ClaimStatus, RunnerKind
+from electric_agents_exporter.fleet.clock import SystemClock
 from electric_agents_exporter.fleet.faults import Endpoint, Reason
 from electric_agents_exporter.fleet.ledger import ClaimLedger
 from electric_agents_exporter.fleet.roster import Policy
@@ -236,7 +237,7 @@ async def test_a_sweep_that_takes_too_long_leaves_claims_unknown_and_the_rest_kn
         "stream_path, public.slow(status) AS status, claimed_at, last_heartbeat_at, "
         "lease_expires_at, released_at, updated_at FROM stored_claims"
     )
-    polled = make_polled(PostgresOptions(database.url, timeout=0.3))
+    polled = make_polled(PostgresOptions(database.url, timeout=0.3), clock_of=SystemClock())
 
     assert await polled.poll()
 
