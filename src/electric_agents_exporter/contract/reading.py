@@ -6,7 +6,7 @@ of that may cost more than the field itself. What does not fit is left out and n
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from enum import StrEnum
 from itertools import islice
@@ -109,16 +109,31 @@ def read_list(body: bytes) -> ListAnswer:
         NotJsonError: the body is no JSON.
         ShapeError: it is no array.
     """
-    items = decode(body)
-    if not isinstance(items, list):
-        raise ShapeError("not an array")
     drift: list[str] = []
     runners: dict[str, ListedRunner] = {}
-    for item in items:
+    for item in _items(body):
         runner = _listed_runner(_Fields("list", item, drift))
         if runner is not None:
             runners.setdefault(runner.id, runner)
     return ListAnswer(tuple(runners.values()), tuple(drift))
+
+
+def _items(body: bytes) -> Iterator[object]:
+    """Decode an array one item at a time: a list of thousands is never held decoded as a whole.
+
+    Raises:
+        NotJsonError: the body is no JSON.
+        ShapeError: it is no array.
+    """
+    try:
+        raw_items = msgspec.json.decode(body, type=list[msgspec.Raw])
+    except (msgspec.DecodeError, RecursionError):
+        items = decode(body)
+        if not isinstance(items, list):
+            raise ShapeError("not an array") from None
+        yield from items
+    else:
+        yield from (decode(bytes(item)) for item in raw_items)
 
 
 def _listed_runner(item: "_Fields") -> ListedRunner | None:

@@ -123,7 +123,12 @@ class Roster:
 
     def take(self, principal: str, runners: Sequence[ListedRunner]) -> None:
         """Take in a good list. It takes effect with `settle`."""
-        self._pending[principal] = {runner.id: runner for runner in runners}
+        known = self._lists.get(principal, {})
+        # What has not changed stays the same object: a long list is held once and not twice.
+        self._pending[principal] = {
+            runner.id: before if (before := known.get(runner.id)) == runner else runner
+            for runner in runners
+        }
 
     def settle(self) -> RosterChange:
         """Let the lists of this poll take effect: runners come, go, and change their labels.
