@@ -30,10 +30,10 @@ unit: setup ## The tests that finish in seconds
 e2e: tools ## The tests with real processes and sockets
 	python -m pytest -m e2e $(ARGS)
 
-bench: setup ## Measure against prometheus_client and httpx (minutes); ARGS=--write keeps the table
+bench: tools ## Measure against prometheus_client and httpx (minutes); ARGS=--write keeps the table
 	PYTHONPATH=tests/support python benchmarks/run.py $(ARGS)
 
-bench-small: setup ## Only prove that the benchmarks work
+bench-small: tools ## Only prove that the benchmarks work
 	@$(MAKE) --no-print-directory bench ARGS=--small
 
 check: setup ## Lint, types, import rules, generated files, Dockerfile

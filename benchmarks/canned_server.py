@@ -1,15 +1,19 @@
 """An agents-server that answers from memory as fast as Python can: the other end of a poll.
 
-Run as a program: prints its port, then serves until it is killed.
+Run as a program: prints its port, then serves until it is killed. With `churn`, all reports change
+every few seconds, and a hundredth of the fleet comes and goes.
 """
 
 import asyncio
+import itertools
 import sys
 from typing import cast
 from urllib.parse import unquote
 
 from fleets import health_bodies, list_body
 
+_TURNS = 3
+_TURN_SECONDS = 7.0
 _HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
 
 
@@ -39,17 +43,27 @@ class CannedProtocol(asyncio.Protocol):
             self._transport.write(self._answers[unquote(path.decode()).encode()])
 
 
-async def main(count: int) -> None:
-    """Serve a fleet of so many runners on loopback."""
-    answers = {b"/_electric/runners": _answer(list_body(count))}
-    for name, body in health_bodies(count).items():
+def _fleet(count: int, turn: int, *, churn: bool) -> dict[bytes, bytes]:
+    """Prepare every answer of one turn."""
+    missing = range(turn, count, 100) if churn else ()
+    answers = {b"/_electric/runners": _answer(list_body(count, without=missing))}
+    for name, body in health_bodies(count, turn).items():
         answers[f"/_electric/runners/{name}/health".encode()] = _answer(body)
+    return answers
+
+
+async def main(count: int, *, churn: bool) -> None:
+    """Serve a fleet of so many runners on loopback."""
+    turns = [_fleet(count, turn, churn=churn) for turn in range(_TURNS if churn else 1)]
+    answers = dict(turns[0])
     server = await asyncio.get_running_loop().create_server(
         lambda: CannedProtocol(answers), "127.0.0.1", 0
     )
     print(server.sockets[0].getsockname()[1], flush=True)
-    await server.serve_forever()
+    for turn in itertools.count(1):
+        await asyncio.sleep(_TURN_SECONDS)
+        answers.update(turns[turn % len(turns)])
 
 
 if __name__ == "__main__":
-    asyncio.run(main(int(sys.argv[1])))
+    asyncio.run(main(int(sys.argv[1]), churn="churn" in sys.argv[2:]))

@@ -1,6 +1,7 @@
 """Fleets to measure on: reports as a server writes them, with every field filled."""
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,12 @@ def runner_ids(count: int) -> list[str]:
     return [f"runner-{number:05d}" for number in range(count)]
 
 
-def list_body(count: int) -> bytes:
-    """Write the list of a fleet."""
+def list_body(count: int, without: Collection[int] = ()) -> bytes:
+    """Write the list of a fleet, some of its runners (by position) left out."""
     item = json.loads((_SAMPLES / "runner.json").read_text())
     item["owner_principal"] = "/principal/service%3Amonitor"
-    return json.dumps([{**item, "id": name, "label": name} for name in runner_ids(count)]).encode()
+    names = (name for at, name in enumerate(runner_ids(count)) if at not in without)
+    return json.dumps([{**item, "id": name, "label": name} for name in names]).encode()
 
 
 def health_bodies(count: int, turn: int = 0) -> dict[str, bytes]:

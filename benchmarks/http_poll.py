@@ -27,11 +27,11 @@ _CONCURRENCIES = (5, 10, 20)
 
 
 @contextmanager
-def canned_server(count: int) -> Iterator[str]:
+def canned_server(count: int, *options: str) -> Iterator[str]:
     """Serve a fleet from another process; gives its URL."""
     script = Path(__file__).with_name("canned_server.py")
     with subprocess.Popen(
-        [sys.executable, str(script), str(count)], stdout=subprocess.PIPE, text=True
+        [sys.executable, str(script), str(count), *options], stdout=subprocess.PIPE, text=True
     ) as server:
         assert server.stdout is not None  # noqa: S101
         yield f"http://127.0.0.1:{int(server.stdout.readline())}"

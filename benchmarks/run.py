@@ -28,6 +28,7 @@ PARTS = {
     "exposition": (((1_000, 15), (10_000, 7), (50_000, 3)), ((50, 1),)),
     "http_poll": (((1_000, 5), (10_000, 3)), ((50, 1),)),
     "serving": (((10_000, 10),), ((50, 2),)),
+    "under_prometheus": (((10_000, 120),), ((50, 20),)),
 }
 
 
@@ -36,6 +37,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--small", action="store_true", help="only prove that it works")
     parser.add_argument("--write", action="store_true", help="write docs/performance.md")
+    parser.add_argument("--long", action="store_true", help="ten minutes under Prometheus")
     parser.add_argument("--part", nargs=3, metavar=("MODULE", "RUNNERS", "TIMES"))
     options = parser.parse_args()
     if options.part:
@@ -46,7 +48,8 @@ def main() -> int:
     comparisons: list[Comparison] = []
     for name, sizes in PARTS.items():
         for count, times in sizes[options.small]:
-            measured = _measure(name, count, times)
+            longer = options.long and name == "under_prometheus"
+            measured = _measure(name, count, 600 if longer else times)
             print(*map(_line, measured), sep="\n", flush=True)
             comparisons += measured
     REPORT.parent.mkdir(exist_ok=True)

@@ -1,0 +1,118 @@
+"""The exporter as it runs: a real Prometheus scrapes it while its fleet changes and churns."""
+
+import json
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from fleets import PRINCIPAL
+from http_poll import canned_server
+from measure import Comparison, limit
+
+_INTERVAL = 15
+
+
+def measure(count: int, seconds: int) -> Iterator[Comparison]:
+    """Scrape a fleet of so many runners for so many seconds; nothing without Prometheus."""
+    binary = shutil.which("prometheus")
+    if binary is None:
+        return
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        url = stack.enter_context(canned_server(count, "churn"))
+        exporter_port, prometheus_port = _free_port(), _free_port()
+        exporter = _start(stack, _exporter(folder, exporter_port, url, count))
+        _start(stack, _prometheus(folder, binary, exporter_port, prometheus_port))
+        began = time.monotonic()
+        time.sleep(seconds)
+        asked = f"http://127.0.0.1:{prometheus_port}/api/v1/query?query="
+        yield from _report(asked, f"{count:,} runners", time.monotonic() - began)
+        yield limit(
+            f"resident after {seconds} s under Prometheus, {count:,} runners",
+            _resident_megabytes(exporter.pid),
+            goal=200,
+            unit="MB",
+        )
+        cpu = _cpu_seconds(exporter.pid) / (time.monotonic() - began)
+        yield limit(f"CPU under Prometheus, {count:,} runners", cpu, goal=None, unit="cores")
+
+
+def _report(asked: str, size: str, seconds: float) -> Iterator[Comparison]:
+    window = f"{int(seconds)}s"
+    expected = int(seconds / _INTERVAL)
+    good = _ask(asked, f"sum_over_time(up[{window}])")
+    yield limit(
+        f"scrapes of Prometheus that failed or never came, {size}, of {expected}",
+        max(0.0, expected - good),
+        goal=0,
+        unit="scrapes",
+    )
+    for name, query, unit in (
+        ("scrape_duration_seconds, middle", "quantile_over_time(0.5, scrape_duration_seconds", "s"),
+        ("scrape_duration_seconds, worst", "max_over_time(scrape_duration_seconds", "s"),
+        ("scrape_samples_scraped, most", "max_over_time(scrape_samples_scraped", "samples"),
+    ):
+        figure = _ask(asked, f"{query}[{window}])")
+        yield limit(f"{name}, {size}", figure, goal=None, unit=unit)
+
+
+def _exporter(folder: Path, port: int, url: str, count: int) -> list[str]:
+    target = {"name": "canned", "url": url, "principals": [PRINCIPAL], "max_runners": count}
+    config = folder / "exporter.yaml"
+    config.write_text(json.dumps({"listen": f"127.0.0.1:{port}", "targets": [target]}))
+    return [sys.executable, "-m", "electric_agents_exporter", "run", "--config", str(config)]
+
+
+def _prometheus(folder: Path, binary: str, scraped: int, port: int) -> list[str]:
+    config = folder / "prometheus.yaml"
+    config.write_text(
+        f"global: {{scrape_interval: {_INTERVAL}s, scrape_timeout: 14s}}\n"
+        "scrape_configs:\n"
+        f"- {{job_name: exporter, static_configs: [{{targets: ['127.0.0.1:{scraped}']}}]}}\n"
+    )
+    return [
+        binary,
+        f"--config.file={config}",
+        f"--storage.tsdb.path={folder / 'tsdb'}",
+        f"--web.listen-address=127.0.0.1:{port}",
+    ]
+
+
+def _start(stack: ExitStack, command: list[str]) -> "subprocess.Popen[bytes]":
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    stack.callback(process.wait)
+    stack.callback(process.terminate)
+    return process
+
+
+def _ask(asked: str, query: str) -> float:
+    with urllib.request.urlopen(asked + urllib.parse.quote(query), timeout=30) as answer:  # noqa: S310
+        result: list[Any] = json.load(answer)["data"]["result"]
+    return float(result[0]["value"][1]) if result else 0.0
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        port: int = sock.getsockname()[1]
+        return port
+
+
+def _resident_megabytes(pid: int) -> float:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return next(
+        int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmRSS:")
+    )
+
+
+def _cpu_seconds(pid: int) -> float:
+    user, system = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[11:13]
+    return (int(user) + int(system)) / 100
