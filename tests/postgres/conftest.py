@@ -1,8 +1,6 @@
 """A real PostgreSQL with the tables of an agents-server, and an exporter's target that reads it."""
 
 import os
-import shutil
-import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -14,62 +12,16 @@ import pytest
 from psycopg import sql
 from psycopg.types.json import Jsonb
 from tests.conftest import FakeClock
-from tests.simulator.conftest import TOOLS, free_port, postgres_programs, unprivileged_user
 
 from electric_agents_exporter.fleet.clock import Clock
 from electric_agents_exporter.fleet.fleet import Fleet
 from electric_agents_exporter.fleet.roster import Policy
 from electric_agents_exporter.fleet.snapshot import RunnerView, TargetSnapshot
 from electric_agents_exporter.sources.postgres import PRINCIPAL, PostgresOptions, PostgresSource
+from postgres_cluster import Cluster, postgres_programs
 
 SCHEMA = (Path(__file__).parent / "schema.sql").read_text()
 ALICE = "/principal/user%3Aalice"
-
-
-class Cluster:
-    """A PostgreSQL server of our own, which can be stopped, killed and started again."""
-
-    def __init__(self, folder: str, programs: Path) -> None:
-        self.folder = Path(folder)
-        self.data = self.folder / "data"
-        self.port = free_port()
-        self._programs = programs
-        self._user = unprivileged_user(folder)
-        libraries = [str(path) for path in (TOOLS / "usr/lib").glob("*-linux-gnu")]
-        self._environment = os.environ | {"LD_LIBRARY_PATH": ":".join(libraries)}
-        self.run("initdb", "-D", str(self.data), "-U", "postgres", "--auth=trust", "-E", "UTF8")
-
-    def url(self, database: str = "postgres", user: str = "postgres") -> str:
-        return f"postgresql://{user}@127.0.0.1:{self.port}/{database}"
-
-    def start(self) -> None:
-        options = (
-            f"-p {self.port} -c listen_addresses=127.0.0.1 -k {self.folder} -c fsync=off "
-            "-c max_connections=40"
-        )
-        log = str(self.folder / "log")
-        self.run("pg_ctl", "-D", str(self.data), "-l", log, "-w", "-o", options, "start")
-
-    def stop(self, mode: str = "fast") -> None:
-        self.run("pg_ctl", "-D", str(self.data), "-m", mode, "-w", "stop")
-
-    def reload(self) -> None:
-        self.run("pg_ctl", "-D", str(self.data), "reload")
-
-    def run(self, program: str, *arguments: str) -> None:
-        subprocess.run(
-            [self._programs / program, *arguments],
-            user=self._user,
-            cwd=self.folder,
-            env=self._environment,
-            check=True,
-            stdout=subprocess.DEVNULL,
-        )
-
-    def own(self, path: Path) -> None:
-        """Give a file to whom the server runs as."""
-        if self._user is not None:
-            shutil.chown(path, self._user)
 
 
 def make_cluster() -> Iterator[Cluster]:
@@ -80,7 +32,7 @@ def make_cluster() -> Iterator[Cluster]:
         pytest.skip("PostgreSQL is not here; scripts/tools fetches it")
     with tempfile.TemporaryDirectory() as folder:
         cluster = Cluster(folder, programs)
-        cluster.start()
+        cluster.start("max_connections=40")
         with psycopg.connect(cluster.url(), autocommit=True) as connection:
             connection.execute("CREATE DATABASE agents")
         with psycopg.connect(cluster.url("agents"), autocommit=True) as connection:

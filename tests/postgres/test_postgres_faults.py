@@ -12,11 +12,12 @@ import psycopg
 import pytest
 import trustme
 from tests.conftest import FakeClock
-from tests.postgres.conftest import Cluster, Database, MakePolled, Polled, make_cluster
+from tests.postgres.conftest import Database, MakePolled, Polled, make_cluster
 
 from electric_agents_exporter.fleet.faults import Endpoint, Reason
 from electric_agents_exporter.fleet.roster import Policy
 from electric_agents_exporter.sources.postgres import PostgresOptions
+from postgres_cluster import Cluster
 
 TABLES = ("runners", "runner_runtime_diagnostics", "consumer_claims", "entity_dispatch_state")
 PASSWORD = "hunter2"  # noqa: S105  (what must not be seen anywhere)
