@@ -96,14 +96,11 @@ class _Writers:
     def __init__(self, table: Table, fmt: Format) -> None:
         self._own = [_Family(row, fmt) for row in table.own]
         self._target = [_Family(row, fmt) for row in table.target]
-        self._moving = [_Family(row, fmt) for row in table.moving]
-        self._runners = _Runners([_Family(row, fmt) for row in table.runner])
+        self._runners = _Runners(table, fmt)
 
     def families(
         self, snapshot: FleetSnapshot, own: OwnState
-    ) -> Iterator[
-        "_Part[OwnSubject] | _Part[TargetSubject] | _Part[RunnerSubject] | _Part[MovingSubject]"
-    ]:
+    ) -> Iterator["_Part[OwnSubject] | _Part[TargetSubject] | _RunnerPart"]:
         """Give every family, its lines, and how many samples these are."""
         process = OwnSubject(own, snapshot.drift)
         for of_process in self._own:
@@ -118,22 +115,9 @@ class _Writers:
             for target in snapshot.targets
         ]
         for of_target in self._target:
-            yield _part(
-                of_target, [of_target.lines(common, subject) for common, subject in targets]
-            )
-        if self._moving or self._runners.families:
-            moving = self._runners.follow(snapshot)
-            yield from self._runners.parts()
-            for family in self._moving:
-                lines, lasting = family.lines, family.row.lasting
-                yield _part(
-                    family,
-                    [
-                        lines(common, subject)
-                        for common, subject in moving
-                        if lasting or subject.fresh
-                    ],
-                )
+            lines = [of_target.lines(common, subject) for common, subject in targets]
+            yield _part(of_target, lines)
+        yield from self._runners.families(snapshot)
 
 
 def _part(family: _Family[Subject], lines: Sequence[str]) -> _Part[Subject]:
@@ -141,14 +125,54 @@ def _part(family: _Family[Subject], lines: Sequence[str]) -> _Part[Subject]:
     return family, text.encode(), text.count("\n")
 
 
+_RunnerPart = _Part[RunnerSubject] | _Part[MovingSubject]
+
+
+class _Columns(Generic[Subject]):
+    """Fragments of bytes: a column per family, a slot per runner."""
+
+    def __init__(self, families: Sequence[_Family[Subject]]) -> None:
+        self._families = families
+        self._columns: list[list[bytes]] = [[] for _ in families]
+        self._series = [0 for _ in families]
+
+    def grow(self) -> None:
+        """Make room for one runner more."""
+        for column in self._columns:
+            column.append(b"")
+
+    def write(self, slot: int, common: str, subject: Subject, *, fresh: bool) -> None:
+        """Render a runner's lines into its slot; without a fresh report only those that last."""
+        for index, family in enumerate(self._families):
+            shown = fresh or family.row.lasting
+            self._put(index, slot, family.lines(common, subject).encode() if shown else b"")
+
+    def clear(self, slot: int) -> None:
+        """Forget the runner of a slot."""
+        for index in range(len(self._columns)):
+            self._put(index, slot, b"")
+
+    def parts(self) -> Iterator[_Part[Subject]]:
+        """Give every family, its lines, and how many samples these are."""
+        for family, column, series in zip(self._families, self._columns, self._series, strict=True):
+            yield family, b"".join(column), series
+
+    def _put(self, index: int, slot: int, fragment: bytes) -> None:
+        column = self._columns[index]
+        if fragment != column[slot]:
+            self._series[index] += fragment.count(b"\n") - column[slot].count(b"\n")
+            column[slot] = fragment
+
+
 class _Rendered:
     """Where a runner's fragments stand, and what they were rendered from."""
 
-    __slots__ = ("common", "counts", "facts", "fresh", "slot", "turn")
+    __slots__ = ("common", "counts", "facts", "fresh", "slot", "turn", "view")
 
     def __init__(self, common: str, slot: int) -> None:
         self.common = common
         self.slot = slot
+        self.view: RunnerView | None = None
         self.facts: Facts | None = None
         self.counts: EventCounts | None = None
         self.fresh = False
@@ -156,79 +180,88 @@ class _Rendered:
 
 
 class _Runners:
-    """The fragments of every runner: a column per family, a slot per runner.
+    """The lines of every runner: what its report says, what polling it came to, what ticks.
 
     Invariant: a slot that no runner of the last snapshot has holds nothing in any column.
     """
 
-    def __init__(self, families: Sequence[_Family[RunnerSubject]]) -> None:
-        self.families = families
-        self._columns: list[list[bytes]] = [[] for _ in families]
-        self._series: list[int] = [0 for _ in families]
+    def __init__(self, table: Table, fmt: Format) -> None:
+        self._any = bool(table.runner or table.moving)
+        self._told = _Columns([_Family(row, fmt) for row in table.runner])
+        self._polled = _Columns([_Family(row, fmt) for row in table.moving if not row.ticking])
+        self._ticking = [_Family(row, fmt) for row in table.moving if row.ticking]
         self._rendered: dict[tuple[str, str], _Rendered] = {}
         self._free: list[int] = []
         self._turn = 0
 
-    def follow(self, snapshot: FleetSnapshot) -> list[tuple[str, MovingSubject]]:
-        """Render the runners that changed, and forget those that are gone.
+    def families(self, snapshot: FleetSnapshot) -> Iterator[_RunnerPart]:
+        """Give every family, its lines, and how many samples these are."""
+        if not self._any:
+            return
+        fresh = self._follow(snapshot)
+        yield from self._told.parts()
+        yield from self._polled.parts()
+        for family in self._ticking:
+            yield _part(family, [family.lines(common, subject) for common, subject in fresh])
+
+    def _follow(self, snapshot: FleetSnapshot) -> list[tuple[str, MovingSubject]]:
+        """Render what changed, and forget the runners that are gone.
 
         Returns:
-            Every runner's labels, and what its moving rows read.
+            The labels of every runner whose report is fresh, and what its ticking rows read.
         """
         self._turn += 1
-        moving = []
+        known = 0
+        shown = []
         monotonic = snapshot.monotonic
         for target in snapshot.targets:
             name, stale_after = target.name, target.stale_after
+            known += len(target.runners)
             for view in target.runners:
                 rendered = self._rendered.get((name, view.runner.id))
                 if rendered is None:
                     rendered = self._take_slot(name, view.runner.id)
-                fresh = view.facts is not None and view.fresh(monotonic, stale_after)
-                if (
-                    rendered.facts is not view.facts
-                    or rendered.counts is not view.counts
-                    or rendered.fresh is not fresh
-                ):
-                    self._render(rendered, view, fresh=fresh)
                 rendered.turn = self._turn
-                moving.append((rendered.common, MovingSubject(view, monotonic, fresh)))
-        if len(moving) < len(self._rendered):
+                fresh = view.facts is not None and view.fresh(monotonic, stale_after)
+                if rendered.view is not view or rendered.fresh is not fresh:
+                    self._render(rendered, view, monotonic, fresh=fresh)
+                if fresh:
+                    shown.append((rendered.common, MovingSubject(view, monotonic, fresh)))
+        if known < len(self._rendered):
             self._drop_gone()
-        return moving
-
-    def parts(self) -> Iterator[_Part[RunnerSubject]]:
-        """Give every family, its lines, and how many samples these are."""
-        for family, column, series in zip(self.families, self._columns, self._series, strict=True):
-            yield family, b"".join(column), series
+        return shown
 
     def _take_slot(self, server: str, runner_id: str) -> _Rendered:
         if self._free:
             slot = self._free.pop()
         else:
             slot = len(self._rendered)
-            for column in self._columns:
-                column.append(b"")
+            self._told.grow()
+            self._polled.grow()
         rendered = _Rendered(own_labels(server=server, runner_id=runner_id), slot)
         self._rendered[server, runner_id] = rendered
         return rendered
 
-    def _render(self, rendered: _Rendered, view: RunnerView, *, fresh: bool) -> None:
-        subject, common, slot = runner_subject(view), rendered.common, rendered.slot
-        for index, (family, column) in enumerate(zip(self.families, self._columns, strict=True)):
-            shown = fresh or family.row.lasting
-            fragment = family.lines(common, subject).encode() if shown else b""
-            if fragment != column[slot]:
-                self._series[index] += fragment.count(b"\n") - column[slot].count(b"\n")
-                column[slot] = fragment
-        rendered.facts, rendered.counts, rendered.fresh = view.facts, view.counts, fresh
+    def _render(
+        self, rendered: _Rendered, view: RunnerView, monotonic: float, *, fresh: bool
+    ) -> None:
+        common, slot = rendered.common, rendered.slot
+        if (
+            rendered.view is None
+            or rendered.facts is not view.facts
+            or rendered.counts is not view.counts
+            or rendered.fresh is not fresh
+        ):
+            self._told.write(slot, common, runner_subject(view), fresh=fresh)
+        self._polled.write(slot, common, MovingSubject(view, monotonic, fresh), fresh=fresh)
+        rendered.view, rendered.fresh = view, fresh
+        rendered.facts, rendered.counts = view.facts, view.counts
 
     def _drop_gone(self) -> None:
         for key, rendered in list(self._rendered.items()):
             if rendered.turn != self._turn:
-                for index, column in enumerate(self._columns):
-                    self._series[index] -= column[rendered.slot].count(b"\n")
-                    column[rendered.slot] = b""
+                self._told.clear(rendered.slot)
+                self._polled.clear(rendered.slot)
                 self._free.append(rendered.slot)
                 del self._rendered[key]
 

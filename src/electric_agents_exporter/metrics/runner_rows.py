@@ -84,17 +84,8 @@ def runner_rows(*, owner_label: bool = False) -> tuple[RunnerRow, ...]:
 
 
 def moving_rows() -> tuple[MovingRow, ...]:
-    """Give the rows whose values change between reports."""
+    """Give the rows whose values change between reports: with each poll, or with time alone."""
     return (
-        Row(
-            name=f"{PREFIX}runner_heartbeat_age_seconds",
-            kind=Kind.GAUGE,
-            help="How long ago the server got the last heartbeat: told on the server's clock "
-            "alone, plus the time since the poll.",
-            samples=value(_heartbeat_age),
-            source=("runner.last_seen_at", "runner.lease_expires_at", "runner.lease_remaining_ms"),
-            group=Group.CORE,
-        ),
         Row(
             name=f"{PREFIX}runner_poll_success",
             kind=Kind.GAUGE,
@@ -110,6 +101,16 @@ def moving_rows() -> tuple[MovingRow, ...]:
             samples=value(lambda s: s.view.last_success_at),
             group=Group.CORE,
             lasting=True,
+        ),
+        Row(
+            name=f"{PREFIX}runner_heartbeat_age_seconds",
+            kind=Kind.GAUGE,
+            help="How long ago the server got the last heartbeat: told on the server's clock "
+            "alone, plus the time since the poll.",
+            samples=value(_heartbeat_age),
+            source=("runner.last_seen_at", "runner.lease_expires_at", "runner.lease_remaining_ms"),
+            group=Group.CORE,
+            ticking=True,
         ),
     )
 
