@@ -2,7 +2,6 @@
 
 import asyncio
 import gzip
-import resource
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -19,7 +18,7 @@ from electric_agents_exporter.metrics.own import OwnState
 from electric_agents_exporter.metrics.scrape import Scraper
 from electric_agents_exporter.metrics.table import build_table
 from fleets import Polled, health_bodies
-from measure import Comparison, compare, cpu_seconds, limit, resident_megabytes
+from measure import Comparison, compare, cpu_seconds, limit
 from plain_path import plainly
 
 _OWN = OwnState("0", "3")
@@ -39,7 +38,6 @@ class PlainCollector(Collector):
 
 def measure(count: int, runs: int) -> Iterator[Comparison]:
     """Measure scrapes of a fleet of so many runners."""
-    before = resident_megabytes()
     polled = Polled(count)
     turns = [health_bodies(count, turn) for turn in range(2)]
     polled.poll(turns[0])
@@ -49,8 +47,8 @@ def measure(count: int, runs: int) -> Iterator[Comparison]:
     registry.register(PlainCollector(snapshot))
     size = f"{count:,} runners"
 
-    def ours(fmt: Format = Format.TEXT) -> bytes:
-        return b"".join(exposer.expose(snapshot, fmt))
+    def ours(fmt: Format = Format.TEXT) -> list[bytes]:
+        return list(exposer.expose(snapshot, fmt))
 
     ours()
     plain_runs = max(1, runs // 3)
@@ -96,12 +94,6 @@ def measure(count: int, runs: int) -> Iterator[Comparison]:
         against=f"{_AGAINST}, and its gzip",
     )
     yield from _rendering(polled, exposer, turns, size)
-    yield limit(
-        f"memory, {size}, peak over the fleet's own input",
-        resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 - before,
-        goal=None,
-        unit="MB",
-    )
 
 
 def _rendering(
