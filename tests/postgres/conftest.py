@@ -3,6 +3,7 @@
 import os
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -188,6 +189,7 @@ class Database:
         )
 
 
+@contextmanager
 def make_database(cluster: Cluster) -> Iterator[Database]:
     name = f"test_{uuid4().hex}"
     with psycopg.connect(cluster.url(), autocommit=True) as connection:
@@ -195,13 +197,16 @@ def make_database(cluster: Cluster) -> Iterator[Database]:
             sql.SQL("CREATE DATABASE {} TEMPLATE agents").format(sql.Identifier(name))
         )
     database = Database(cluster.url(name), name)
-    yield database
-    database.connection.close()
+    try:
+        yield database
+    finally:
+        database.connection.close()
 
 
 @pytest.fixture
 def database(cluster: Cluster) -> Iterator[Database]:
-    yield from make_database(cluster)
+    with make_database(cluster) as database:
+        yield database
 
 
 class Polled:
