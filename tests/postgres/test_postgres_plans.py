@@ -40,7 +40,8 @@ def _fill(database: Database) -> None:
         "INSERT INTO consumer_claims (consumer_id, epoch, entity_url, stream_path, runner_id, "
         "status, claimed_at, lease_expires_at, released_at) SELECT 'c' || n, 1, '/e' || n, "
         "'/e' || n || '/main', 'r' || mod(n, 2000), "
-        "CASE WHEN mod(n, 1000) = 0 THEN 'active' ELSE 'released' END, at, at + interval '30 s', at "
+        "CASE WHEN mod(n, 1000) = 0 THEN 'active' ELSE 'released' END, at, "
+        "at + interval '30 s', at "
         "FROM generate_series(1, %s) n, "
         "LATERAL (SELECT to_timestamp(%s - 10 * (%s - n)) AS at) AS moment",
         FINISHED,
