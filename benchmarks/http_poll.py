@@ -55,7 +55,7 @@ class StockClient(httpx.AsyncBaseTransport):
         await self._client.aclose()
 
 
-async def _cycle(url: str, count: int, transport: TransportFactory, concurrency: int) -> float:
+async def cycle(url: str, count: int, transport: TransportFactory, concurrency: int) -> float:
     """Poll twice, and give the CPU time of the second: connections stand by then."""
     clock = SystemClock()
     fleet = Fleet(clock)
@@ -80,9 +80,9 @@ def measure(count: int, runs: int) -> Iterator[Comparison]:
     theirs: dict[int, list[float]] = {}
     with canned_server(count) as url:
         for _ in range(runs):
-            ours.append(asyncio.run(_cycle(url, count, aiohttp_transport, 10)))
+            ours.append(asyncio.run(cycle(url, count, aiohttp_transport, 10)))
             for concurrency in _CONCURRENCIES:
-                cost = asyncio.run(_cycle(url, count, StockClient, concurrency))
+                cost = asyncio.run(cycle(url, count, StockClient, concurrency))
                 theirs.setdefault(concurrency, []).append(cost)
     middle = sorted(ours)[len(ours) // 2]
     best = min(theirs, key=lambda concurrency: sorted(theirs[concurrency])[runs // 2])
