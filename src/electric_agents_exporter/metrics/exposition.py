@@ -15,7 +15,12 @@ from prometheus_client.openmetrics import exposition as openmetrics
 from electric_agents_exporter.fleet.aggregate import aggregate
 from electric_agents_exporter.fleet.events import EventCounts
 from electric_agents_exporter.fleet.snapshot import Facts, FleetSnapshot, RunnerView
-from electric_agents_exporter.metrics.lines import fastest_lines, own_labels
+from electric_agents_exporter.metrics.lines import (
+    MARK,
+    EnumLines,
+    fastest_lines,
+    own_labels,
+)
 from electric_agents_exporter.metrics.own import OwnState, OwnSubject
 from electric_agents_exporter.metrics.runner_rows import (
     MovingSubject,
@@ -129,7 +134,11 @@ _RunnerPart = _Part[RunnerSubject] | _Part[MovingSubject]
 
 
 class _Columns(Generic[Subject]):
-    """Fragments of bytes: a column per family, a slot per runner."""
+    """What is kept of every runner: a column per family, a slot per runner.
+
+    An entry is the runner's lines, or, in the column of an enum, the template that all runners in
+    its state share: enums make half of all lines, and would make half of all that is kept.
+    """
 
     def __init__(self, families: Sequence[_Family[Subject]]) -> None:
         self._families = families
@@ -142,26 +151,44 @@ class _Columns(Generic[Subject]):
             column.append(b"")
 
     def write(self, slot: int, common: str, subject: Subject, *, fresh: bool) -> None:
-        """Render a runner's lines into its slot; without a fresh report only those that last."""
+        """Render a runner into its slot; without a fresh report only the lines that last."""
         for index, family in enumerate(self._families):
-            shown = fresh or family.row.lasting
-            self._put(index, slot, family.lines(common, subject).encode() if shown else b"")
+            entry = b""
+            if fresh or family.row.lasting:
+                lines = family.lines
+                if isinstance(lines, EnumLines):
+                    entry = lines.template(subject)
+                else:
+                    entry = lines(common, subject).encode()
+            self._put(index, slot, entry)
 
     def clear(self, slot: int) -> None:
         """Forget the runner of a slot."""
         for index in range(len(self._columns)):
             self._put(index, slot, b"")
 
-    def parts(self) -> Iterator[_Part[Subject]]:
-        """Give every family, its lines, and how many samples these are."""
-        for family, column, series in zip(self._families, self._columns, self._series, strict=True):
-            yield family, b"".join(column), series
+    def parts(self, commons: Sequence[bytes]) -> Iterator[_Part[Subject]]:
+        """Give every family, its lines, and how many samples these are.
 
-    def _put(self, index: int, slot: int, fragment: bytes) -> None:
+        `commons` are the runners' own labels by slot.
+        """
+        for family, column, series in zip(self._families, self._columns, self._series, strict=True):
+            if isinstance(family.lines, EnumLines):
+                lines = b"".join(
+                    [
+                        entry.replace(MARK, common)
+                        for entry, common in zip(column, commons, strict=True)
+                    ]
+                )
+            else:
+                lines = b"".join(column)
+            yield family, lines, series
+
+    def _put(self, index: int, slot: int, entry: bytes) -> None:
         column = self._columns[index]
-        if fragment != column[slot]:
-            self._series[index] += fragment.count(b"\n") - column[slot].count(b"\n")
-            column[slot] = fragment
+        if entry != column[slot]:
+            self._series[index] += entry.count(b"\n") - column[slot].count(b"\n")
+            column[slot] = entry
 
 
 class _Rendered:
@@ -191,6 +218,7 @@ class _Runners:
         self._polled = _Columns([_Family(row, fmt) for row in table.moving if not row.ticking])
         self._ticking = [_Family(row, fmt) for row in table.moving if row.ticking]
         self._rendered: dict[tuple[str, str], _Rendered] = {}
+        self._commons: list[bytes] = []
         self._free: list[int] = []
         self._turn = 0
 
@@ -199,8 +227,8 @@ class _Runners:
         if not self._any:
             return
         fresh = self._follow(snapshot)
-        yield from self._told.parts()
-        yield from self._polled.parts()
+        yield from self._told.parts(self._commons)
+        yield from self._polled.parts(self._commons)
         for family in self._ticking:
             yield _part(family, [family.lines(common, subject) for common, subject in fresh])
 
@@ -222,7 +250,13 @@ class _Runners:
                 if rendered is None:
                     rendered = self._take_slot(name, view.runner.id)
                 rendered.turn = self._turn
-                fresh = view.facts is not None and view.fresh(monotonic, stale_after)
+                # RunnerView.fresh without the call: this runs for every runner at every scrape.
+                sighting = view.sighting
+                fresh = (
+                    view.facts is not None
+                    and sighting is not None
+                    and monotonic - sighting.monotonic <= stale_after
+                )
                 if rendered.view is not view or rendered.fresh is not fresh:
                     self._render(rendered, view, monotonic, fresh=fresh)
                 if fresh:
@@ -232,13 +266,16 @@ class _Runners:
         return shown
 
     def _take_slot(self, server: str, runner_id: str) -> _Rendered:
+        common = own_labels(server=server, runner_id=runner_id)
         if self._free:
             slot = self._free.pop()
+            self._commons[slot] = common.encode()
         else:
-            slot = len(self._rendered)
+            slot = len(self._commons)
+            self._commons.append(common.encode())
             self._told.grow()
             self._polled.grow()
-        rendered = _Rendered(own_labels(server=server, runner_id=runner_id), slot)
+        rendered = _Rendered(common, slot)
         self._rendered[server, runner_id] = rendered
         return rendered
 

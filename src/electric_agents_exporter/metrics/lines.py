@@ -6,7 +6,7 @@ fraction of the time, which a test holds them to.
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import Final, TypeAlias, TypeVar
+from typing import Final, Generic, TypeAlias, TypeVar
 
 from electric_agents_exporter.metrics.spec import Each, Kind, OneOf, Row, Value
 
@@ -15,9 +15,11 @@ Lines: TypeAlias = Callable[[str, Subject], str]
 """Writes the lines of a subject, whose own labels are given as `{a="x",b="y"` with the brace left
 open, or as nothing where it has none."""
 
+MARK: Final = b"{\0"
+"""What stands in a template for a subject's own labels, and in no line of ours."""
+
 _EXACT_INTEGERS: Final = 1e15
 _MOST_STATES: Final = 512
-_MARK: Final = "{\0"  # in no line of ours: stands for a subject's own labels
 
 
 def fastest_lines(row: Row[Subject], *, created: bool) -> Lines[Subject]:
@@ -30,7 +32,7 @@ def fastest_lines(row: Row[Subject], *, created: bool) -> Lines[Subject]:
     if isinstance(samples, Value):
         return _value_lines(row, samples)
     if isinstance(samples, OneOf):
-        return _enum_lines(row, samples.read)
+        return EnumLines(row, samples.read)
     if isinstance(samples, Each):
         return _flag_lines(row, samples) if row.kind is Kind.GAUGE else _each_lines(row, samples)
     return plain_lines(row)
@@ -60,21 +62,31 @@ def _value_lines(row: Row[Subject], samples: Value[Subject]) -> Lines[Subject]:
     return lines
 
 
-def _enum_lines(row: Row[Subject], read: Callable[[Subject], object]) -> Lines[Subject]:
-    """Write rows whose lines are the same for all subjects in one of a few states."""
-    plain = plain_lines(row)
-    templates: dict[object, str] = {None: ""}
+class EnumLines(Generic[Subject]):
+    """Writes rows whose lines are the same for all subjects in one of a few states.
 
-    def lines(common: str, subject: Subject) -> str:
-        state = read(subject)
-        template = templates.get(state)
+    The lines of a state are written once, as a template with a mark in place of a subject's own
+    labels, which whoever keeps lines of many subjects can keep in their stead.
+    """
+
+    def __init__(self, row: Row[Subject], read: Callable[[Subject], object]) -> None:
+        self._plain = plain_lines(row)
+        self._read = read
+        self._templates: dict[object, bytes] = {None: b""}
+
+    def __call__(self, common: str, subject: Subject) -> str:
+        """Write the lines of a subject."""
+        return self.template(subject).replace(MARK, common.encode()).decode()
+
+    def template(self, subject: Subject) -> bytes:
+        """Give the template of a subject's state; nothing where the state is not known."""
+        state = self._read(subject)
+        template = self._templates.get(state)
         if template is None:
-            if len(templates) >= _MOST_STATES:
-                return plain(common, subject)
-            template = templates[state] = plain(_MARK, subject)
-        return template.replace(_MARK, common)
-
-    return lines
+            template = self._plain(MARK.decode(), subject).encode()
+            if len(self._templates) < _MOST_STATES:
+                self._templates[state] = template
+        return template
 
 
 def _flag_lines(row: Row[Subject], samples: Each[Subject]) -> Lines[Subject]:
@@ -85,7 +97,7 @@ def _flag_lines(row: Row[Subject], samples: Each[Subject]) -> Lines[Subject]:
         numbers = read(subject)
         return None if numbers is None else tuple(numbers)
 
-    return _enum_lines(row, state)
+    return EnumLines(row, state)
 
 
 def _each_lines(row: Row[Subject], samples: Each[Subject]) -> Lines[Subject]:
