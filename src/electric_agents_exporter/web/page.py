@@ -1,16 +1,19 @@
-"""The landing page: what is polled, how it goes, and where the metrics are."""
+"""The status page: what is polled, how it goes, and who is not healthy, worst first."""
 
 from html import escape
 
+from electric_agents_exporter.contract.vocabulary import HealthStatus, Issue, RunnerKind
 from electric_agents_exporter.fleet.aggregate import aggregate
 from electric_agents_exporter.fleet.faults import Suppression
-from electric_agents_exporter.fleet.snapshot import FleetSnapshot, TargetSnapshot
+from electric_agents_exporter.fleet.snapshot import FleetSnapshot, RunnerView, TargetSnapshot
 
 _STYLE = """
 :root{color-scheme:light dark}
 body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}
 table{border-collapse:collapse;width:100%}
 th,td{text-align:left;padding:.4rem .8rem;border-bottom:1px solid #8884}
+td,th{vertical-align:top}
+th[scope=row]{overflow-wrap:anywhere}
 .number{text-align:right;font-variant-numeric:tabular-nums}
 .scroll{overflow-x:auto}
 .bad{color:#c4162a;font-weight:600}
@@ -18,10 +21,18 @@ th,td{text-align:left;padding:.4rem .8rem;border-bottom:1px solid #8884}
 @media(prefers-color-scheme:dark){.bad{color:#ff7383}.good{color:#73bf69}}
 """
 _COLUMNS = ("Target", "State", "Runners", "Healthy", "Degraded", "Unhealthy", "Retired", "Polled")
-_NUMBERS = ("Runners", "Healthy", "Degraded", "Unhealthy", "Retired", "Polled")
+_NUMBERS = {
+    *("Runners", "Healthy", "Degraded", "Unhealthy", "Retired", "Polled"),
+    *("Last heartbeat", "Claims"),
+}
 
 
-def landing_page(snapshot: FleetSnapshot, version: str) -> str:
+_WORST_FIRST = (HealthStatus.UNHEALTHY, HealthStatus.DEGRADED, HealthStatus.UNKNOWN)
+_MOST_RUNNERS = 200
+_RUNNER_COLUMNS = ("Runner", "Target", "Kind", "Health", "Why", "Last heartbeat", "Claims")
+
+
+def status_page(snapshot: FleetSnapshot, version: str) -> str:
     """Write the page. Whatever came from outside is escaped."""
     heads = "".join(f'<th scope="col"{_number_class(column)}>{column}</th>' for column in _COLUMNS)
     rows = "".join(_row(target, snapshot) for target in snapshot.targets)
@@ -41,6 +52,7 @@ def landing_page(snapshot: FleetSnapshot, version: str) -> str:
 <thead><tr>{heads}</tr></thead>
 <tbody>{rows}</tbody>
 </table></div>
+{_ailing(snapshot)}
 </body>
 </html>
 """
@@ -65,6 +77,61 @@ def _row(target: TargetSnapshot, snapshot: FleetSnapshot) -> str:
         f'<tr><th scope="row">{escape(target.name)}</th><td>{state}</td>'
         + "".join(f'<td class="number">{escape(cell)}</td>' for cell in cells)
         + "</tr>"
+    )
+
+
+def _ailing(snapshot: FleetSnapshot) -> str:
+    """List the runners that are not healthy, as many as people can read."""
+    ailing = [
+        (_WORST_FIRST.index(health), view, target)
+        for target in snapshot.targets
+        for view in target.runners
+        if (health := _health(view, target, snapshot)) in _WORST_FIRST
+    ]
+    if not ailing:
+        return ""
+    ailing.sort(key=lambda entry: (entry[0], entry[1].runner.id))
+    heads = "".join(
+        f'<th scope="col"{_number_class(column)}>{column}</th>' for column in _RUNNER_COLUMNS
+    )
+    rows = "".join(_runner(*entry, snapshot) for entry in ailing[:_MOST_RUNNERS])
+    left = len(ailing) - _MOST_RUNNERS
+    more = f"<p>And {left} more: see the metrics.</p>" if left > 0 else ""
+    return f"""<h2>Not healthy</h2>
+<div class="scroll"><table>
+<thead><tr>{heads}</tr></thead>
+<tbody>{rows}</tbody>
+</table></div>
+{more}"""
+
+
+def _health(view: RunnerView, target: TargetSnapshot, snapshot: FleetSnapshot) -> HealthStatus:
+    if view.facts is None or not view.fresh(snapshot.monotonic, target.stale_after):
+        return HealthStatus.UNKNOWN
+    return view.facts.report.health or HealthStatus.UNKNOWN
+
+
+def _runner(rank: int, view: RunnerView, target: TargetSnapshot, snapshot: FleetSnapshot) -> str:
+    health = _WORST_FIRST[rank]
+    why, age, claims = "no fresh report", "unknown", "unknown"
+    if health is not HealthStatus.UNKNOWN and view.facts is not None:
+        report = view.facts.report
+        why = ", ".join(
+            issue.value.replace("_", " ") for issue in Issue if issue in (report.issues or ())
+        )
+        if report.claims.active_count is not None:
+            claims = f"{report.claims.active_count:g}"
+        if view.sighting is not None and view.sighting.heartbeat_age is not None:
+            since = snapshot.monotonic - view.sighting.monotonic
+            age = f"{view.sighting.heartbeat_age + since:.0f} s ago"
+        elif report.last_seen_at is None:
+            age = "never"
+    shade = ' class="bad"' if health is HealthStatus.UNHEALTHY else ""
+    kind = view.runner.kind or RunnerKind.UNKNOWN
+    return (
+        f'<tr><th scope="row">{escape(view.runner.id)}</th><td>{escape(target.name)}</td>'
+        f"<td>{kind.value}</td><td><span{shade}>{health.value}</span></td><td>{escape(why)}</td>"
+        f'<td class="number">{age}</td><td class="number">{claims}</td></tr>'
     )
 
 

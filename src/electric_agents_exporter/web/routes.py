@@ -16,7 +16,7 @@ from electric_agents_exporter.fleet.fleet import Fleet
 from electric_agents_exporter.metrics.exposition import accepted
 from electric_agents_exporter.metrics.own import OwnState
 from electric_agents_exporter.metrics.scrape import Chunks, Scraper
-from electric_agents_exporter.web.page import landing_page
+from electric_agents_exporter.web.page import status_page
 
 log = logging.getLogger(__name__)
 
@@ -122,7 +122,7 @@ def _takes_gzip(accept_encoding: str) -> bool:
 
 def _page(served: Served) -> Endpoint:
     async def answer(_: Request) -> Response:
-        page = landing_page(served.fleet.snapshot(), served.own.version)
+        page = status_page(served.fleet.snapshot(), served.own.version)
         return HTMLResponse(page, headers=_PAGE_HEADERS)
 
     return answer

@@ -1,13 +1,14 @@
 """What is served over HTTP, asked through the ASGI application."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 
 import httpx
 import pytest
 from prometheus_client import CollectorRegistry
 
-from electric_agents_exporter.contract.reading import read_list
+from electric_agents_exporter.contract.reading import read_health, read_list
 from electric_agents_exporter.fleet.fleet import Fleet
 from electric_agents_exporter.fleet.roster import Policy
 from electric_agents_exporter.metrics.exposition import Exposer, Format
@@ -124,6 +125,34 @@ async def test_no_name_puts_a_tag_into_the_page(served: Served, client: httpx.As
         assert "&lt;script&gt;" in answer.text
         assert "default-src 'none'" in answer.headers["content-security-policy"]
         poll(served)
+
+
+async def test_the_page_lists_who_is_not_healthy_worst_first_and_why(
+    served: Served, client: httpx.AsyncClient
+) -> None:
+    begun = served.fleet.targets[NASTY].begin_poll()
+    ids = ["fine", "deaf", "dead<b>", "silent"]
+    items = [{"id": runner_id, "kind": "server"} for runner_id in ids]
+    begun.listed("service:monitor", read_list(json.dumps(items).encode()))
+    begun.due()
+    for runner_id, health, issues in (
+        ("fine", "healthy", []),
+        ("deaf", "degraded", ["Client reports stream disconnected"]),
+        ("dead<b>", "unhealthy", ["Heartbeat lease expired 36s ago"]),
+    ):
+        report = {
+            "runner": {"id": runner_id, "last_seen_at": None},
+            "claims": {"active_count": 2, "active": []},
+            "health": {"status": health, "issues": issues},
+        }
+        begun.reported(read_health(json.dumps(report).encode()), served.clock.monotonic())
+    begun.end()
+    page = (await client.get("/")).text
+    listed = page[page.index("Not healthy") :]
+    found = [listed.index(word) for word in ("dead&lt;b&gt;", "lease expired", "deaf", "silent")]
+    assert found == sorted(found)
+    assert ">fine<" not in listed
+    assert "no fresh report" in listed
 
 
 async def test_too_many_scrapes_at_once_are_told_to_come_back(served: Served) -> None:
