@@ -278,7 +278,14 @@ class _Reading:
                 self._polls[tenant].failed(runner_id, reason)
 
     def _count(self, reason: Reason | None) -> None:
-        self._poll.requested(self._endpoint, self._clock.monotonic() - self._began, reason)
+        seconds = self._clock.monotonic() - self._began
+        self._poll.requested(self._endpoint, seconds, reason)
+        fields = {
+            "endpoint": self._endpoint.value,
+            "seconds": f"{seconds:.3f}",
+            "reason": reason.value if reason else "none",
+        }
+        log.debug("asked", extra=fields)
 
     async def _read_lists(self, rows: "_Rows") -> dict[str, dict[str, ListedRunner]]:
         """Read every runner and tell the poll. The tenant that was asked for always has a list."""
