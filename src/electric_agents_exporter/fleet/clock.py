@@ -4,9 +4,11 @@ import math
 import statistics
 import time
 from collections import deque
-from typing import Final, Protocol
+from operator import attrgetter
+from typing import Final, NamedTuple, Protocol
 
 _SAMPLES: Final = 21
+_BEST: Final = 7
 _TRUSTED_FOR: Final = 300.0
 
 
@@ -37,26 +39,39 @@ class SystemClock:
 class ServerClock:
     """What time it is on a server, told from its answers.
 
-    The lease arithmetic of a report tells it to the millisecond, a `Date` header to half a second;
-    the median of the newest tellings is taken, so that one odd runner does not mislead the rest.
+    The lease arithmetic of a report tells it to the millisecond, a `Date` header to half a second,
+    and either only as well as we know when the server wrote it: `within` so many seconds. The
+    median is taken of the best of the newest tellings, so that neither a slow answer nor one odd
+    runner misleads the rest.
     """
 
     def __init__(self) -> None:
-        self._exact: deque[float] = deque(maxlen=_SAMPLES)
-        self._coarse: deque[float] = deque(maxlen=_SAMPLES)
+        self._exact: deque[_Telling] = deque(maxlen=_SAMPLES)
+        self._coarse: deque[_Telling] = deque(maxlen=_SAMPLES)
         self._exact_until = -math.inf
 
-    def tell_exact(self, server_time: float, monotonic: float) -> None:
+    def tell_exact(self, server_time: float, monotonic: float, within: float = 0.0) -> None:
         """Take in the server's time (seconds since the epoch) at a moment of our own."""
-        self._exact.append(server_time - monotonic)
+        self._exact.appendleft(_Telling(within, server_time - monotonic))
         self._exact_until = monotonic + _TRUSTED_FOR
 
-    def tell_date(self, date: float, monotonic: float) -> None:
+    def tell_date(self, date: float, monotonic: float, within: float = 0.0) -> None:
         """Take in a `Date` header: whole seconds, cut off, so half a second early on average."""
-        self._coarse.append(date + 0.5 - monotonic)
+        self._coarse.appendleft(_Telling(within, date + 0.5 - monotonic))
 
     def time_at(self, monotonic: float) -> float | None:
         """Give the server's time at a moment of our own; None while nothing was told."""
         trusted = self._exact if monotonic <= self._exact_until else None
-        samples = trusted or self._coarse or self._exact
-        return statistics.median(samples) + monotonic if samples else None
+        tellings = trusted or self._coarse or self._exact
+        if not tellings:
+            return None
+        # Sorting is stable: of equally good ones the newest are taken.
+        best = sorted(tellings, key=attrgetter("within"))[:_BEST]
+        return statistics.median(telling.offset for telling in best) + monotonic
+
+
+class _Telling(NamedTuple):
+    """The server's clock minus our monotonic one, and how well we know it."""
+
+    within: float
+    offset: float

@@ -279,18 +279,24 @@ class Poll:
         self._asked = len(due)
         return due
 
-    def told_date(self, date: float, monotonic: float) -> None:
-        """Take in a `Date` header, seconds since the epoch, and our clock when it was written."""
-        self._state.server_clock.tell_date(date, monotonic)
+    def told_date(self, date: float, monotonic: float, within: float = 0.0) -> None:
+        """Take in a `Date` header, seconds since the epoch.
 
-    def reported(self, answer: HealthAnswer, monotonic: float) -> None:
-        """Take in a runner's report; `monotonic` is our clock when the server wrote it."""
+        `monotonic` is our clock when the server wrote it, known within so many seconds.
+        """
+        self._state.server_clock.tell_date(date, monotonic, within)
+
+    def reported(self, answer: HealthAnswer, monotonic: float, within: float = 0.0) -> None:
+        """Take in a runner's report.
+
+        `monotonic` is our clock when the server wrote it, known within so many seconds.
+        """
         state, report = self._state, answer.report
         server_now = answer.server_time
         if server_now is None:
             server_now = state.server_clock.time_at(monotonic)
         else:
-            state.server_clock.tell_exact(server_now, monotonic)
+            state.server_clock.tell_exact(server_now, monotonic, within)
         age = None
         if server_now is not None and report.last_seen_at is not None:
             age = max(0.0, server_now - report.last_seen_at)

@@ -191,7 +191,7 @@ class _Sweep:
             owners = {runner.owner_principal for runner in answer.runners} - {None, principal.url}
             return Reason.WRONG_PRINCIPAL if owners else answer
 
-        answer, _ = await self._wire.ask(Endpoint.LIST, url, name, read, self._poll)
+        answer, *_ = await self._wire.ask(Endpoint.LIST, url, name, read, self._poll)
         if not isinstance(answer, Reason):
             self._poll.listed(name, answer)
 
@@ -219,7 +219,7 @@ class _Sweep:
             return answer if answer.report.runner_id == runner_id else Reason.WRONG_RUNNER
 
         url = f"{self._base}/{quote(runner_id, safe='')}/health"
-        answer, written_at = await self._wire.ask(
+        answer, written_at, within = await self._wire.ask(
             Endpoint.HEALTH, url, due.principal, read, self._poll
         )
         if isinstance(answer, Reason):
@@ -227,7 +227,7 @@ class _Sweep:
             self._poll.failed(runner_id, answer)
         else:
             self._failures_in_a_row = 0
-            self._poll.reported(answer, written_at)
+            self._poll.reported(answer, written_at, within)
 
 
 class _Wire:
@@ -256,11 +256,12 @@ class _Wire:
         name: str,
         read: Callable[[bytes], Answer | Reason],
         poll: Poll,
-    ) -> tuple[Answer | Reason, float]:
+    ) -> tuple[Answer | Reason, float, float]:
         """Make one request as a principal (as configured), and tell the poll how it went.
 
         Returns:
-            What was read or why not, and our clock when the server wrote it.
+            What was read or why not, our clock when the server wrote it, and within how many
+            seconds that is known.
         """
         sent = self._clock.monotonic()
         answer: Answer | Reason
@@ -274,9 +275,9 @@ class _Wire:
         else:
             answer = body if isinstance(body, Reason) else await _read(read, body)
         received = self._clock.monotonic()
-        written_at = (sent + received) / 2
+        written_at, within = (sent + received) / 2, (received - sent) / 2
         if date is not None and not isinstance(answer, Reason):
-            poll.told_date(date, written_at)
+            poll.told_date(date, written_at, within)
         reason = answer if isinstance(answer, Reason) else None
         poll.requested(endpoint, received - sent, reason)
         if log.isEnabledFor(logging.DEBUG):
@@ -289,7 +290,7 @@ class _Wire:
                 "reason": reason.value if reason else "none",
             }
             log.debug("asked", extra=fields)
-        return answer, written_at
+        return answer, written_at, within
 
     async def _fetch(
         self, endpoint: Endpoint, url: str, headers: dict[str, str]

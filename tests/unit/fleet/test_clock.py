@@ -82,3 +82,13 @@ def test_the_machines_own_clocks_are_seconds_that_pass() -> None:
     clock = SystemClock()
     assert clock.time() > 1_700_000_000
     assert clock.monotonic() <= clock.monotonic()
+
+
+def test_a_slow_answer_does_not_mislead_while_quick_ones_are_known() -> None:
+    clock = ServerClock()
+    for moment in range(7):
+        clock.tell_exact(5_000.0 + moment, float(moment), within=0.01)
+    for moment in range(7, 14):
+        # Written as soon as asked for, but it took five seconds to come.
+        clock.tell_exact(5_000.0 + moment - 2.5, float(moment), within=2.5)
+    assert clock.time_at(20.0) == 5_020.0
