@@ -307,6 +307,15 @@ async def odd_diagnostics(audience: Audience) -> None:
             and issues(fleet, "silent-0") == ["Runner has never sent a heartbeat"]
         )
     )
+    # It heartbeats again and again, but it started once.
+    first: dict[str, object] = {}
+    await audience.sees(lambda fleet: bool(first.update(client(fleet, "verbose-0")) or first))
+    await audience.sees(
+        lambda fleet: (
+            client(fleet, "verbose-0")["last_heartbeat_at"] != first["last_heartbeat_at"]
+            and client(fleet, "verbose-0")["started_at"] == first["started_at"]
+        )
+    )
 
 
 async def odd_names(audience: Audience) -> None:

@@ -181,12 +181,14 @@ class PuppetMember:
         self._puppet = puppet
         self._clock = clock
         self._beating: asyncio.Task[None] | None = None
+        self._began = clock.now()
         self.running = False
 
     async def start(self) -> None:
         """Register, and begin to heartbeat."""
         await self._api.register(self.identity.registration())
         self.running = True
+        self._began = self._clock.now()
         if self._puppet is not None:
             self._beating = asyncio.create_task(self._beat(self._puppet))
 
@@ -224,11 +226,12 @@ class PuppetMember:
         if puppet.lease_until is not None:
             body["liveness_lease_expires_at"] = puppet.lease_until
         if puppet.says is not None:
-            body["diagnostics"] = {key: self._word(value) for key, value in puppet.says.items()}
+            body["diagnostics"] = {key: self._word(key, word) for key, word in puppet.says.items()}
         return body
 
-    def _word(self, value: object) -> object:
-        if isinstance(value, str) and value[:1] in "+-" and value.endswith("s"):
-            moment = values.from_seconds(self._clock.now() + float(value[:-1]))
-            return values.to_text(moment)
-        return value
+    def _word(self, key: str, word: object) -> object:
+        if isinstance(word, str) and word[:1] in "+-" and word.endswith("s"):
+            # A process starts once, and heartbeats again and again.
+            reference = self._clock.now() if key == "last_heartbeat_at" else self._began
+            return values.to_text(values.from_seconds(reference + float(word[:-1])))
+        return word

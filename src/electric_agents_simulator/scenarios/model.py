@@ -32,7 +32,7 @@ class Puppet:
     """Heartbeats that say what they are told to, whatever a real runner could say.
 
     Times in `says` that begin with `-` or `+` and end with `s`, such as `-40s`, are written as
-    moments relative to the heartbeat.
+    moments: `last_heartbeat_at` relative to each heartbeat, all others to the puppet's start.
     """
 
     says: Json | None = None
