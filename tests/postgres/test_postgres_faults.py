@@ -232,6 +232,11 @@ class Firewall:
         self._server: asyncio.Server | None = None
 
     @property
+    def passing(self) -> bool:
+        """Whether anyone is connected."""
+        return bool(self._tasks)
+
+    @property
     def port(self) -> int:
         assert self._server is not None
         return int(self._server.sockets[0].getsockname()[1])
@@ -297,6 +302,22 @@ async def test_a_connection_frozen_by_a_firewall_is_a_timeout_at_any_byte(
     firewall.freeze_after = None
     firewall.thawed.set()
     assert await polled.poll()
+
+
+async def test_a_poll_that_is_cancelled_while_it_connects_ends_at_once(
+    database: Database, firewall: Firewall, make_polled: MakePolled
+) -> None:
+    firewall.thawed.clear()
+    url = f"postgresql://postgres@127.0.0.1:{firewall.port}/{database.name}"
+    poll = asyncio.create_task(make_polled(PostgresOptions(url, timeout=30)).poll())
+    async with asyncio.timeout(5):
+        while not firewall.passing:
+            await asyncio.sleep(0.01)
+    poll.cancel()
+    began = monotonic()
+    with pytest.raises(asyncio.CancelledError):
+        await poll
+    assert monotonic() - began < 1
 
 
 @pytest.mark.parametrize(

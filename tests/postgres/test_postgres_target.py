@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from tests.conftest import FakeClock
 from tests.postgres.conftest import Database
 
@@ -42,6 +43,29 @@ async def test_a_target_of_the_settings_shows_every_owners_runners(
     ):
         assert f"{line}\n" in text
     assert 'electric_agents_server_claims_last_sweep_timestamp_seconds{server="db"}' in text
+    await exporter.aclose()
+
+
+async def test_what_only_a_database_tells_is_good_openmetrics(
+    database: Database, clock: FakeClock, tmp_path: Path
+) -> None:
+    database.freeze()
+    database.add_runner("r", kind="ci")
+    database.claim("c", "r", at=Database.NOW - 20)
+    exporter = Exporter(settings_of(tmp_path, database), clock)
+    await scrape(exporter)
+    database.finish("c")
+    await scrape(exporter)
+    text = b"".join(await exporter.scraper.scrape(Format.OPENMETRICS)).decode()
+    samples = {
+        (sample.name, sample.labels.get("le"), sample.labels.get("kind")): sample.value
+        for family in text_string_to_metric_families(text)  # type: ignore[no-untyped-call]
+        for sample in family.samples
+    }
+    name = "electric_agents_runners_claim_duration_seconds"
+    assert samples[f"{name}_bucket", "15.0", "ci"] == 0
+    assert samples[f"{name}_bucket", "60.0", "ci"] == 1
+    assert samples[f"{name}_sum", None, "ci"] == 20
     await exporter.aclose()
 
 

@@ -507,6 +507,8 @@ def _hang_up(connection: _Connection) -> None:
 
 def _ended(connection: _Connection) -> bool:
     """Tell whether an idle connection is over: it has nothing to say but that."""
+    if connection.closed:
+        return True
     poll = select.poll()
     poll.register(connection.fileno(), select.POLLIN)
     return bool(poll.poll(0))
