@@ -308,14 +308,14 @@ async def odd_diagnostics(audience: Audience) -> None:
         )
     )
     # It heartbeats again and again, but it started once.
-    first: dict[str, object] = {}
-    await audience.sees(lambda fleet: bool(first.update(client(fleet, "verbose-0")) or first))
-    await audience.sees(
-        lambda fleet: (
-            client(fleet, "verbose-0")["last_heartbeat_at"] != first["last_heartbeat_at"]
-            and client(fleet, "verbose-0")["started_at"] == first["started_at"]
-        )
-    )
+    said: list[dict[str, Any]] = []
+
+    def repeats(fleet: Fleet) -> bool:
+        said.append(client(fleet, "verbose-0"))
+        return len({words["last_heartbeat_at"] for words in said}) > 1
+
+    await audience.sees(repeats)
+    assert {words["started_at"] for words in said} == {said[0]["started_at"]}
 
 
 async def odd_names(audience: Audience) -> None:
