@@ -15,7 +15,7 @@ import pytest
 from electric_agents_exporter.fleet.clock import SystemClock
 from electric_agents_exporter.fleet.fleet import Fleet
 from electric_agents_exporter.fleet.roster import Policy
-from electric_agents_exporter.fleet.snapshot import TargetSnapshot
+from electric_agents_exporter.fleet.snapshot import FleetSnapshot, TargetSnapshot
 from electric_agents_exporter.sources.http import HttpOptions, HttpSource
 
 SAMPLES = Path(__file__).parents[2] / "contract" / "samples"
@@ -148,8 +148,12 @@ class Exchange:
         return poll.end(complete=complete)
 
     @property
+    def whole(self) -> FleetSnapshot:
+        return self._fleet.snapshot()
+
+    @property
     def seen(self) -> TargetSnapshot:
-        return self._fleet.snapshot().targets[0]
+        return self.whole.targets[0]
 
     def errors(self) -> dict[str, int]:
         """The errors that were counted, as `endpoint reason`."""
