@@ -5,7 +5,7 @@ per family, and joined at every scrape; only what moves with time is written ane
 """
 
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Final, Generic, TypeVar
 
@@ -27,7 +27,7 @@ from electric_agents_exporter.metrics.runner_rows import (
     RunnerSubject,
     runner_subject,
 )
-from electric_agents_exporter.metrics.spec import Kind, Row
+from electric_agents_exporter.metrics.spec import Kind, OneOf, Row, Value
 from electric_agents_exporter.metrics.table import Table
 from electric_agents_exporter.metrics.target_rows import TargetSubject
 
@@ -133,62 +133,73 @@ def _part(family: _Family[Subject], lines: Sequence[str]) -> _Part[Subject]:
 _RunnerPart = _Part[RunnerSubject] | _Part[MovingSubject]
 
 
-class _Columns(Generic[Subject]):
-    """What is kept of every runner: a column per family, a slot per runner.
+class _Column(Generic[Subject]):
+    """What is kept of every runner for one family, by slot.
 
-    An entry is the runner's lines, or, in the column of an enum, the template that all runners in
-    its state share: enums make half of all lines, and would make half of all that is kept.
+    An entry is the runner's lines, or, of an enum, the template that all runners in its state
+    share: enums make half of all lines, and would make half of all that is kept. `series` counts
+    the lines of all entries.
     """
 
+    __slots__ = ("entries", "entry_of", "family", "lasting", "series", "varying")
+
+    def __init__(self, family: _Family[Subject]) -> None:
+        self.family = family
+        self.lasting = family.row.lasting
+        self.entries: list[bytes] = []
+        self.series = 0
+        lines = family.lines
+        # An entry of one of these always has as many lines as any other, if it has any.
+        self.varying = not isinstance(family.row.samples, Value | OneOf)
+        self.entry_of: Callable[[str, Subject], bytes]
+        if isinstance(lines, EnumLines):
+            self.entry_of = lambda _, subject: lines.template(subject)
+        else:
+            self.entry_of = lambda common, subject: lines(common, subject).encode()
+
+    def put(self, slot: int, entry: bytes) -> None:
+        """Keep another entry."""
+        before = self.entries[slot]
+        if entry != before:
+            if self.varying or not before or not entry:
+                self.series += entry.count(b"\n") - before.count(b"\n")
+            self.entries[slot] = entry
+
+    def part(self, commons: Sequence[bytes]) -> _Part[Subject]:
+        """Give the family, its lines, and how many samples these are."""
+        if not isinstance(self.family.lines, EnumLines):
+            return self.family, b"".join(self.entries), self.series
+        filled = zip(self.entries, commons, strict=True)
+        lines = b"".join([entry.replace(MARK, common) for entry, common in filled])
+        return self.family, lines, self.series
+
+
+class _Columns(Generic[Subject]):
+    """A column per family, a slot per runner."""
+
     def __init__(self, families: Sequence[_Family[Subject]]) -> None:
-        self._families = families
-        self._columns: list[list[bytes]] = [[] for _ in families]
-        self._series = [0 for _ in families]
+        self._columns = [_Column(family) for family in families]
 
     def grow(self) -> None:
         """Make room for one runner more."""
         for column in self._columns:
-            column.append(b"")
+            column.entries.append(b"")
 
     def write(self, slot: int, common: str, subject: Subject, *, fresh: bool) -> None:
         """Render a runner into its slot; without a fresh report only the lines that last."""
-        for index, family in enumerate(self._families):
-            entry = b""
-            if fresh or family.row.lasting:
-                lines = family.lines
-                if isinstance(lines, EnumLines):
-                    entry = lines.template(subject)
-                else:
-                    entry = lines(common, subject).encode()
-            self._put(index, slot, entry)
+        for column in self._columns:
+            shown = fresh or column.lasting
+            column.put(slot, column.entry_of(common, subject) if shown else b"")
 
     def clear(self, slot: int) -> None:
         """Forget the runner of a slot."""
-        for index in range(len(self._columns)):
-            self._put(index, slot, b"")
+        for column in self._columns:
+            column.put(slot, b"")
 
     def parts(self, commons: Sequence[bytes]) -> Iterator[_Part[Subject]]:
-        """Give every family, its lines, and how many samples these are.
-
-        `commons` are the runners' own labels by slot.
-        """
-        for family, column, series in zip(self._families, self._columns, self._series, strict=True):
-            if isinstance(family.lines, EnumLines):
-                lines = b"".join(
-                    [
-                        entry.replace(MARK, common)
-                        for entry, common in zip(column, commons, strict=True)
-                    ]
-                )
-            else:
-                lines = b"".join(column)
-            yield family, lines, series
-
-    def _put(self, index: int, slot: int, entry: bytes) -> None:
-        column = self._columns[index]
-        if entry != column[slot]:
-            self._series[index] += entry.count(b"\n") - column[slot].count(b"\n")
-            column[slot] = entry
+        """Give every family; `commons` are the runners' own labels by slot."""
+        for column in self._columns:
+            yield column.part(commons)
 
 
 class _Rendered:

@@ -5,7 +5,7 @@ fraction of the time, which a test holds them to.
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, Generic, TypeAlias, TypeVar
 
 from electric_agents_exporter.metrics.spec import Each, Kind, OneOf, Row, Value
@@ -19,6 +19,7 @@ MARK: Final = b"{\0"
 """What stands in a template for a subject's own labels, and in no line of ours."""
 
 _EXACT_INTEGERS: Final = 1e15
+_SMALL: Final[Mapping[float, str]] = {whole: str(whole) for whole in range(256)}
 _MOST_STATES: Final = 512
 
 
@@ -173,6 +174,9 @@ def _escape(value: str) -> str:
 
 def number(value: float) -> str:
     """Write a number as short as it is exact: whole ones without a fraction."""
+    small = _SMALL.get(value)
+    if small is not None:
+        return small
     if -_EXACT_INTEGERS < value < _EXACT_INTEGERS:
         whole = int(value)
         return str(whole) if whole == value else repr(float(value))
