@@ -23,7 +23,7 @@ from electric_agents_exporter.sources.http import (
 from fleets import PRINCIPAL
 from measure import Comparison, compare, limit
 
-_CONCURRENCIES = (5, 10, 20)
+_CONCURRENCIES = (5, 10)
 
 
 @contextmanager

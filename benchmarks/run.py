@@ -26,7 +26,8 @@ BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 PARTS = {
     # module: (fleet sizes, how often), in full and small
     "exposition": (((1_000, 15), (10_000, 7), (50_000, 3)), ((50, 1),)),
-    "http_poll": (((1_000, 5), (10_000, 3)), ((50, 1),)),
+    "http_poll": (((1_000, 5), (10_000, 2)), ((50, 1),)),
+    "postgres": (((10_000, 5), (50_000, 3)), ((50, 1),)),
     "serving": (((10_000, 10),), ((50, 2),)),
     "under_prometheus": (((10_000, 120),), ((50, 20),)),
 }
