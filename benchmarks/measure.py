@@ -31,7 +31,9 @@ class Comparison(msgspec.Struct, frozen=True):
         return self.ours <= self.goal if self.ratio is None else self.ratio >= self.goal
 
 
-def compare(name: str, ours: float, theirs: float, *, goal: float, against: str) -> Comparison:
+def compare(
+    name: str, ours: float, theirs: float, *, goal: float | None, against: str
+) -> Comparison:
     """Compare two costs in seconds of CPU time."""
     return Comparison(name, ours, theirs, theirs / ours, goal, "CPU s", against)
 

@@ -44,6 +44,10 @@ class Changes(msgspec.Struct, frozen=True, gc=False):
     transition: tuple[HealthStatus, HealthStatus] | None = None
 
 
+_NO_WORK: Final = Work()
+_NO_CHANGES: Final = Changes()
+
+
 class History:
     """What must be remembered of one runner to tell changes.
 
@@ -71,6 +75,9 @@ class History:
         restarts, conflicts = self._starts(report)
         work = self._growth(report.client, begun=newborn or restarts > 0)
         self._last = report
+        if transition is None and not (lapses or restarts or conflicts):
+            # What nearly every report comes to, so it is worth a short way.
+            return Changes(work=work) if work is not _NO_WORK else _NO_CHANGES
         return Changes(
             EventCounts(
                 health_changes=int(transition is not None),
@@ -131,13 +138,13 @@ class History:
         about.
         """
         if client is None:
-            return Work()
+            return _NO_WORK
         before = self._work.pop(self._start, _ZERO if begun else _UNKNOWN)
         now = _remember(client, before)
         self._work[self._start] = now
         if len(self._work) > _STARTS_REMEMBERED:
             del self._work[next(iter(self._work))]
-        return _grown(before, now)
+        return _NO_WORK if now == before else _grown(before, now)
 
 
 class _Counters(msgspec.Struct, frozen=True, gc=False):
@@ -156,29 +163,28 @@ _ZERO: Final = _Counters(0, 0, 0, 0, 0)
 
 def _remember(client: Client, before: _Counters) -> _Counters:
     """Take the new values, and keep the old one where the new cannot be read."""
-
-    def latest(new: float | None, old: float | None) -> float | None:
-        return old if new is None else new
-
+    claimed, no_work, error = client.claims_succeeded, client.claims_skipped, client.claims_failed
+    reconnects, events = client.reconnect_count, client.events_received
     return _Counters(
-        claimed=latest(client.claims_succeeded, before.claimed),
-        no_work=latest(client.claims_skipped, before.no_work),
-        error=latest(client.claims_failed, before.error),
-        reconnects=latest(client.reconnect_count, before.reconnects),
-        events_received=latest(client.events_received, before.events_received),
+        claimed=before.claimed if claimed is None else claimed,
+        no_work=before.no_work if no_work is None else no_work,
+        error=before.error if error is None else error,
+        reconnects=before.reconnects if reconnects is None else reconnects,
+        events_received=before.events_received if events is None else events,
     )
 
 
-def _grown(before: _Counters, now: _Counters) -> Work:
-    def growth(old: float | None, new: float | None) -> float:
-        if old is None or new is None or new - old > _CREDIBLE:
-            return 0
-        return max(0, new - old)
+def _growth_of(old: float | None, new: float | None) -> float:
+    if old is None or new is None or not 0 < new - old <= _CREDIBLE:
+        return 0
+    return new - old
 
+
+def _grown(before: _Counters, now: _Counters) -> Work:
     return Work(
-        claimed=growth(before.claimed, now.claimed),
-        no_work=growth(before.no_work, now.no_work),
-        error=growth(before.error, now.error),
-        reconnects=growth(before.reconnects, now.reconnects),
-        events_received=growth(before.events_received, now.events_received),
+        claimed=_growth_of(before.claimed, now.claimed),
+        no_work=_growth_of(before.no_work, now.no_work),
+        error=_growth_of(before.error, now.error),
+        reconnects=_growth_of(before.reconnects, now.reconnects),
+        events_received=_growth_of(before.events_received, now.events_received),
     )
