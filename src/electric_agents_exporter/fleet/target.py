@@ -70,11 +70,17 @@ class _Totals:
 
     def add(self, kind: RunnerKind, changes: Changes) -> None:
         work = changes.work
-        self._claims[kind, ClaimOutcome.CLAIMED] += work.claimed
-        self._claims[kind, ClaimOutcome.NO_WORK] += work.no_work
-        self._claims[kind, ClaimOutcome.ERROR] += work.error
-        self._reconnects[kind] += work.reconnects
-        self._events[kind] += work.events_received
+        for outcome, growth in (
+            (ClaimOutcome.CLAIMED, work.claimed),
+            (ClaimOutcome.NO_WORK, work.no_work),
+            (ClaimOutcome.ERROR, work.error),
+        ):
+            if growth:
+                self._claims[kind, outcome] += growth
+        if work.reconnects:
+            self._reconnects[kind] += work.reconnects
+        if work.events_received:
+            self._events[kind] += work.events_received
         if changes.transition is not None:
             self._transitions[changes.transition] += 1
         self._lapses += changes.counts.lease_lapses
