@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
+from tests.conftest import FakeClock
 
 from electric_agents_exporter.contract.reading import read_list
 from electric_agents_exporter.fleet.clock import SystemClock
@@ -12,17 +13,6 @@ from electric_agents_exporter.fleet.faults import Skip
 from electric_agents_exporter.fleet.roster import Policy
 from electric_agents_exporter.fleet.target import Poll, Target
 from electric_agents_exporter.scheduler import PollScheduler, TargetPoller
-
-
-class MovableClock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def time(self) -> float:
-        return self.now
-
-    def monotonic(self) -> float:
-        return self.now
 
 
 class ScriptedSource:
@@ -68,7 +58,7 @@ async def hang(_: Poll) -> bool:
 
 
 def make(
-    act: Callable[[Poll], Awaitable[bool]], clock: MovableClock | SystemClock, **policy: float
+    act: Callable[[Poll], Awaitable[bool]], clock: FakeClock | SystemClock, **policy: float
 ) -> tuple[TargetPoller, Target, ScriptedSource]:
     target = Target(
         Policy("production", **policy),  # type: ignore[arg-type]  # the fields in use are floats
@@ -92,7 +82,7 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 async def test_a_target_that_fails_is_left_alone_for_up_to_four_intervals() -> None:
-    clock = MovableClock()
+    clock = FakeClock()
     poller, target, source = make(badly, clock)
     polled_at = []
     for tick in range(20):
@@ -100,22 +90,22 @@ async def test_a_target_that_fails_is_left_alone_for_up_to_four_intervals() -> N
         await poller.tick()
         if source.polls > before:
             polled_at.append(tick)
-        clock.now += 15
+        clock.advance(15)
     assert polled_at == [0, 1, 3, 7, 11, 15, 19]
     assert skipped(target) == {Skip.BACKOFF: 13}
 
 
 async def test_a_target_that_recovers_is_polled_at_every_interval_again() -> None:
-    clock = MovableClock()
+    clock = FakeClock()
     poller, _, source = make(badly, clock)
     for _ in range(8):
         await poller.tick()
-        clock.now += 15
+        clock.advance(15)
     source.act = well
     source.polls = 0
     for _ in range(8):
         await poller.tick()
-        clock.now += 15
+        clock.advance(15)
     assert source.polls >= 5
 
 
@@ -125,7 +115,7 @@ async def test_a_bug_in_a_source_fails_the_poll_and_nothing_else(
     async def bug(_: Poll) -> bool:
         raise RuntimeError("a bug")
 
-    poller, target, source = make(bug, MovableClock())
+    poller, target, source = make(bug, FakeClock())
     assert not await poller.poll(paced=False)
     assert target.polled
     assert "poll failed by a bug" in caplog.text
@@ -144,7 +134,7 @@ async def test_what_begins_to_fail_and_recovers_is_logged_once_each(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level("INFO")
-    poller, _, source = make(badly, MovableClock())
+    poller, _, source = make(badly, FakeClock())
     for _ in range(3):
         await poller.poll(paced=False)
     source.act = well
@@ -157,16 +147,16 @@ async def test_what_begins_to_fail_and_recovers_is_logged_once_each(
 
 
 async def test_ticks_that_never_came_are_counted_as_misfires() -> None:
-    clock = MovableClock()
+    clock = FakeClock()
     poller, target, _ = make(well, clock)
     await poller.tick()
-    clock.now += 15 * 4
+    clock.advance(15 * 4)
     await poller.tick()
     assert skipped(target) == {Skip.MISFIRE: 3}
 
 
 async def test_a_new_source_takes_over_between_polls_and_the_old_one_is_closed() -> None:
-    poller, _, old = make(well, MovableClock())
+    poller, _, old = make(well, FakeClock())
     new = ScriptedSource(well)
     await poller.poll(paced=False)
     poller.replace_source(new)
@@ -228,12 +218,12 @@ async def test_a_target_whose_interval_stays_is_not_polled_out_of_turn(
 
 
 async def test_a_shorter_interval_makes_no_misfires_of_the_time_before() -> None:
-    clock = MovableClock()
+    clock = FakeClock()
     poller, target, _ = make(well, clock)
     await poller.tick()
     target.adopt(Policy("production", interval=1), ["service:monitor"])
     poller.replace_source(ScriptedSource(well))
-    clock.now += 15
+    clock.advance(15)
     await poller.tick()
     assert skipped(target) == {}
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.conftest import FakeClock
 
 from electric_agents_exporter.contract.reading import read_health, read_list
 from electric_agents_exporter.fleet.faults import Endpoint, Reason
@@ -16,23 +17,15 @@ SAMPLES = Path(__file__).parents[2] / "contract" / "samples"
 NOON = 1_795_348_800.0
 
 
-class StandingClock:
-    """A clock that moves when it is told to."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def time(self) -> float:
-        return NOON + self.now
-
-    def monotonic(self) -> float:
-        return self.now
+def noon() -> FakeClock:
+    """Make a clock that stands, at a moment that the golden files know."""
+    return FakeClock(wall=NOON, uptime=0.0)
 
 
 class PolledFleet:
     """One target named `production`, and polls of it whose answers are given as JSON values."""
 
-    def __init__(self, clock: StandingClock) -> None:
+    def __init__(self, clock: FakeClock) -> None:
         self.clock = clock
         self.fleet = Fleet(clock)
         self.fleet.configure({Policy("production"): ["service:monitor"]})
@@ -53,12 +46,12 @@ class PolledFleet:
 
 
 @pytest.fixture
-def clock() -> StandingClock:
-    return StandingClock()
+def clock() -> FakeClock:
+    return noon()
 
 
 @pytest.fixture
-def polled(clock: StandingClock) -> PolledFleet:
+def polled(clock: FakeClock) -> PolledFleet:
     return PolledFleet(clock)
 
 
@@ -83,4 +76,4 @@ def listing() -> Callable[[str], dict[str, Any]]:
 @pytest.fixture(scope="session")
 def fresh_fleet() -> Callable[[], PolledFleet]:
     """Makes a fleet per example, for tests that try many."""
-    return lambda: PolledFleet(StandingClock())
+    return lambda: PolledFleet(noon())

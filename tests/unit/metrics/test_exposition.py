@@ -54,7 +54,7 @@ def all_samples(metrics: Iterable[Metric]) -> dict[tuple[str, frozenset[tuple[st
 def sampled(polled: Any, samples: dict[str, Any], listing: Listing) -> Any:  # noqa: ANN401
     """A fleet of every captured sample, polled once, ten seconds ago."""
     polled.poll([listing(runner_id) for runner_id in samples], samples)
-    polled.clock.now += 10
+    polled.clock.advance(10)
     return polled
 
 
@@ -92,7 +92,7 @@ def test_fragments_follow_every_change(
             report = reports[(position + turn) % len(reports)]
             shifted[runner_id] = {**report, "runner": {**report["runner"], "id": runner_id}}
         polled.poll(listed[turn:], shifted)
-        polled.clock.now += 15
+        polled.clock.advance(15)
         snapshot = polled.fleet.snapshot()
         for fmt in Format:
             again = text(made, snapshot, fmt)
@@ -123,7 +123,7 @@ def test_whatever_a_server_sends_both_parsers_take_and_the_plain_path_agrees(
     reports = {runner_id: _mutated(data, samples, runner_id) for runner_id in ids}
     listed = [{**listing(i), "label": data.draw(FOREIGN), "kind": data.draw(FOREIGN)} for i in ids]
     polled.poll(listed, reports)
-    polled.clock.now += data.draw(st.sampled_from([0.0, 59.0, 61.0]))
+    polled.clock.advance(data.draw(st.sampled_from([0.0, 59.0, 61.0])))
     snapshot = polled.fleet.snapshot()
     for fmt, parse in PARSERS.items():
         parsed = all_samples(parse(text(exposer(), snapshot, fmt)))
@@ -203,7 +203,7 @@ def test_ids_and_labels_with_every_kind_of_character_come_back_from_the_parsers(
 def test_a_runner_whose_report_is_stale_keeps_only_what_this_exporter_knows_itself(
     sampled: Any,  # noqa: ANN401
 ) -> None:
-    sampled.clock.now += 51
+    sampled.clock.advance(51)
     exposition = text(exposer(), sampled.fleet.snapshot(), Format.TEXT)
     left = {
         sample.name
@@ -228,7 +228,7 @@ def test_the_heartbeat_age_grows_between_polls(sampled: Any) -> None:  # noqa: A
     name = "electric_agents_runner_heartbeat_age_seconds"
     made = exposer()
     before = all_samples(parse_text(text(made, sampled.fleet.snapshot(), Format.TEXT, name)))
-    sampled.clock.now += 7
+    sampled.clock.advance(7)
     after = all_samples(parse_text(text(made, sampled.fleet.snapshot(), Format.TEXT, name)))
     assert before
     assert after == {key: pytest.approx(age + 7) for key, age in before.items()}
@@ -291,9 +291,9 @@ async def test_a_compressed_body_is_served_again_while_nothing_changed_and_for_a
 ) -> None:
     scraper = Scraper(sampled.fleet, exposer(), sampled.clock)
     first = await scraper.scrape(Format.TEXT, gzip=True)
-    sampled.clock.now += 0.5
+    sampled.clock.advance(0.5)
     assert await scraper.scrape(Format.TEXT, gzip=True) is first
-    sampled.clock.now += 0.5
+    sampled.clock.advance(0.5)
     second = await scraper.scrape(Format.TEXT, gzip=True)
     assert second != first
     sampled.poll([listing(runner_id) for runner_id in samples], samples)

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 from prometheus_client import CollectorRegistry
+from tests.conftest import FakeClock
 
 from electric_agents_exporter.contract.reading import read_health, read_list
 from electric_agents_exporter.fleet.fleet import Fleet
@@ -18,16 +19,6 @@ from electric_agents_exporter.metrics.table import build_table
 from electric_agents_exporter.web.routes import Served, create_app
 
 NASTY = '<script>alert("x")</script>\n# TYPE evil gauge\nevil 1'
-
-
-class StandingClock:
-    now = 1000.0
-
-    def time(self) -> float:
-        return self.now
-
-    def monotonic(self) -> float:
-        return self.now
 
 
 class SlowScraper(Scraper):
@@ -48,10 +39,10 @@ class SlowScraper(Scraper):
 
 @pytest.fixture
 def served() -> Served:
-    clock = StandingClock()
+    clock = FakeClock(wall=1000.0)
     fleet = Fleet(clock)
     fleet.configure({Policy(NASTY): ["service:monitor"]})
-    own = OwnState("1.2.3", "3.11.7", ticked_at=clock.now)
+    own = OwnState("1.2.3", "3.11.7", ticked_at=clock.time())
     scraper = Scraper(fleet, Exposer(build_table(), own, CollectorRegistry()), clock)
     return Served(fleet, scraper, own, clock, max_concurrent_scrapes=2, reload=None)
 
