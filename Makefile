@@ -1,6 +1,6 @@
 # Every target sets up what it needs, and is quick the second time.
 .DEFAULT_GOAL := help
-.PHONY: help setup tools demo test unit e2e bench bench-small check format generate lock clean
+.PHONY: help setup tools demo test unit e2e bench bench-small check format generate rules lock clean
 VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH):$(CURDIR)/$(VENV)/tools/usr/bin
@@ -44,7 +44,10 @@ format: setup ## Format and mend what can be mended by a tool
 	ruff check --fix .
 
 generate: setup ## Write the generated references anew
-	python scripts/generate.py
+	PYTHONPATH=alerts python scripts/generate.py
+
+rules: setup ## The alert rules with values of your own: ARGS="--output DIR --set links.grafana=https://..."
+	@python alerts/alert_rules.py $(ARGS)
 
 lock: setup ## Resolve the dependencies anew
 	scripts/lock

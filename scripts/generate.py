@@ -1,17 +1,35 @@
 """Write every file that is made from code; with --check, tell which are not as they would be."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 
+import alert_rules
+import alert_values
 from electric_agents_exporter.metrics import reference as metric_reference
 from electric_agents_exporter.settings import reference as settings_reference
 
 ROOT = Path(__file__).parents[1]
-GENERATED: dict[str, Callable[[], str]] = {
-    "docs/metrics.md": metric_reference.render_markdown,
-    "docs/configuration.md": settings_reference.render,
-}
+FOLDERS = ("alerts/rules", "alerts/kubernetes")
+"""What lies in these is made here, all of it."""
+
+
+def generated() -> dict[str, str]:
+    """Give every made file's text, by its path."""
+    rules = alert_rules.generated(alert_values.load())
+    return {
+        "docs/metrics.md": metric_reference.render_markdown(),
+        "docs/configuration.md": settings_reference.render(),
+        **{f"alerts/{name}": text for name, text in rules.items()},
+    }
+
+
+def orphans(files: dict[str, str]) -> Iterator[Path]:
+    """Give what lies in a made folder and is made no more."""
+    for folder in FOLDERS:
+        for path in sorted((ROOT / folder).iterdir()):
+            if str(path.relative_to(ROOT)) not in files:
+                yield path
 
 
 def main(*, check: bool) -> int:
@@ -21,13 +39,19 @@ def main(*, check: bool) -> int:
         The exit code: 1 where a file is not as it would be written.
     """
     stale = []
-    for name, render in GENERATED.items():
-        path, text = ROOT / name, render()
+    files = generated()
+    for name, text in files.items():
+        path = ROOT / name
         if path.exists() and path.read_text() == text:
             continue
         stale.append(name)
         if not check:
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
+    for path in orphans(files):
+        stale.append(str(path.relative_to(ROOT)))
+        if not check:
+            path.unlink()
     for name in stale:
         print(f"{name}: {'is not up to date; run `make generate`' if check else 'written'}")
     return int(check and bool(stale))
