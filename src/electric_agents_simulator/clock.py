@@ -28,6 +28,13 @@ class Clock(Protocol):
     def call_later(self, delay: float, callback: Callable[[], None]) -> Timer:
         """Call back after so many seconds of this clock."""
 
+    def real(self, moment: float) -> float:
+        """Tell the real time at a moment of this clock, seconds since the epoch."""
+
+    @property
+    def real_second(self) -> float:
+        """How many real seconds a second of this clock lasts."""
+
 
 class RunningClock:
     """The machine's time, or (with a speed above 1) a time that runs ahead of it from now on."""
@@ -44,6 +51,15 @@ class RunningClock:
     def call_later(self, delay: float, callback: Callable[[], None]) -> Timer:
         """Call back on the running event loop."""
         return asyncio.get_running_loop().call_later(max(0.0, delay) / self._speed, callback)
+
+    def real(self, moment: float) -> float:
+        """Tell the real time at a moment of this clock, also at one that is to come."""
+        return self._start + (moment - self._start) / self._speed
+
+    @property
+    def real_second(self) -> float:
+        """How many real seconds a second of this clock lasts."""
+        return 1 / self._speed
 
 
 @dataclass(order=True)
@@ -75,6 +91,15 @@ class ManualClock:
         heapq.heappush(self._timers, timer)
         return timer
 
+    def real(self, moment: float) -> float:
+        """Take the moment for real: nothing else moves this clock."""
+        return moment
+
+    @property
+    def real_second(self) -> float:
+        """Take a second for a second."""
+        return 1.0
+
     def advance(self, seconds: float) -> None:
         """Let time pass, calling what falls due on the way, each at its own moment."""
         end = self._now + seconds
@@ -100,6 +125,15 @@ class SkewedClock:
     def call_later(self, delay: float, callback: Callable[[], None]) -> Timer:
         """Call back after a delay, which is right."""
         return self._clock.call_later(delay, callback)
+
+    def real(self, moment: float) -> float:
+        """Tell the real time at a moment of this clock."""
+        return self._clock.real(moment - self._offset)
+
+    @property
+    def real_second(self) -> float:
+        """How many real seconds a second of this clock lasts."""
+        return self._clock.real_second
 
 
 async def sleep(clock: Clock, seconds: float) -> None:

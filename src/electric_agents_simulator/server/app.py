@@ -17,7 +17,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from electric_agents_exporter.contract.principals import HEADER, Principal, PrincipalError, parse
-from electric_agents_simulator.server import claims, control, entities, reading, runners
+from electric_agents_simulator.server import claims, control, entities, pace, reading, runners
 from electric_agents_simulator.server.faults import DatabaseState
 from electric_agents_simulator.server.http import (
     ApiError,
@@ -112,6 +112,8 @@ class _Application:
             response = await control.respond(self._system, request)
             await response(scope, receive, send)
             return
+        if request.headers.get(pace.HEADER) == "real":
+            send = pace.at_real_pace(send, self._system.clock)
         principal = self._principal(request)
         if principal is None:
             refusal = ApiError(401, "UNAUTHORIZED", "Missing Electric-Principal")
