@@ -44,7 +44,7 @@ format: setup ## Format and mend what can be mended by a tool
 	ruff check --fix .
 
 generate: setup ## Write the generated references anew
-	PYTHONPATH=alerts python scripts/generate.py
+	PYTHONPATH=alerts:dashboards/source python scripts/generate.py
 
 rules: setup ## The alert rules with values of your own: ARGS="--output DIR --set links.grafana=https://..."
 	@python alerts/alert_rules.py $(ARGS)

@@ -6,28 +6,31 @@ from pathlib import Path
 
 import alert_rules
 import alert_values
+from electric_agents_dashboards import output
 from electric_agents_exporter.metrics import reference as metric_reference
 from electric_agents_exporter.settings import reference as settings_reference
 
 ROOT = Path(__file__).parents[1]
-FOLDERS = ("alerts/rules", "alerts/kubernetes")
-"""What lies in these is made here, all of it."""
+MADE = ("alerts/rules/*", "alerts/kubernetes/*", "dashboards/*.json", "dashboards/kubernetes/*")
+"""What matches these is made here, all of it."""
 
 
 def generated() -> dict[str, str]:
     """Give every made file's text, by its path."""
-    rules = alert_rules.generated(alert_values.load())
+    values = alert_values.load()
+    rules = alert_rules.generated(values)
     return {
         "docs/metrics.md": metric_reference.render_markdown(),
         "docs/configuration.md": settings_reference.render(),
         **{f"alerts/{name}": text for name, text in rules.items()},
+        **{f"dashboards/{name}": text for name, text in output.files(values).items()},
     }
 
 
 def orphans(files: dict[str, str]) -> Iterator[Path]:
-    """Give what lies in a made folder and is made no more."""
-    for folder in FOLDERS:
-        for path in sorted((ROOT / folder).iterdir()):
+    """Give what lies where only made files do, and is made no more."""
+    for pattern in MADE:
+        for path in sorted(ROOT.glob(pattern)):
             if str(path.relative_to(ROOT)) not in files:
                 yield path
 

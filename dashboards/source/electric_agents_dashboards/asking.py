@@ -1,0 +1,63 @@
+"""How queries are written: within what the variables choose, and once whatever the replicas."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from alert_values import Duration, Values
+
+FLEET: Final = 'job=~"$job", server=~"$server"'
+RUNNER: Final = 'job=~"$job", server=~"$server", runner_id=${runner:doublequote}'
+"""`doublequote`, as a runner's id is free text: its quotes are escaped, and it is no pattern."""
+EXPORTER: Final = 'job=~"$job", instance=~"$instance"'
+TARGET: Final = 'job=~"$job", instance=~"$instance", server=~"$server"'
+
+
+@dataclass(frozen=True)
+class Asker:
+    """Writes selectors and what is commonly made of them.
+
+    Attributes:
+        values: the alerts' numbers.
+        scope: the matchers that every selector has.
+        moment: a modifier of every selector, as ` @ end()`.
+    """
+
+    values: Values
+    scope: str
+    moment: str = ""
+
+    @property
+    def replicas(self) -> str:
+        """The labels that tell replicas of one exporter apart."""
+        return ", ".join(self.values.replica_labels)
+
+    def of(self, metric: str, *matchers: str) -> str:
+        """Select series."""
+        return f"{metric}{{{', '.join((self.scope, *matchers))}}}{self.moment}"
+
+    def once(self, metric: str, *matchers: str) -> str:
+        """Select series, the greatest of those that differ in the replica alone."""
+        return f"max without ({self.replicas}) ({self.of(metric, *matchers)})"
+
+    def rate(self, metric: str, *matchers: str) -> str:
+        """Give a counter's rate a second, as the replica sees it that saw most."""
+        selector = self.of(metric, *matchers)
+        return f"max without ({self.replicas}) (rate({selector}[$__rate_interval]))"
+
+    def increase(self, metric: str, window: Duration, *matchers: str) -> str:
+        """Give a counter's increase within an alert's window."""
+        return f"max without ({self.replicas}) (increase({self.of(metric, *matchers)}[{window}]))"
+
+    @property
+    def permanent(self) -> str:
+        """The matcher of kinds that are meant to stay."""
+        return f'kind=~"{"|".join(self.values.permanent_kinds)}"'
+
+    @property
+    def transient(self) -> str:
+        """The matcher of kinds that come and go."""
+        return f'kind!~"{"|".join(self.values.permanent_kinds)}"'
+
+    def window(self, alert: str, key: str = "window") -> Duration:
+        """Give a window that an alert looks back over."""
+        return Duration(self.values.number(alert, key))

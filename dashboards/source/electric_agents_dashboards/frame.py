@@ -1,0 +1,221 @@
+"""What all dashboards have in common: variables, annotations, links and settings."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from grafana_foundation_sdk.models import dashboard, prometheus
+
+from electric_agents_dashboards.looks import BAD, NEUTRAL
+from electric_agents_dashboards.panels import DATASOURCE
+
+TAG: Final = "electric-agents"
+UID: Final = "electric-agents-"
+SCHEMA_VERSION: Final = 39
+"""Grafana 11.0's: the oldest that must take the dashboards. Newer ones bring them up to theirs."""
+LOUD: Final = 'alertname=~"ElectricAgents.+", alertstate="firing", severity!~"info|none"'
+"""Matchers of alerts that somebody is told of. `info` and the watchdog are not."""
+
+_ALL: Final = ".+"
+
+
+@dataclass(frozen=True)
+class Variable:
+    """A choice among the values of a label; of one, or of several and all."""
+
+    name: str
+    label: str
+    values: str
+    description: str
+    single: bool = False
+
+    def model(self) -> dashboard.VariableModel:
+        """Give it in Grafana's form."""
+        current = (
+            None
+            if self.single
+            else dashboard.VariableOption(selected=True, text=["All"], value=["$__all"])
+        )
+        return dashboard.VariableModel(
+            type_val=dashboard.VariableType.QUERY,
+            name=self.name,
+            label=self.label,
+            description=self.description,
+            datasource=DATASOURCE,
+            query={
+                "qryType": 1,
+                "query": self.values,
+                "refId": "PrometheusVariableQueryEditor-VariableQuery",
+            },
+            definition=self.values,
+            refresh=dashboard.VariableRefresh.ON_TIME_RANGE_CHANGED,
+            sort=dashboard.VariableSort.ALPHABETICAL_ASC,
+            multi=not self.single,
+            include_all=not self.single,
+            all_value=None if self.single else _ALL,
+            current=current,
+            options=[],
+            regex="",
+            hide=dashboard.VariableHide.DONT_HIDE,
+            allow_custom_value=None,
+            auto=None,
+            auto_min=None,
+            auto_count=None,
+        )
+
+
+JOB: Final = Variable(
+    "job",
+    "Job",
+    "label_values(electric_agents_exporter_build_info, job)",
+    "The scrape job of the exporters.",
+)
+INSTANCE: Final = Variable(
+    "instance",
+    "Exporter",
+    'label_values(electric_agents_exporter_build_info{job=~"$job"}, instance)',
+    "One exporter, or one replica of it.",
+)
+SERVER: Final = Variable(
+    "server",
+    "Server",
+    'label_values(electric_agents_server_up{job=~"$job"}, server)',
+    "An agents-server, as the exporter's configuration calls it.",
+)
+RUNNER: Final = Variable(
+    "runner",
+    "Runner",
+    'label_values(electric_agents_runner_poll_success{job=~"$job", server=~"$server"}, runner_id)',
+    "A runner's id.",
+    single=True,
+)
+
+
+def annotation(
+    name: str, expr: str, color: str, title: str, text: str
+) -> dashboard.AnnotationQuery:
+    """Mark on every graph when a query had values."""
+    return dashboard.AnnotationQuery(
+        name=name,
+        datasource=DATASOURCE,
+        enable=True,
+        hide=False,
+        icon_color=color,
+        expr=expr,
+        step="60s",
+        title_format=title,
+        text_format=text,
+        tag_keys="severity,server",
+        use_value_for_time=False,
+        target=prometheus.Dataquery(
+            ref_id="Anno",
+            datasource=DATASOURCE,
+            expr=expr,
+            range_val=True,
+            instant=False,
+            interval="60s",
+            legend_format=text,
+            editor_mode=prometheus.QueryEditorMode.CODE,
+        ),
+    )
+
+
+def alerts_of_servers() -> dashboard.AnnotationQuery:
+    """Mark firing alerts, one for a server however many runners it concerns."""
+    expr = f'max by (alertname, severity, server) (ALERTS{{{LOUD}, server=~"$server|"}})'
+    return annotation("Firing alerts", expr, BAD, "{{alertname}}", "{{severity}} on {{server}}")
+
+
+def alerts_of_runner() -> dashboard.AnnotationQuery:
+    """Mark firing alerts of the runner, and those of its server as a whole."""
+    server = f'{LOUD}, server=~"$server"'
+    own = f"ALERTS{{{server}, runner_id=${{runner:doublequote}}}}"
+    whole = f'ALERTS{{{server}, runner_id=""}}'
+    expr = f"max by (alertname, severity, server) ({own} or {whole})"
+    return annotation("Firing alerts", expr, BAD, "{{alertname}}", "{{severity}} on {{server}}")
+
+
+def restarts(counted: str) -> dashboard.AnnotationQuery:
+    """Mark restarts of runners, told by a rate of them."""
+    return annotation(
+        "Runner restarts", f"{counted} > 0", NEUTRAL, "Runner restart", "on {{server}}"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outline:
+    """What a dashboard is, without its panels.
+
+    Attributes:
+        name: the end of its uid, and the name of its files.
+        title: as in Grafana's lists.
+        question: what it answers.
+        since: the beginning of its time range, as `now-6h`.
+        variables: beside the datasource.
+        annotations: marks on every graph.
+    """
+
+    name: str
+    title: str
+    question: str
+    since: str
+    variables: Sequence[Variable]
+    annotations: Sequence[dashboard.AnnotationQuery]
+
+    def fill(self, panels: list[dashboard.Panel | dashboard.RowPanel]) -> dashboard.Dashboard:
+        """Put the dashboard together."""
+        return dashboard.Dashboard(
+            uid=f"{UID}{self.name}",
+            title=self.title,
+            description=self.question,
+            tags=[TAG],
+            timezone="browser",
+            editable=False,
+            graph_tooltip=dashboard.DashboardCursorSync.CROSSHAIR,
+            time=dashboard.DashboardDashboardTime(from_val=self.since, to="now"),
+            timepicker=dashboard.TimePickerConfig(
+                hidden=False, refresh_intervals=["10s", "30s", "1m", "5m", "15m", "1h"]
+            ),
+            refresh="30s",
+            schema_version=SCHEMA_VERSION,
+            panels=panels,
+            templating=dashboard.DashboardDashboardTemplating(
+                list_val=[_datasource(), *(variable.model() for variable in self.variables)]
+            ),
+            annotations=dashboard.AnnotationContainer(list_val=list(self.annotations)),
+            links=[
+                dashboard.DashboardLink(
+                    title="Electric Agents",
+                    type_val=dashboard.DashboardLinkType.DASHBOARDS,
+                    icon="external link",
+                    tooltip="The other dashboards, for the same time and choice",
+                    tags=[TAG],
+                    as_dropdown=False,
+                    target_blank=False,
+                    include_vars=True,
+                    keep_time=True,
+                    url="",
+                )
+            ],
+            preload=False,
+        )
+
+
+def _datasource() -> dashboard.VariableModel:
+    return dashboard.VariableModel(
+        type_val=dashboard.VariableType.DATASOURCE,
+        name="datasource",
+        label="Data source",
+        description="The Prometheus that scrapes the exporter and evaluates the rules.",
+        query="prometheus",
+        refresh=dashboard.VariableRefresh.ON_DASHBOARD_LOAD,
+        hide=dashboard.VariableHide.DONT_HIDE,
+        multi=False,
+        include_all=False,
+        options=[],
+        regex="",
+        allow_custom_value=None,
+        auto=None,
+        auto_min=None,
+        auto_count=None,
+    )

@@ -1,0 +1,62 @@
+"""Where panels sit: sections of lines, each as wide as the screen, from the top down."""
+
+from dataclasses import dataclass
+from itertools import count
+from typing import Final
+
+from grafana_foundation_sdk.models import dashboard
+
+COLUMNS: Final = 24
+"""How many columns Grafana's grid has."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """Panels beside each other, of one height, each with its width."""
+
+    height: int
+    panels: tuple[tuple[int, dashboard.Panel], ...]
+
+
+@dataclass(frozen=True)
+class Section:
+    """A row with a title, and the lines below it."""
+
+    title: str
+    lines: tuple[Line, ...]
+
+
+def line(height: int, *panels: tuple[int, dashboard.Panel]) -> Line:
+    """Make a line that fills the grid.
+
+    Raises:
+        ValueError: the widths do not add up to the grid's.
+    """
+    if sum(width for width, _ in panels) != COLUMNS:
+        raise ValueError(f"{[panel.title for _, panel in panels]} do not fill {COLUMNS} columns")
+    return Line(height, panels)
+
+
+def place(*sections: Section) -> list[dashboard.Panel | dashboard.RowPanel]:
+    """Give every panel an id and its place."""
+    placed: list[dashboard.Panel | dashboard.RowPanel] = []
+    ids = count(1)
+    top = 0
+    for section in sections:
+        title = dashboard.RowPanel(
+            title=section.title,
+            id_val=next(ids),
+            grid_pos=dashboard.GridPos(h=1, w=COLUMNS, x=0, y=top),
+            panels=[],
+        )
+        placed.append(title)
+        top += 1
+        for row in section.lines:
+            left = 0
+            for width, panel in row.panels:
+                panel.id_val = next(ids)
+                panel.grid_pos = dashboard.GridPos(h=row.height, w=width, x=left, y=top)
+                placed.append(panel)
+                left += width
+            top += row.height
+    return placed

@@ -1,0 +1,70 @@
+"""Colours, thresholds and words: how a value looks, the same on every dashboard.
+
+Colours differ in lightness as well as in hue, and a state is always a word too, so that nothing
+hangs on telling red from green.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from grafana_foundation_sdk.models import dashboard
+
+GOOD: Final = "#2F9E77"
+WARNING: Final = "#F2A900"
+BAD: Final = "#C4162A"
+DISABLED: Final = "#7D8FA9"
+UNKNOWN: Final = "#A352CC"
+NEUTRAL: Final = "#5794F2"
+TEXT: Final = "text"
+"""Grafana's name for the colour of plain text, whatever the theme."""
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Colours of a value: the first of everything, each further one from its value on."""
+
+    base: str
+    steps: tuple[tuple[float, str], ...] = ()
+
+    def model(self) -> dashboard.ThresholdsConfig:
+        """Give them in Grafana's form."""
+        steps = [dashboard.Threshold(value=None, color=self.base)]
+        steps += [dashboard.Threshold(value=value, color=color) for value, color in self.steps]
+        return dashboard.ThresholdsConfig(mode=dashboard.ThresholdsMode.ABSOLUTE, steps=steps)
+
+
+PLAIN: Final = Thresholds(TEXT)
+"""A number that is neither good nor bad."""
+
+
+def above(*steps: tuple[float, str]) -> Thresholds:
+    """Colour a value of which more is worse: each colour from its value on, good before."""
+    return Thresholds(GOOD, steps)
+
+
+def below(value: float, color: str = BAD) -> Thresholds:
+    """Colour a value of which less is worse: good from `value` on."""
+    return Thresholds(color, ((value, GOOD),))
+
+
+def between(bad: float, good: float) -> Thresholds:
+    """Colour a value of which less is worse: bad under `bad`, good from `good` on."""
+    return Thresholds(BAD, ((bad, WARNING), (good, GOOD)))
+
+
+@dataclass(frozen=True)
+class Word:
+    """What a number of a query stands for, and its colour."""
+
+    code: int
+    text: str
+    color: str
+
+
+def words(*known: Word) -> list[dashboard.ValueMapping]:
+    """Make a mapping of numbers to words."""
+    options = {
+        str(word.code): dashboard.ValueMappingResult(text=word.text, color=word.color, index=place)
+        for place, word in enumerate(known)
+    }
+    return [dashboard.ValueMap(options=options)]

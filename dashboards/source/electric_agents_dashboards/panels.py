@@ -1,0 +1,307 @@
+"""Panels: every kind that is used here, with all that Grafana would otherwise guess.
+
+What the models leave out (`refId`, the datasource of a target, options) is always set. A panel is
+made without a place; `layout` gives it one.
+"""
+
+import string
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from grafana_foundation_sdk.models import (
+    bargauge,
+    common,
+    dashboard,
+    prometheus,
+    stat,
+    statetimeline,
+    timeseries,
+)
+
+from electric_agents_dashboards.looks import PLAIN, Thresholds
+
+DATASOURCE: Final = common.DataSourceRef(type_val="prometheus", uid="${datasource}")
+REF_IDS: Final = string.ascii_uppercase
+_THRESHOLDS: Final = dashboard.FieldColorModeId.THRESHOLDS
+_PALETTE: Final = dashboard.FieldColorModeId.PALETTE_CLASSIC
+Override = dashboard.DashboardFieldConfigSourceOverrides
+Mappings = Sequence[dashboard.ValueMapping]
+
+
+@dataclass(frozen=True)
+class Query:
+    """A query of a panel.
+
+    Attributes:
+        expr: PromQL with Grafana's variables.
+        legend: the name of its series, which may have `{{label}}` in it.
+        instant: asks for the end of the time range alone instead of all of it.
+        table: gives a row for each series, its labels as columns.
+    """
+
+    expr: str
+    legend: str = ""
+    instant: bool = False
+    table: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Meaning:
+    """What a panel says, whatever its kind.
+
+    Attributes:
+        title: what is shown.
+        question: the question that it answers, and what to conclude: its description.
+        nothing: the words for no data.
+        unit: Grafana's id of a unit; empty only where `mappings` say it all.
+        thresholds: where the colour changes.
+        mappings: words for numbers.
+        decimals: digits after the point, where Grafana's choice is no good.
+        least: where the scale begins.
+        most: where the scale ends.
+        links: where a click on a value leads.
+        overrides: what differs for some of its series.
+    """
+
+    title: str
+    question: str
+    nothing: str
+    unit: str = ""
+    thresholds: Thresholds = PLAIN
+    mappings: Mappings = ()
+    decimals: int | None = None
+    least: float | None = None
+    most: float | None = None
+    links: Sequence[dashboard.DashboardLink] = ()
+    overrides: Sequence[Override] = ()
+
+
+def stat_panel(
+    meaning: Meaning, *queries: Query, filled: bool = True, names: bool = False
+) -> dashboard.Panel:
+    """Show one number, big; `filled` colours its whole tile, `names` adds the series' name."""
+    mode = common.BigValueColorMode
+    text = common.BigValueTextMode
+    options = stat.Options(
+        graph_mode=common.BigValueGraphMode.NONE,
+        color_mode=mode.BACKGROUND_SOLID if filled else mode.VALUE,
+        justify_mode=common.BigValueJustifyMode.CENTER,
+        text_mode=text.VALUE_AND_NAME if names else text.VALUE,
+        wide_layout=True,
+        show_percent_change=False,
+        reduce_options=_last(),
+        orientation=common.VizOrientation.AUTO,
+    )
+    return assemble("stat", meaning, queries, options, field_config(meaning, _THRESHOLDS))
+
+
+def name_panel(meaning: Meaning, query: Query) -> dashboard.Panel:
+    """Show the names of series, big, where a number says nothing."""
+    options = stat.Options(
+        graph_mode=common.BigValueGraphMode.NONE,
+        color_mode=common.BigValueColorMode.NONE,
+        justify_mode=common.BigValueJustifyMode.CENTER,
+        text_mode=common.BigValueTextMode.NAME,
+        reduce_options=_last(),
+        orientation=common.VizOrientation.HORIZONTAL,
+    )
+    return assemble("stat", meaning, [query], options, field_config(meaning, _THRESHOLDS))
+
+
+@dataclass(frozen=True)
+class Lines:
+    """How the lines of a graph are drawn.
+
+    Attributes:
+        stacked: on top of each other, so that the upper edge is their sum.
+        line: draws a dashed line at each threshold.
+        legend: what a legend tells of each series, as `lastNotNull`.
+    """
+
+    stacked: bool = False
+    line: bool = False
+    legend: tuple[str, ...] = ("lastNotNull", "max")
+
+
+def graph_panel(meaning: Meaning, *queries: Query, lines: Lines | None = None) -> dashboard.Panel:
+    """Show how something went over time."""
+    drawn = lines or Lines()
+    mode = common.GraphThresholdsStyleMode
+    custom = common.GraphFieldConfig(
+        draw_style=common.GraphDrawStyle.LINE,
+        line_interpolation=common.LineInterpolation.LINEAR,
+        line_width=1 if drawn.stacked else 2,
+        fill_opacity=40 if drawn.stacked else 8,
+        gradient_mode=common.GraphGradientMode.NONE,
+        show_points=common.VisibilityMode.NEVER,
+        span_nulls=False,
+        stacking=common.StackingConfig(
+            mode=common.StackingMode.NORMAL if drawn.stacked else common.StackingMode.NONE,
+            group="A",
+        ),
+        thresholds_style=common.GraphThresholdsStyleConfig(
+            mode=mode.DASHED if drawn.line else mode.OFF
+        ),
+        axis_soft_min=0 if meaning.least is None else None,
+    )
+    return assemble(
+        "timeseries",
+        meaning,
+        queries,
+        _graph_options(drawn.legend),
+        field_config(meaning, _PALETTE, custom),
+    )
+
+
+def bars_panel(meaning: Meaning, *queries: Query) -> dashboard.Panel:
+    """Show numbers side by side, the first query's first."""
+    options = bargauge.Options(
+        display_mode=common.BarGaugeDisplayMode.BASIC,
+        value_mode=common.BarGaugeValueMode.TEXT,
+        name_placement=common.BarGaugeNamePlacement.LEFT,
+        show_unfilled=True,
+        sizing=common.BarGaugeSizing.AUTO,
+        legend=_no_legend(),
+        reduce_options=_last(),
+        orientation=common.VizOrientation.HORIZONTAL,
+    )
+    return assemble("bargauge", meaning, queries, options, field_config(meaning, _THRESHOLDS))
+
+
+def timeline_panel(
+    meaning: Meaning, *queries: Query, max_points: int | None = None
+) -> dashboard.Panel:
+    """Show states over time, a row for each series.
+
+    `max_points` limits how often a costly query is evaluated.
+    """
+    custom = statetimeline.FieldConfig(line_width=0, fill_opacity=85, span_nulls=False)
+    options = statetimeline.Options(
+        show_value=common.VisibilityMode.AUTO,
+        row_height=0.85,
+        merge_values=True,
+        align_value=common.TimelineValueAlignment.LEFT,
+        legend=_no_legend(),
+        tooltip=_tooltip(common.TooltipDisplayMode.SINGLE),
+        per_page=20,
+    )
+    panel = assemble(
+        "state-timeline", meaning, queries, options, field_config(meaning, _THRESHOLDS, custom)
+    )
+    panel.max_data_points = max_points
+    return panel
+
+
+def assemble(
+    kind: str,
+    meaning: Meaning,
+    queries: Sequence[Query],
+    options: object,
+    config: dashboard.FieldConfigSource,
+) -> dashboard.Panel:
+    """Put a panel of any kind together."""
+    return dashboard.Panel(
+        type_val=kind,
+        title=meaning.title,
+        description=meaning.question,
+        datasource=DATASOURCE,
+        targets=[_target(name, query) for name, query in zip(REF_IDS, queries, strict=False)],
+        options=options,
+        field_config=config,
+        transparent=False,
+    )
+
+
+def field_config(
+    meaning: Meaning, color: dashboard.FieldColorModeId, custom: object = None
+) -> dashboard.FieldConfigSource:
+    """Say how values look."""
+    return dashboard.FieldConfigSource(
+        defaults=dashboard.FieldConfig(
+            unit=meaning.unit or None,
+            decimals=meaning.decimals,
+            min_val=meaning.least,
+            max_val=meaning.most,
+            mappings=list(meaning.mappings),
+            thresholds=meaning.thresholds.model(),
+            color=dashboard.FieldColor(mode=color),
+            links=list(meaning.links) or None,
+            no_value=meaning.nothing,
+            custom=custom,
+        ),
+        overrides=list(meaning.overrides),
+    )
+
+
+def override(matcher: str, what: str, properties: dict[str, object]) -> Override:
+    """Change some properties of the fields that match."""
+    return Override(
+        matcher=dashboard.MatcherConfig(id_val=matcher, options=what),
+        properties=[
+            dashboard.DynamicConfigValue(id_val=key, value=value)
+            for key, value in properties.items()
+        ],
+    )
+
+
+def color_of(series: str, color: str, *, dashed: bool = False) -> Override:
+    """Give a series, by its name, a colour of its own; a dashed one is a limit."""
+    properties: dict[str, object] = {"color": {"mode": "fixed", "fixedColor": color}}
+    if dashed:
+        properties["custom.lineStyle"] = {"fill": "dash", "dash": [8, 6]}
+        properties["custom.fillOpacity"] = 0
+        properties["custom.lineWidth"] = 1
+        properties["custom.stacking"] = {"group": "A", "mode": "none"}
+    return override("byName", series, properties)
+
+
+def data_link(title: str, url: str) -> dashboard.DashboardLink:
+    """Make a link from a value; `url` begins at Grafana's root."""
+    return dashboard.DashboardLink(
+        title=title, type_val=dashboard.DashboardLinkType.LINK, icon="external link", url=url
+    )
+
+
+def _target(ref_id: str, query: Query) -> prometheus.Dataquery:
+    kind = prometheus.PromQueryFormat
+    return prometheus.Dataquery(
+        ref_id=ref_id,
+        datasource=DATASOURCE,
+        expr=query.expr,
+        legend_format=query.legend or None,
+        instant=query.instant,
+        range_val=not query.instant,
+        editor_mode=prometheus.QueryEditorMode.CODE,
+        format_val=kind.TABLE if query.table else kind.TIME_SERIES,
+        exemplar=False,
+    )
+
+
+def _last() -> common.ReduceDataOptions:
+    return common.ReduceDataOptions(values=False, calcs=["lastNotNull"], fields="")
+
+
+def _no_legend() -> common.VizLegendOptions:
+    return common.VizLegendOptions(
+        show_legend=False,
+        display_mode=common.LegendDisplayMode.LIST,
+        placement=common.LegendPlacement.BOTTOM,
+        calcs=[],
+    )
+
+
+def _tooltip(mode: common.TooltipDisplayMode) -> common.VizTooltipOptions:
+    return common.VizTooltipOptions(mode=mode, sort=common.SortOrder.DESCENDING)
+
+
+def _graph_options(calcs: tuple[str, ...]) -> timeseries.Options:
+    return timeseries.Options(
+        legend=common.VizLegendOptions(
+            show_legend=True,
+            display_mode=common.LegendDisplayMode.TABLE,
+            placement=common.LegendPlacement.BOTTOM,
+            calcs=list(calcs),
+        ),
+        tooltip=_tooltip(common.TooltipDisplayMode.MULTI),
+    )

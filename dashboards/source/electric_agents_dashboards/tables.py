@@ -1,0 +1,130 @@
+"""Tables: a row for each runner, target or alert, a column for each query."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from grafana_foundation_sdk.models import common, dashboard, table
+
+from electric_agents_dashboards.looks import Thresholds
+from electric_agents_dashboards.panels import (
+    REF_IDS,
+    Mappings,
+    Meaning,
+    Query,
+    assemble,
+    field_config,
+    override,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """A column of a table.
+
+    Attributes:
+        title: its head.
+        query: where its numbers come from; none for a label of another column's query.
+        label: the label that it shows instead of a number.
+        width: pixels; None takes what is left.
+        unit: as in `Meaning`, and so are `decimals`, `thresholds`, `mappings`, `links`.
+        nothing: the words in a cell without a value.
+        filled: colours the cell's background; otherwise its text.
+    """
+
+    title: str
+    query: str = ""
+    label: str = ""
+    width: int | None = None
+    unit: str = ""
+    decimals: int | None = None
+    thresholds: Thresholds | None = None
+    mappings: Mappings = ()
+    links: Sequence[dashboard.DashboardLink] = ()
+    nothing: str = "-"
+    filled: bool = False
+
+
+def table_panel(
+    meaning: Meaning, *columns: Column, sort_by: str, descending: bool = True
+) -> dashboard.Panel:
+    """Show a row for every set of labels that the columns' queries share."""
+    asked = [column for column in columns if column.query]
+    queries = [Query(column.query, instant=True, table=True) for column in asked]
+    values = _value_fields(columns)
+    fields = [column.label or value for column, value in zip(columns, values, strict=True)]
+    unseen = [value for value in values if value and value not in fields]
+    overrides = [
+        override("byName", name, _properties(column))
+        for name, column in zip(fields, columns, strict=True)
+    ]
+    arranged = {
+        "excludeByName": dict.fromkeys(["Time", *unseen], True),
+        "indexByName": {name: place for place, name in enumerate(fields)},
+        "renameByName": {name: column.title for name, column in zip(fields, columns, strict=True)},
+        "includeByName": {},
+    }
+    transformations = [
+        dashboard.DataTransformerConfig(id_val="merge", options={}),
+        dashboard.DataTransformerConfig(id_val="organize", options=arranged),
+    ]
+    options = table.Options(
+        frame_index=0,
+        show_header=True,
+        cell_height=common.TableCellHeight.SM,
+        sort_by=[common.TableSortByFieldState(display_name=sort_by, desc=descending)],
+        footer=common.TableFooterOptions(show=False, reducer=["sum"], count_rows=False, fields=[]),
+    )
+    custom = common.TableFieldOptions(
+        align=common.FieldTextAlignment.AUTO,
+        cell_options=common.TableAutoCellOptions(),
+        inspect=False,
+        filterable=True,
+    )
+    panel = assemble(
+        "table",
+        meaning,
+        queries,
+        options,
+        field_config(
+            replace(meaning, overrides=overrides), dashboard.FieldColorModeId.THRESHOLDS, custom
+        ),
+    )
+    panel.transformations = transformations
+    return panel
+
+
+def _value_fields(columns: Sequence[Column]) -> list[str]:
+    """Name the numbers of each column as the datasource does: only several are numbered."""
+    asked = sum(bool(column.query) for column in columns)
+    ref_ids = iter(REF_IDS)
+    return [
+        ("Value" if asked == 1 else f"Value #{next(ref_ids)}") if column.query else ""
+        for column in columns
+    ]
+
+
+def _properties(column: Column) -> dict[str, object]:
+    properties: dict[str, object] = {"noValue": column.nothing}
+    if column.width is not None:
+        properties["custom.width"] = column.width
+    if column.unit:
+        properties["unit"] = column.unit
+    if column.decimals is not None:
+        properties["decimals"] = column.decimals
+    if column.mappings:
+        properties["mappings"] = list(column.mappings)
+    if column.thresholds is not None:
+        properties["thresholds"] = column.thresholds.model()
+    if column.mappings or column.thresholds is not None:
+        properties["custom.cellOptions"] = _cell(filled=column.filled)
+    if column.links:
+        properties["links"] = list(column.links)
+    return properties
+
+
+def _cell(*, filled: bool) -> common.TableCellOptions:
+    if filled:
+        return common.TableColoredBackgroundCellOptions(
+            mode=common.TableCellBackgroundDisplayMode.BASIC
+        )
+    return common.TableColorTextCellOptions()
