@@ -1,6 +1,6 @@
 # Every target sets up what it needs, and is quick the second time.
 .DEFAULT_GOAL := help
-.PHONY: help setup tools demo test unit e2e bench bench-small check format generate rules lock clean
+.PHONY: help setup tools demo test unit e2e bench bench-small incidents check format generate rules lock clean
 VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH):$(CURDIR)/$(VENV)/tools/usr/bin
@@ -35,6 +35,9 @@ bench: tools ## Measure against prometheus_client and httpx (minutes); ARGS=--wr
 
 bench-small: tools ## Only prove that the benchmarks work
 	@$(MAKE) --no-print-directory bench ARGS=--small
+
+incidents: tools ## Play every incident to a real Prometheus and Alertmanager; ARGS=--write keeps the table
+	@PYTHONPATH=benchmarks:alerts python -m incidents.run $(ARGS)
 
 check: setup ## Lint, types, import rules, generated files, Dockerfile
 	scripts/check

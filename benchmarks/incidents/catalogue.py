@@ -1,0 +1,614 @@
+"""The incidents, and what should come of each. Written down before they are played."""
+
+from dataclasses import replace
+from functools import partial
+from typing import Any, Final
+
+from electric_agents_simulator.runner.runner import Pace
+from electric_agents_simulator.scenarios import find as scenario
+from electric_agents_simulator.scenarios.model import (
+    Calm,
+    Cue,
+    Disable,
+    Enable,
+    Kill,
+    Move,
+    Puppet,
+    Restart,
+    Role,
+    Scenario,
+    ServerDown,
+    ServerUp,
+    Signal,
+    Start,
+    Step,
+    Stop,
+    Trouble,
+    Workload,
+)
+from electric_agents_simulator.server.faults import Fault, FaultKind
+from incidents.model import PAGE, TICKET, Act, Deed, Expected, Incident, without
+
+MINUTE: Final = 60.0
+LEASE: Final = 90.0
+"""How long a runner at the usual pace lives on after its last heartbeat."""
+QUICK_LEASE: Final = 30.0
+"""The same of those that heartbeat every ten seconds."""
+
+_QUICK: Final = Pace(heartbeat_seconds=10.0)
+_STEADY: Final = Workload(entities=2, every_seconds=10.0, seconds=(1.0, 4.0))
+_BRISK: Final = Workload(entities=2, every_seconds=3.0, seconds=(0.5, 2.0))
+_LONG: Final = Workload(entities=2, every_seconds=2.0, seconds=(120.0, 240.0))
+_IDLE: Final = Workload(entities=0)
+_WELL: Final[dict[str, Any]] = {
+    "status": "streaming",
+    "stream_connected": True,
+    "last_heartbeat_ok": True,
+    "last_heartbeat_at": "-5s",
+    "started_at": "-600s",
+    "reconnect_count": 0,
+}
+
+
+def _fleet(conduct: Workload = _STEADY) -> Role:
+    return Role("fleet", None, kinds=("server", "cloud-worker"), conduct=conduct)
+
+
+def _played(*roles: Role, steps: dict[float, Step | tuple[Step, ...]]) -> Scenario:
+    """Make a story of some roles beside a fleet that works, and of what happens when."""
+    cues = [
+        Cue(at, step)
+        for at, those in steps.items()
+        for step in (those if isinstance(those, tuple) else (those,))
+    ]
+    return Scenario("", "", "", "", (*roles, _fleet()), tuple(cues))
+
+
+def _timed(name: str, *ats: float) -> Scenario:
+    """Give a scenario with its steps at other times."""
+    told = scenario(name)
+    cues = (replace(cue, at=at) for cue, at in zip(told.timeline, ats, strict=True))
+    return replace(told, timeline=tuple(cues))
+
+
+def catalogue() -> tuple[Incident, ...]:
+    """Give all incidents: first those that must be silent."""
+    return (
+        *_ordinary_life(),
+        *_passing_troubles(),
+        *_lost_runners(),
+        *_troubled_runners(),
+        *_work(),
+        *_servers(),
+        *_watchers(),
+        *_budgets(),
+    )
+
+
+def find(name: str) -> Incident:
+    """Give an incident by its name.
+
+    Raises:
+        KeyError: there is none of that name.
+    """
+    return {incident.name: incident for incident in catalogue()}[name]
+
+
+def _ordinary_life() -> tuple[Incident, ...]:
+    jobs = Role("job", 4, kinds=("ci", "sandbox"), conduct=_STEADY)
+    return (
+        Incident("quiet-day", "a fleet works", scenario("healthy-day"), lasts=40 * MINUTE),
+        Incident(
+            "idle-hour",
+            "nobody has work for an hour",
+            Scenario("", "", "", "", (_fleet(_IDLE),)),
+            lasts=65 * MINUTE,
+        ),
+        Incident(
+            "evening",
+            "laptops are closed and jobs end, all of them idle",
+            without(scenario("night"), "night-owl"),
+            lasts=30 * MINUTE,
+        ),
+        Incident(
+            "ci-jobs",
+            "runners of kind ci and sandbox come and go",
+            replace(
+                _played(jobs, steps={}),
+                timeline=(
+                    Cue(60, Stop("job"), every_seconds=240),
+                    Cue(180, Start("job"), every_seconds=240),
+                ),
+            ),
+            lasts=40 * MINUTE,
+            runners=10,
+        ),
+        Incident(
+            "long-dead",
+            "servers that died long ago are still listed when an exporter starts",
+            _played(
+                Role("old", 4, conduct=Puppet(_WELL, every_seconds=None, lease_ms=1_000)), steps={}
+            ),
+            lasts=20 * MINUTE,
+            runners=10,
+            # A month, in the measure of a story: longer ago than retire_after.
+            exporter_after=300,
+            target={"retire_after": 240},
+        ),
+        Incident(
+            "maintenance",
+            "runners are disabled for a while, at work or stopped, and enabled again",
+            _played(
+                Role("patient", 2, conduct=_BRISK, pace=_QUICK),
+                Role("absent", 2, conduct=_IDLE),
+                steps={
+                    20: (Disable("patient"), Disable("absent")),
+                    60: Stop("absent"),
+                    1500: Enable("patient"),
+                    1510: Start("absent"),
+                },
+            ),
+            lasts=45 * MINUTE,
+            runners=10,
+        ),
+        Incident(
+            "rolling-restart",
+            "a deployment restarts one runner after the other",
+            scenario("rolling-restart"),
+            lasts=20 * MINUTE,
+        ),
+        Incident(
+            "replayed-stream",
+            "a busy runner restarts and replays its whole wake stream",
+            _played(
+                Role("replayer", conduct=_BRISK, pace=_QUICK), steps={1500: Restart("replayer")}
+            ),
+            lasts=45 * MINUTE,
+        ),
+        Incident(
+            "new-runners",
+            "runners start, each degraded for its first two seconds",
+            _played(
+                Role("newcomer", 4, conduct=_STEADY, on_stage=False),
+                steps={10: Start("newcomer", apart_seconds=5)},
+            ),
+            lasts=20 * MINUTE,
+            runners=10,
+        ),
+        Incident(
+            "shrinking-fleet",
+            "half of the fleet is disabled and then stopped for good",
+            _played(
+                Role("spare", 5, kinds=("cloud-worker",), conduct=_IDLE),
+                steps={60: Disable("spare"), 80: Stop("spare")},
+            ),
+            lasts=30 * MINUTE,
+            runners=10,
+        ),
+        Incident(
+            "rush",
+            "everybody gets work at once, again and again",
+            scenario("rush"),
+            lasts=20 * MINUTE,
+        ),
+    )
+
+
+def _passing_troubles() -> tuple[Incident, ...]:
+    failed_poll = Fault(FaultKind.STATUS, route="list", status=500)
+    return (
+        Incident(
+            "database-outage",
+            "the database is away for 55 seconds; afterwards all are degraded for good, and work",
+            scenario("database-outage"),
+            lasts=45 * MINUTE,
+        ),
+        Incident(
+            "frozen-database",
+            "the database does not answer for a minute",
+            scenario("frozen-database"),
+            lasts=25 * MINUTE,
+        ),
+        Incident(
+            "slow-server",
+            "for three minutes health reports are slow, hang, fail, and lie in turn",
+            scenario("slow-server"),
+            lasts=25 * MINUTE,
+        ),
+        Incident(
+            "one-failed-poll",
+            "one poll fails",
+            _played(steps={60: Trouble(failed_poll), 74: Calm()}),
+            lasts=15 * MINUTE,
+        ),
+        Incident(
+            "exporter-restart",
+            "the exporter is restarted",
+            _played(steps={}),
+            lasts=25 * MINUTE,
+            acts=(Act(60, Deed.EXPORTER_STOPS), Act(90, Deed.EXPORTER_STARTS)),
+        ),
+    )
+
+
+def _lost_runners() -> tuple[Incident, ...]:
+    victim = Role("victim", conduct=_LONG)
+    death = _played(victim, steps={30: Kill("victim"), 1200: Start("victim")})
+    lost_at_work = Expected(
+        "RunnerUnhealthy", PAGE, since=30, shows_after=LEASE, until=1200, runner="victim-0"
+    )
+    return (
+        Incident(
+            "death-at-work",
+            "a runner dies with work in its hands",
+            death,
+            lasts=35 * MINUTE,
+            expected=(lost_at_work,),
+        ),
+        Incident(
+            "death-at-work-seen-twice",
+            "the same, and two exporters watch",
+            death,
+            lasts=35 * MINUTE,
+            expected=(lost_at_work,),
+            replicas=2,
+        ),
+        Incident(
+            "death-idle",
+            "a runner dies that had nothing to do",
+            _played(
+                Role("victim", conduct=_IDLE), steps={30: Kill("victim"), 1200: Start("victim")}
+            ),
+            lasts=35 * MINUTE,
+            expected=(
+                Expected(
+                    "RunnerUnhealthy",
+                    TICKET,
+                    since=30,
+                    shows_after=LEASE,
+                    until=1200,
+                    runner="victim-0",
+                ),
+            ),
+        ),
+        Incident(
+            "laptop-closed-at-work",
+            "a laptop is closed while its runner works",
+            _played(
+                Role("night-owl", kinds=("local",), conduct=_LONG), steps={30: Kill("night-owl")}
+            ),
+            lasts=20 * MINUTE,
+            expected=(
+                Expected(
+                    "OrphanedClaims", TICKET, since=30, shows_after=LEASE, runner="night-owl-0"
+                ),
+            ),
+        ),
+        Incident(
+            "immortal",
+            "a runner dies whose lease lasts until the year 2099; the clocks of two others are off",
+            scenario("clock-skew"),
+            lasts=20 * MINUTE,
+            expected=(
+                Expected(
+                    "RunnerLeaseExpired",
+                    TICKET,
+                    since=-300,
+                    shows_after=600,
+                    runner="immortal-0",
+                ),
+            ),
+        ),
+        Incident(
+            "fleet-gone",
+            "all runners die at once, with work in their hands",
+            _timed("mass-expiry", 30, 900),
+            lasts=35 * MINUTE,
+            expected=(
+                Expected("FleetUnavailable", PAGE, since=30, shows_after=QUICK_LEASE, until=900),
+            ),
+        ),
+    )
+
+
+def _troubled_runners() -> tuple[Incident, ...]:
+    lost_heartbeats = Fault(FaultKind.STATUS, route="heartbeat", share=0.67)
+    no_heartbeat = Fault(FaultKind.STATUS, route="heartbeat")
+    flapper = Role("flapper", conduct=Puppet(_WELL, lease_ms=15_000))
+    return (
+        Incident(
+            "deaf",
+            "a runner's wake stream hangs from its start on",
+            _timed("deaf", 5, 6, 900, 901),
+            lasts=30 * MINUTE,
+            expected=(Expected("RunnerDeaf", TICKET, since=6, until=901, runner="deaf-0"),),
+        ),
+        Incident(
+            "crash-loop",
+            "a runner crashes every twenty seconds",
+            scenario("crash-loop"),
+            lasts=25 * MINUTE,
+            expected=(
+                Expected("RunnerRestarting", TICKET, since=20, shows_after=90, runner="looper-0"),
+            ),
+        ),
+        Incident(
+            "flapping",
+            "every other minute the heartbeats of a runner are lost",
+            replace(
+                _played(flapper, steps={}),
+                timeline=(
+                    Cue(0, Trouble(no_heartbeat, role="flapper"), every_seconds=120),
+                    Cue(60, Calm(), every_seconds=120),
+                ),
+            ),
+            lasts=30 * MINUTE,
+            expected=(
+                Expected("RunnerFlapping", TICKET, since=0, shows_after=390, runner="flapper-0"),
+            ),
+        ),
+        Incident(
+            "reconnects",
+            "two of three heartbeats of a runner are lost, and its stream is reset each time",
+            _played(
+                Role("flappy", conduct=_IDLE, pace=Pace(10.0, lease_seconds=90.0)),
+                steps={5: Trouble(lost_heartbeats, role="flappy"), 905: Calm()},
+            ),
+            lasts=30 * MINUTE,
+            expected=(
+                Expected(
+                    "ReconnectStorm",
+                    TICKET,
+                    since=5,
+                    shows_after=240,
+                    until=905,
+                    runner="flappy-0",
+                ),
+            ),
+            may=("RunnerFlapping",),
+        ),
+        Incident(
+            "duplicate-id",
+            "a second process is started with the id of a running one",
+            _timed("duplicate-id", 24, 900),
+            lasts=35 * MINUTE,
+            expected=(
+                Expected(
+                    "DuplicateRunnerId",
+                    TICKET,
+                    since=24,
+                    shows_after=60,
+                    until=900,
+                    runner="twin-0",
+                ),
+            ),
+        ),
+        Incident(
+            "paused-agent",
+            "an agent is paused that has work, and its runner spins",
+            replace(
+                scenario("paused-agent"),
+                timeline=(
+                    Cue(0, scenario("paused-agent").timeline[0].step),
+                    Cue(20, Signal("spinning", "SIGSTOP")),
+                    Cue(1500, Signal("spinning", "SIGCONT")),
+                ),
+            ),
+            lasts=35 * MINUTE,
+            expected=(
+                Expected(
+                    "RunnerSpinning",
+                    TICKET,
+                    since=20,
+                    shows_after=60,
+                    until=1500,
+                    runner="spinning-0",
+                ),
+            ),
+        ),
+        Incident(
+            "odd-names",
+            "runners with odd ids, one of which can never hear a wake",
+            scenario("odd-names"),
+            lasts=15 * MINUTE,
+            runners=14,
+            expected=(Expected("RunnerDeaf", TICKET, since=-300, runner="lost/100%"),),
+        ),
+        Incident(
+            "odd-diagnostics",
+            "runners that say little of themselves, or nonsense",
+            scenario("odd-diagnostics"),
+            lasts=20 * MINUTE,
+            runners=10,
+            expected=(
+                Expected("RunnerDegraded", TICKET, since=-300, runner="mute-0"),
+                Expected("RunnerDegraded", TICKET, since=-300, runner="garbled-0"),
+            ),
+        ),
+    )
+
+
+def _work() -> tuple[Incident, ...]:
+    unwritten = Fault(FaultKind.STATUS, route="claim-write", share=0.4)
+    return (
+        Incident(
+            "leaked-claims",
+            "a runner crashes at work, is back at once, and claims anew",
+            _played(Role("victim", conduct=_LONG), steps={30: Restart("victim", graceful=False)}),
+            lasts=75 * MINUTE,
+            expected=(
+                Expected("ClaimsLeaking", TICKET, since=30, shows_after=60, runner="victim-0"),
+            ),
+        ),
+        Incident(
+            "server-restart",
+            "the server restarts and has forgotten its claim tokens: what was worked on leaks",
+            scenario("server-restart"),
+            lasts=80 * MINUTE,
+            expected=(
+                Expected("ClaimsLeaking", TICKET, since=30, shows_after=300, runner="long-0"),
+            ),
+        ),
+        Incident(
+            "stuck-claim",
+            "a runner holds a claim and gives no sign of life for it",
+            Scenario(
+                "",
+                "",
+                "",
+                "",
+                (
+                    Role("stuck", conduct=Workload(1, 20.0, (9_000.0, 9_001.0))),
+                    _fleet(_IDLE),
+                ),
+                (Cue(60, Trouble(Fault(FaultKind.STATUS, route="callback"))),),
+            ),
+            lasts=30 * MINUTE,
+            expected=(Expected("ClaimStuck", TICKET, since=60, shows_after=900, runner="stuck-0"),),
+        ),
+        Incident(
+            "claim-failures",
+            "four claims in ten fail, for a quarter of an hour",
+            replace(
+                scenario("claim-failures"),
+                timeline=(Cue(20, Trouble(unwritten)), Cue(1100, Calm())),
+            ),
+            lasts=25 * MINUTE,
+            lead_in=60,
+            expected=(
+                Expected("ClaimFailuresHigh", TICKET, since=20, shows_after=200, until=1100),
+            ),
+        ),
+    )
+
+
+def _servers() -> tuple[Incident, ...]:
+    rejected = tuple(
+        Trouble(Fault(FaultKind.STATUS, route=route, status=401)) for route in ("list", "health")
+    )
+    return (
+        Incident(
+            "server-down",
+            "the server is down for a quarter of an hour",
+            _played(steps={60: ServerDown(), 960: ServerUp()}),
+            lasts=35 * MINUTE,
+            expected=(Expected("ServerUnreachable", PAGE, since=60, until=960),),
+        ),
+        Incident(
+            "credentials-rejected",
+            "the server refuses the exporter's credentials",
+            _played(steps={60: rejected, 960: Calm()}),
+            lasts=30 * MINUTE,
+            expected=(Expected("CredentialsRejected", PAGE, since=60, until=960),),
+        ),
+        Incident(
+            "wrong-principal",
+            "the fleet is deployed anew under a misspelt principal, and the list is empty",
+            replace(
+                scenario("wrong-principal"),
+                timeline=(
+                    Cue(30, Move("fleet", "service:monitr")),
+                    Cue(1500, Move("fleet", "service:monitor")),
+                ),
+            ),
+            lasts=40 * MINUTE,
+            expected=(Expected("RunnersVanished", PAGE, since=30, until=1500),),
+        ),
+        Incident(
+            "stale-data",
+            "the server lists its runners, and never answers for one",
+            _played(
+                steps={60: Trouble(Fault(FaultKind.HANG, route="health")), 960: Calm()},
+            ),
+            lasts=30 * MINUTE,
+            expected=(Expected("ExporterDataStale", TICKET, since=60, shows_after=45, until=960),),
+        ),
+    )
+
+
+def _watchers() -> tuple[Incident, ...]:
+    incident = partial(Incident, scenario=_played(steps={}))
+    return (
+        incident(
+            "exporter-down",
+            "the exporter is down for a quarter of an hour",
+            lasts=25 * MINUTE,
+            acts=(Act(60, Deed.EXPORTER_STOPS), Act(960, Deed.EXPORTER_STARTS)),
+            expected=(Expected("ExporterDown", PAGE, since=60, until=960),),
+        ),
+        incident(
+            "replica-down",
+            "one of two exporters is down",
+            lasts=15 * MINUTE,
+            replicas=2,
+            acts=(Act(60, Deed.ONE_REPLICA_STOPS),),
+            expected=(Expected("ExporterDown", TICKET, since=60),),
+        ),
+        incident(
+            "scrape-job-lost",
+            "the exporter's scrape job disappears from Prometheus",
+            lasts=25 * MINUTE,
+            acts=(Act(60, Deed.SCRAPE_JOB_GOES),),
+            expected=(Expected("ExporterAbsent", PAGE, since=60),),
+        ),
+        incident(
+            "broken-configuration",
+            "the exporter is told to reload a configuration with a fault",
+            lasts=30 * MINUTE,
+            acts=(Act(60, Deed.CONFIG_BREAKS), Act(1200, Deed.CONFIG_MENDS)),
+            expected=(Expected("ConfigReloadFailed", TICKET, since=60, until=1200),),
+        ),
+        incident(
+            "too-many-runners",
+            "there are more runners than max_runners",
+            lasts=15 * MINUTE,
+            target={"max_runners": 4},
+            expected=(Expected("RunnersSuppressed", TICKET, since=-300),),
+        ),
+    )
+
+
+def _budgets() -> tuple[Incident, ...]:
+    lost = Role("lost", 2, conduct=_IDLE)
+    tickets = tuple(
+        Expected("RunnerUnhealthy", TICKET, since=0, shows_after=LEASE, runner=f"lost-{number}")
+        for number in range(2)
+    )
+    unwritten = Fault(FaultKind.STATUS, route="claim-write", share=0.4)
+    return (
+        Incident(
+            "availability-burns-fast",
+            "a third of the fleet is gone, for more than half an hour",
+            _played(lost, steps={0: Kill("lost")}),
+            lasts=40 * MINUTE,
+            lead_in=35 * MINUTE,
+            expected=(
+                Expected("AvailabilityBudgetBurn", PAGE, since=0, shows_after=28 * MINUTE),
+                *tickets,
+            ),
+        ),
+        Incident(
+            "availability-burns-slowly",
+            "two of forty runners are gone, for long",
+            Scenario("", "", "", "", (lost, _fleet(_IDLE)), (Cue(0, Kill("lost")),)),
+            lasts=45 * MINUTE,
+            runners=40,
+            lead_in=35 * MINUTE,
+            slo_speed=24,
+            expected=(
+                Expected("AvailabilityBudgetBurn", TICKET, since=0, shows_after=37 * MINUTE),
+                *tickets,
+            ),
+        ),
+        Incident(
+            "claims-burn-fast",
+            "four claims in ten fail, for half an hour",
+            replace(scenario("claim-failures"), timeline=(Cue(0, Trouble(unwritten)),)),
+            lasts=32 * MINUTE,
+            lead_in=35 * MINUTE,
+            expected=(
+                Expected("ClaimBudgetBurn", PAGE, since=0, shows_after=24 * MINUTE),
+                Expected("ClaimFailuresHigh", TICKET, since=0, shows_after=600),
+            ),
+        ),
+    )

@@ -1,0 +1,30 @@
+"""The simulator's side of an incident, a process of its own: plays until it is told to end."""
+
+import asyncio
+import signal
+import sys
+
+from electric_agents_simulator.clock import RunningClock
+from electric_agents_simulator.fleet.stage import Stage
+from electric_agents_simulator.server.serving import SimulatedServer
+from incidents.catalogue import find
+
+
+async def play(name: str, speed: float) -> None:
+    """Play an incident's story; says where, when its first runners have started."""
+    incident = find(name)
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    clock = RunningClock(speed)
+    async with SimulatedServer(clock) as server:
+        stage = Stage(server, incident.story, incident.runners, seed=7, clock=clock)
+        async with stage.play():
+            print(server.url, flush=True)
+            await stop.wait()
+
+
+def main() -> None:
+    """Play the incident that the command line names, at the speed that it gives."""
+    name, speed = sys.argv[1:]
+    asyncio.run(play(name, float(speed)))

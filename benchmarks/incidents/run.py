@@ -1,0 +1,101 @@
+"""Play the incidents, say of each what was expected and what came, and write it down.
+
+`make incidents` plays them all; `ARGS="NAME..."` some, `ARGS=--write` keeps the table in
+docs/alert-quality.md. Exit 1 where anything was missed, late or false.
+"""
+
+import argparse
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+from alert_values import Values, load
+from incidents import report
+from incidents.catalogue import catalogue
+from incidents.judge import PREFIX, Notice, Verdict, judge
+from incidents.model import Expected, Incident
+from incidents.stack import INTERVAL, Stack
+
+SPEED: Final = 20.0
+_GROUP_WAIT: Final = 30.0
+_HOLD: Final = 600.0
+"""How long after a repair an alert may still begin anew without being wrong: never that late."""
+
+
+def play(incident: Incident, speed: float) -> Verdict:
+    """Play one incident, from the start of its processes to their end."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        with Stack(incident, speed, folder) as stack:
+            for act in sorted(incident.acts, key=lambda act: act.at):
+                stack.wait_until(act.at)
+                stack.do(act.deed)
+            stack.wait_until(incident.lasts)
+            notices = [
+                notice
+                for delivery in list(stack.webhook.deliveries)
+                for notice in _notices(stack, delivery.at, delivery.receiver, delivery.payload)
+            ]
+    patience = [_patience(load(), incident, expected) for expected in incident.expected]
+    return judge(incident, notices, patience, _HOLD)
+
+
+def _notices(stack: Stack, at: float, receiver: str, payload: dict[str, Any]) -> Iterable[Notice]:
+    for alert in payload["alerts"]:
+        labels = alert["labels"]
+        yield Notice(
+            at=stack.told_at(at),
+            receiver=receiver,
+            alert=labels["alertname"].removeprefix(PREFIX),
+            runner=labels.get("runner_id"),
+            firing=alert["status"] == "firing",
+            started=stack.told_at(datetime.fromisoformat(alert["startsAt"]).timestamp()),
+        )
+
+
+def _patience(values: Values, incident: Incident, expected: Expected) -> float:
+    """Give how long an alert may take to fire: its `for`, two polls and one evaluation."""
+    if expected.alert.endswith("BudgetBurn"):
+        burn = next(b for b in values.slo.burns if b.severity == expected.severity)
+        waits = float(burn.for_) / incident.slo_speed
+    else:
+        waits = values.number(expected.alert, "for")
+    return waits + 3 * INTERVAL
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Play, report, and tell whether all went as it should."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME")
+    parser.add_argument("--speed", type=float, default=SPEED, help="times as fast as the world")
+    parser.add_argument("--at-once", type=int, default=4, metavar="N", help="incidents at a time")
+    parser.add_argument("--write", action="store_true", help="write docs/alert-quality.md")
+    options = parser.parse_args(arguments)
+    chosen = [one for one in catalogue() if not options.names or one.name in options.names]
+    began = time.monotonic()
+    talking = threading.Lock()
+
+    def played(incident: Incident) -> Verdict:
+        verdict = play(incident, options.speed)
+        with talking:
+            print(report.line(verdict), flush=True)
+        return verdict
+
+    # The longest first, so that none is waited for alone.
+    longest = sorted(chosen, key=lambda one: one.lasts + one.lead_in, reverse=True)
+    with ThreadPoolExecutor(options.at_once) as pool:
+        verdicts = dict(zip([one.name for one in longest], pool.map(played, longest), strict=True))
+    ordered = [verdicts[incident.name] for incident in chosen]
+    print(report.summary(ordered))
+    report.keep(ordered, options.speed, time.monotonic() - began, write=options.write)
+    return int(not all(verdict.good for verdict in ordered))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

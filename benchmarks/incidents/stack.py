@@ -1,0 +1,321 @@
+"""Everything that an incident needs, as real processes on loopback.
+
+The simulator, exporters, Prometheus, Alertmanager, and a webhook that Alertmanager delivers to. All
+of it runs `speed` times as fast as the world: the simulator tells its story so, intervals are
+shorter, and the rules are written with durations to match.
+"""
+
+import json
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Final, Self
+from urllib.error import URLError
+
+import jinja2
+import yaml
+
+from alert_rules import HERE as ALERTS
+from alert_rules import render
+from alert_values import Duration, hastened, load
+from incidents.model import Deed, Incident
+from incidents.webhook import Webhook
+
+INTERVAL: Final = 15.0
+"""How often, in the story's seconds, the exporter polls, and Prometheus scrapes and evaluates."""
+
+_NAIVE: Final = Path(__file__).with_name("naive.yaml")
+_RECEIVERS: Final = {"critical": "naive-pager", "warning": "naive-tickets"}
+_LOOKBACK: Final = 300.0
+_RESEND: Final = 60.0
+_DEADLINE: Final = 30.0
+_BROKEN: Final = "targets: [{nome: fleet}]\n"
+
+
+class Stack:
+    """One incident's world, for as long as the context lasts. `seconds` are the story's."""
+
+    def __init__(self, incident: Incident, speed: float, folder: Path) -> None:
+        self._incident = incident
+        self._speed = speed
+        self._folder = folder
+        self._closing = ExitStack()
+        self._began = 0.0
+        self._exporters: list[subprocess.Popen[bytes]] = []
+        self._ports: list[int] = []
+        self.webhook = Webhook()
+        self.prometheus = ""
+
+    @property
+    def now(self) -> float:
+        """The story's seconds since the end of the lead-in."""
+        return self.told_at(time.time())
+
+    def told_at(self, moment: float) -> float:
+        """Give the story's seconds at a real moment."""
+        return (moment - self._began) * self._speed - self._incident.lead_in
+
+    def wait_until(self, seconds: float) -> None:
+        """Sleep until the story is so far."""
+        time.sleep(max(0.0, (seconds - self.now) / self._speed))
+
+    def __enter__(self) -> Self:
+        with ExitStack() as closing:
+            closing.enter_context(self.webhook)
+            self._closing = closing
+            alertmanager = self._start_alertmanager()
+            url = self._start_simulator()
+            self._ports = [_free_port() for _ in range(self._incident.replicas)]
+            self._write_settings(url)
+            self.prometheus = self._start_prometheus(alertmanager)
+            if self._incident.exporter_after:
+                self.wait_until(self._incident.exporter_after - self._incident.lead_in)
+            self._start_exporters()
+            self._closing = closing.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._closing.close()
+
+    def do(self, deed: Deed) -> None:
+        """Let something befall the watchers."""
+        match deed:
+            case Deed.EXPORTER_STOPS:
+                for exporter in self._exporters:
+                    _end(exporter)
+            case Deed.ONE_REPLICA_STOPS:
+                _end(self._exporters[0])
+            case Deed.EXPORTER_STARTS:
+                self._start_exporters()
+            case Deed.CONFIG_BREAKS:
+                self._settings(0).rename(self._folder / "good.yaml")
+                self._settings(0).write_text(_BROKEN)
+                self._exporters[0].send_signal(signal.SIGHUP)
+            case Deed.CONFIG_MENDS:
+                (self._folder / "good.yaml").rename(self._settings(0))
+                self._exporters[0].send_signal(signal.SIGHUP)
+            case Deed.SCRAPE_JOB_GOES:
+                self._prometheus_settings.write_text(self._prometheus_yaml("", jobs=()))
+                self._prometheus_process.send_signal(signal.SIGHUP)
+
+    # The parts
+
+    def _start(self, name: str, command: list[str]) -> "subprocess.Popen[bytes]":
+        log = self._closing.enter_context((self._folder / f"{name}.log").open("ab"))
+        process = subprocess.Popen(command, stdout=log, stderr=log)
+        self._closing.callback(_end, process)
+        return process
+
+    def _start_simulator(self) -> str:
+        program = "from incidents.play import main; main()"
+        command = [sys.executable, "-c", program, self._incident.name, str(self._speed)]
+        log = self._closing.enter_context((self._folder / "simulator.log").open("wb"))
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log)
+        self._closing.callback(_end, process)
+        assert process.stdout is not None  # noqa: S101  (it is a pipe)
+        url = process.stdout.readline().decode().strip()
+        self._began = time.time()
+        if not url:
+            raise RuntimeError(f"the simulator did not start: {self._folder}/simulator.log")
+        return url
+
+    def _settings(self, replica: int) -> Path:
+        return self._folder / f"exporter-{replica}.yaml"
+
+    def _write_settings(self, url: str) -> None:
+        wanted = dict(self._incident.target or {})
+        if "retire_after" in wanted:
+            wanted["retire_after"] = self._span(wanted["retire_after"])
+        for replica, port in enumerate(self._ports):
+            target = {
+                "name": "fleet",
+                "url": url,
+                "principals": list(self._incident.scenario.principals),
+                "headers": {"simulator-time": "real"},
+                "interval": self._span(INTERVAL),
+                "timeout": self._span(INTERVAL * 0.9),
+                "stale_after": self._span(60),
+                **wanted,
+            }
+            settings = {"listen": f"127.0.0.1:{port}", "targets": [target]}
+            self._settings(replica).write_text(json.dumps(settings))
+
+    def _start_exporters(self) -> None:
+        self._exporters = [
+            self._start(
+                f"exporter-{replica}",
+                [
+                    sys.executable,
+                    "-m",
+                    "electric_agents_exporter",
+                    "run",
+                    "--config",
+                    str(self._settings(replica)),
+                ],
+            )
+            for replica in range(self._incident.replicas)
+        ]
+
+    def _start_prometheus(self, alertmanager: str) -> str:
+        values = load()
+        hasty = hastened(values, self._speed, self._speed * self._incident.slo_speed)
+        rules = self._folder / "rules"
+        rules.mkdir()
+        for name, text in render(hasty, values).items():
+            (rules / name).write_text(text)
+        (rules / "naive.yaml").write_text(_naive(60 / self._speed))
+        port = _free_port()
+        self._prometheus_settings = self._folder / "prometheus.yml"
+        jobs = tuple(f"127.0.0.1:{port}" for port in self._ports)
+        self._prometheus_settings.write_text(self._prometheus_yaml(alertmanager, jobs))
+        self._prometheus_process = self._start(
+            "prometheus",
+            [
+                _program("prometheus"),
+                f"--config.file={self._prometheus_settings}",
+                f"--storage.tsdb.path={self._folder / 'tsdb'}",
+                f"--web.listen-address=127.0.0.1:{port}",
+                f"--query.lookback-delta={self._span(_LOOKBACK)}",
+                f"--rules.alert.resend-delay={self._span(_RESEND)}",
+            ],
+        )
+        url = f"http://127.0.0.1:{port}"
+        _until(lambda: _answers(f"{url}/-/ready"), "Prometheus")
+        self._alertmanager = alertmanager
+        return url
+
+    def _prometheus_yaml(self, alertmanager: str, jobs: tuple[str, ...]) -> str:
+        span = self._span(INTERVAL)
+        settings: dict[str, Any] = {
+            "global": {
+                "scrape_interval": span,
+                "scrape_timeout": span,
+                "evaluation_interval": span,
+            },
+            "rule_files": [str(self._folder / "rules" / "*.yaml")],
+            "alerting": {
+                "alertmanagers": [
+                    {"static_configs": [{"targets": [alertmanager or self._alertmanager]}]}
+                ]
+            },
+        }
+        if jobs:
+            settings["scrape_configs"] = [
+                {"job_name": "electric-agents", "static_configs": [{"targets": list(jobs)}]}
+            ]
+        return yaml.safe_dump(settings)
+
+    def _start_alertmanager(self) -> str:
+        settings = self._folder / "alertmanager.yml"
+        settings.write_text(alertmanager_settings(self.webhook.url, self._speed))
+        port = _free_port()
+        self._start(
+            "alertmanager",
+            [
+                _program("prometheus-alertmanager", "alertmanager"),
+                f"--config.file={settings}",
+                f"--storage.path={self._folder / 'alertmanager'}",
+                f"--web.listen-address=127.0.0.1:{port}",
+                "--cluster.listen-address=",
+            ],
+        )
+        _until(lambda: _answers(f"http://127.0.0.1:{port}/-/ready"), "Alertmanager")
+        return f"127.0.0.1:{port}"
+
+    def _span(self, seconds: float) -> str:
+        return str(Duration(seconds / self._speed))
+
+
+def alertmanager_settings(webhook: str, speed: float) -> str:
+    """Give the shipped configuration, hastened, with every receiver a webhook of its own name.
+
+    The naive rules' alerts get receivers of theirs, beside.
+    """
+    text = (ALERTS / "alertmanager" / "alertmanager.yml").read_text()
+    settings: dict[str, Any] = yaml.safe_load(text)
+    names = [receiver["name"] for receiver in settings["receivers"]]
+    settings["receivers"] = [
+        {"name": name, "webhook_configs": [{"url": f"{webhook}/{name}", "send_resolved": True}]}
+        for name in (*names, *_RECEIVERS.values())
+    ]
+    settings.pop("templates", None)
+    settings["global"] = {"resolve_timeout": str(Duration(_LOOKBACK / speed))}
+    naive = [
+        {
+            "receiver": receiver,
+            "matchers": ['service="naive"', f'severity="{severity}"'],
+            "group_by": ["alertname", "server"],
+            "group_wait": "30s",
+            "group_interval": "5m",
+            "repeat_interval": "4h",
+        }
+        for severity, receiver in _RECEIVERS.items()
+    ]
+    settings["route"]["routes"] = [*naive, *settings["route"].get("routes", [])]
+    _hasten(settings["route"], speed)
+    return yaml.safe_dump(settings)
+
+
+def _hasten(route: dict[str, Any], speed: float) -> None:
+    for key in ("group_wait", "group_interval", "repeat_interval"):
+        if key in route:
+            route[key] = str(Duration.parse(route[key]) / speed)
+    for child in route.get("routes", []):
+        _hasten(child, speed)
+
+
+def _naive(minute: float) -> str:
+    environment = jinja2.Environment(
+        variable_start_string="<<",
+        variable_end_string=">>",
+        autoescape=False,  # noqa: S701
+    )
+    return environment.from_string(_NAIVE.read_text()).render(
+        minutes={count: str(Duration(minute * count)) for count in (2, 5, 10)}
+    )
+
+
+def _program(*names: str) -> str:
+    for name in names:
+        if path := shutil.which(name):
+            return path
+    raise RuntimeError(f"{names[0]} is missing: run `make tools`")
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        port: int = sock.getsockname()[1]
+        return port
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=1) as answer:  # noqa: S310  (loopback)
+            return bool(answer.status == 200)
+    except (URLError, OSError):
+        return False
+
+
+def _until(holds: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + _DEADLINE
+    while not holds():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{what} did not come up")
+        time.sleep(0.05)
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(5)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()

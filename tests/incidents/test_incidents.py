@@ -1,0 +1,48 @@
+"""A few incidents played whole: simulator, exporter, Prometheus, Alertmanager, webhook.
+
+`make incidents` plays all of them.
+"""
+
+import os
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from incidents.catalogue import find
+from incidents.judge import Verdict
+from incidents.run import play
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
+
+SPEED = 30.0
+PLAYED = ("death-at-work", "server-down", "maintenance")
+
+
+@pytest.fixture(scope="module")
+def verdicts() -> dict[str, Verdict]:
+    """Each as it went; all at once, as they mostly wait."""
+    for program in ("prometheus", "prometheus-alertmanager"):
+        if shutil.which(program) is None:
+            assert not os.environ.get("CI"), f"{program} is missing: run `make tools`"
+            pytest.skip(f"{program} is missing: run `make tools`")
+    with ThreadPoolExecutor(len(PLAYED)) as pool:
+        played = pool.map(lambda name: play(find(name), SPEED), PLAYED)
+        return dict(zip(PLAYED, played, strict=True))
+
+
+@pytest.mark.parametrize("name", PLAYED)
+def test_an_incident_brings_what_is_expected_of_it_and_nothing_else(
+    name: str, verdicts: dict[str, Verdict]
+) -> None:
+    verdict = verdicts[name]
+    assert not verdict.false_pages
+    assert not verdict.false_tickets
+    assert [outcome.expected.alert for outcome in verdict.outcomes if outcome.missed] == []
+    assert [outcome for outcome in verdict.outcomes if outcome.late] == []
+
+
+def test_a_page_is_resolved_when_the_fault_is_mended(verdicts: dict[str, Verdict]) -> None:
+    for name in ("death-at-work", "server-down"):
+        (outcome,) = verdicts[name].outcomes
+        assert outcome.resolved_after is not None
