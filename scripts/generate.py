@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import alert_rules
+import alert_table
 import alert_values
 from electric_agents_dashboards import output
 from electric_agents_exporter.metrics import reference as metric_reference
@@ -22,6 +23,7 @@ def generated() -> dict[str, str]:
     return {
         "docs/metrics.md": metric_reference.render_markdown(),
         "docs/configuration.md": settings_reference.render(),
+        "alerts/README.md": alert_table.page(alert_rules.render(values)),
         **{f"alerts/{name}": text for name, text in rules.items()},
         **{f"dashboards/{name}": text for name, text in output.files(values).items()},
     }

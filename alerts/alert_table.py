@@ -1,0 +1,51 @@
+"""The table of all alerts in `README.md`, out of the rules themselves."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+PREFIX: Final = "ElectricAgents"
+PAGE: Final = Path(__file__).with_name("README.md")
+
+_TABLE: Final = re.compile(r"(<!-- alerts -->\n).*(<!-- /alerts -->)", re.DOTALL)
+_CHOICE: Final = re.compile(r"\{\{ if .* \}\}(\w+)\{\{ else \}\}(\w+)\{\{ end \}\}")
+
+
+def alerts(rules: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+    """Give every alerting rule of the files, in their order."""
+    for text in rules.values():
+        for group in yaml.safe_load(text)["groups"]:
+            yield from (rule for rule in group["rules"] if "alert" in rule)
+
+
+def severities(rule: Mapping[str, Any]) -> tuple[str, ...]:
+    """Give the severities that a rule may have, that of permanent runners first."""
+    severity: str = rule["labels"]["severity"]
+    choice = _CHOICE.fullmatch(severity)
+    return choice.groups() if choice else (severity,)
+
+
+def page(rules: Mapping[str, str]) -> str:
+    """Give the page with its table made anew."""
+    table = "\n".join(_lines(rules))
+    return _TABLE.sub(lambda match: f"{match[1]}{table}\n{match[2]}", PAGE.read_text())
+
+
+def _lines(rules: Mapping[str, str]) -> Iterator[str]:
+    yield "| alert | severity | for | what it means |"
+    yield "|---|---|---|---|"
+    rows: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for rule in alerts(rules):
+        rows.setdefault((rule["alert"], rule["annotations"]["summary"]), []).append(rule)
+    for (alert, summary), same in rows.items():
+        name = alert.removeprefix(PREFIX)
+        levels = _distinct("/".join(severities(rule)) for rule in same)
+        spans = _distinct(rule.get("for", "0s") for rule in same)
+        yield f"| [{name}](runbooks/{name}.md) | {levels} | {spans} | {summary} |"
+
+
+def _distinct(words: Iterable[str]) -> str:
+    return ", ".join(dict.fromkeys(words))
