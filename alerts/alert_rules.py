@@ -85,7 +85,7 @@ def _context(values: Values, nominal: Values) -> dict[str, Any]:
         "permanent": "|".join(values.permanent_kinds),
         "slo": values.slo,
         "slo_period": nominal.slo.period,
-        "slo_interval": Duration(values.slo.burns[0].short / 5),
+        "slo_interval": values.slo.rate / 5,
         "rate_name": nominal.slo.rate,
         "ratio_groups": tuple(_ratio_groups(values, nominal)),
         "burns": [
