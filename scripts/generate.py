@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import alert_cases
 import alert_rules
 import alert_table
 import alert_values
@@ -12,7 +13,13 @@ from electric_agents_exporter.metrics import reference as metric_reference
 from electric_agents_exporter.settings import reference as settings_reference
 
 ROOT = Path(__file__).parents[1]
-MADE = ("alerts/rules/*", "alerts/kubernetes/*", "dashboards/*.json", "dashboards/kubernetes/*")
+MADE = (
+    "alerts/rules/*",
+    "alerts/kubernetes/*",
+    "alerts/tests/*",
+    "dashboards/*.json",
+    "dashboards/kubernetes/*",
+)
 """What matches these is made here, all of it."""
 
 
@@ -25,6 +32,7 @@ def generated() -> dict[str, str]:
         "docs/configuration.md": settings_reference.render(),
         "alerts/README.md": alert_table.page(alert_rules.render(values)),
         **{f"alerts/{name}": text for name, text in rules.items()},
+        **{f"alerts/{name}": text for name, text in alert_cases.generated().items()},
         **{f"dashboards/{name}": text for name, text in output.files(values).items()},
     }
 
