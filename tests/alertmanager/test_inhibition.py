@@ -1,0 +1,159 @@
+"""Which alert mutes which: all of it in one golden file, and the laws that it obeys."""
+
+import os
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+from amlint.routing import Inhibitor
+from tests.alertmanager.conftest import Labels, alert, called, fired, settings
+
+GOLDEN = Path(__file__).parent / "golden" / "inhibition.txt"
+CRITICAL = "critical"
+WARNING = "warning"
+
+
+RANK = ("none", "info", "warning", "critical")
+
+
+def mutes(source: Labels, target: Labels) -> bool:
+    return Inhibitor(settings()["inhibit_rules"]).inhibited_by(target, [source]) is not None
+
+
+@pytest.fixture(scope="module")
+def by_rule() -> list[set[tuple[str, str]]]:
+    """What each rule mutes: the source and the target, all of one job, server and runner."""
+    alerts = list(fired())
+    return [
+        {
+            (called(source), called(target))
+            for target in alerts
+            for source in alerts
+            if inhibitor.inhibited_by(target, [source])
+        }
+        for inhibitor in (Inhibitor([rule]) for rule in settings()["inhibit_rules"])
+    ]
+
+
+@pytest.fixture(scope="module")
+def muted_by(by_rule: list[set[tuple[str, str]]]) -> dict[str, set[str]]:
+    """What mutes each alert."""
+    pairs = set().union(*by_rule)
+    return {
+        name: {source for source, target in pairs if target == name}
+        for name in map(called, fired())
+    }
+
+
+def test_each_alert_is_muted_by_what_the_golden_file_says(muted_by: dict[str, set[str]]) -> None:
+    told = "".join(
+        f"{target}\n" + "".join(f"    by {source}\n" for source in sorted(sources))
+        for target, sources in sorted(muted_by.items())
+    )
+    if os.environ.get("UPDATE_GOLDEN"):
+        GOLDEN.write_text(told)
+    assert told == GOLDEN.read_text()
+
+
+def test_no_alert_mutes_itself_and_none_in_a_circle(muted_by: dict[str, set[str]]) -> None:
+    TopologicalSorter(muted_by).prepare()  # raises where there is a circle
+
+
+def test_nothing_is_muted_by_what_is_less_severe(muted_by: dict[str, set[str]]) -> None:
+    rank = {called(one): RANK.index(one["severity"]) for one in fired()}
+    less = [
+        (source, target)
+        for target, sources in muted_by.items()
+        for source in sources
+        if rank[source] < rank[target]
+    ]
+    assert less == []
+
+
+def test_every_rule_mutes_something_that_no_other_rule_does(
+    by_rule: list[set[tuple[str, str]]],
+) -> None:
+    for number, pairs in enumerate(by_rule):
+        others = set().union(*by_rule[:number], *by_rule[number + 1 :])
+        assert pairs - others, settings()["inhibit_rules"][number]
+
+
+def test_the_watchdog_is_never_muted(muted_by: dict[str, set[str]]) -> None:
+    assert muted_by["Watchdog none"] == set()
+
+
+def test_nothing_above_the_runners_is_muted_by_a_runner(muted_by: dict[str, set[str]]) -> None:
+    runners = {called(one) for one in fired() if one["layer"] == "runner"}
+    above = set(muted_by) - runners
+    assert {name for name in above if muted_by[name] & runners} == set()
+
+
+BY_JOB = [("ExporterDown", "ServerUnreachable"), ("ExporterAbsent", "FleetUnavailable")]
+BY_SERVER = [
+    ("ServerUnreachable", "RunnerUnhealthy"),
+    ("CredentialsRejected", "ServerUnreachable"),
+    ("FleetUnavailable", "OrphanedClaims"),
+    ("FleetUnavailable", "AvailabilityBudgetBurn"),
+]
+BY_RUNNER = [
+    (("RunnerUnhealthy", CRITICAL), ("OrphanedClaims", CRITICAL)),
+    (("RunnerUnhealthy", CRITICAL), ("RunnerUnhealthy", WARNING)),
+    (("RunnerUnhealthy", WARNING), ("RunnerLeaseExpired", WARNING)),
+    (("OrphanedClaims", WARNING), ("ClaimStuck", WARNING)),
+    (("RunnerLeaseExpired", WARNING), ("RunnerDeaf", WARNING)),
+    (("DuplicateRunnerId", WARNING), ("RunnerRestarting", WARNING)),
+    (("RunnerRestarting", WARNING), ("ClaimsLeaking", WARNING)),
+    (("RunnerDeaf", WARNING), ("ReconnectStorm", WARNING)),
+]
+
+
+@pytest.mark.parametrize("source, target", BY_JOB)
+def test_an_exporter_mutes_its_own_job_only(source: str, target: str) -> None:
+    muted = alert(target, CRITICAL)
+    assert mutes(alert(source, CRITICAL), muted)
+    assert not mutes(alert(source, CRITICAL, job="other"), muted)
+
+
+@pytest.mark.parametrize("source, target", BY_SERVER)
+def test_a_server_and_a_fleet_mute_their_own_server_only(source: str, target: str) -> None:
+    muted = alert(target, CRITICAL)
+    assert mutes(alert(source, CRITICAL), muted)
+    assert not mutes(alert(source, CRITICAL, server="other"), muted)
+    assert not mutes(alert(source, CRITICAL, job="other"), muted)
+
+
+@pytest.mark.parametrize("source, target", BY_RUNNER)
+def test_a_runner_mutes_its_own_alerts_only(
+    source: tuple[str, str], target: tuple[str, str]
+) -> None:
+    muted = alert(*target)
+    assert mutes(alert(*source), muted)
+    assert not mutes(alert(*source, runner_id="other"), muted)
+    assert not mutes(alert(*source, server="other"), muted)
+    assert not mutes(alert(*source, job="other"), muted)
+
+
+@pytest.mark.parametrize("source, target", BY_RUNNER)
+def test_what_names_no_runner_mutes_nothing_by_runner(
+    source: tuple[str, str], target: tuple[str, str]
+) -> None:
+    assert not mutes(alert(*source, runner_id=""), alert(*target, runner_id=""))
+
+
+def test_the_runners_of_other_principals_are_heard_while_one_is_refused() -> None:
+    assert not mutes(alert("CredentialsRejected", CRITICAL), alert("RunnerUnhealthy", CRITICAL))
+
+
+def test_tickets_wait_while_most_runners_are_missing_and_pages_do_not() -> None:
+    vanished = alert("RunnersVanished", CRITICAL)
+    assert mutes(vanished, alert("RunnerDeaf", WARNING))
+    assert not mutes(vanished, alert("RunnerUnhealthy", CRITICAL))
+    one_principal = alert("RunnersVanished", CRITICAL, principal="user:alice")
+    assert not mutes(one_principal, alert("RunnerDeaf", WARNING))
+
+
+def test_the_fast_burn_mutes_the_slow_one_of_the_same_objective_only() -> None:
+    fast = alert("ClaimBudgetBurn", CRITICAL)
+    assert mutes(fast, alert("ClaimBudgetBurn", WARNING))
+    assert not mutes(fast, alert("ClaimBudgetBurn", WARNING, server="other"))
+    assert not mutes(fast, alert("AvailabilityBudgetBurn", WARNING))
