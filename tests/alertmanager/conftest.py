@@ -3,7 +3,8 @@
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -50,24 +51,30 @@ def amtool() -> Callable[..., str]:
     return run
 
 
+@cache
 def rules() -> dict[str, str]:
     """Read every rule file."""
     return {path.name: path.read_text() for path in sorted((ROOT / "alerts/rules").glob("*.yaml"))}
 
 
+@cache
 def settings() -> Any:  # noqa: ANN401  (a file is whatever it is)
     """Read the shipped configuration."""
     return yaml.safe_load(CONFIG.read_text())
 
 
-def fired() -> Iterator[Labels]:
+@cache
+def fired() -> tuple[Labels, ...]:
     """Give the labels of every alert of the rules with each severity that it may have."""
-    for rule in alert_table.alerts(rules()):
-        fixed = {"alertname": rule["alert"], **rule["labels"]}
-        watchdog = fixed["alertname"] == "ElectricAgentsWatchdog"
-        seen = {} if watchdog else _BY_LAYER[fixed["layer"]]
-        for severity in alert_table.severities(rule):
-            yield {**fixed, **seen, "severity": severity}
+    return tuple(
+        {**_seen(rule), "alertname": rule["alert"], **rule["labels"], "severity": severity}
+        for rule in alert_table.alerts(rules())
+        for severity in alert_table.severities(rule)
+    )
+
+
+def _seen(rule: dict[str, Any]) -> Labels:
+    return {} if rule["expr"] == "vector(1)" else _BY_LAYER[rule["labels"]["layer"]]
 
 
 def alert(name: str, severity: str, **labels: str) -> Labels:

@@ -23,7 +23,7 @@ def mutes(source: Labels, target: Labels) -> bool:
 @pytest.fixture(scope="module")
 def by_rule() -> list[set[tuple[str, str]]]:
     """What each rule mutes: the source and the target, all of one job, server and runner."""
-    alerts = list(fired())
+    alerts = fired()
     return [
         {
             (called(source), called(target))

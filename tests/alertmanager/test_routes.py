@@ -40,7 +40,7 @@ def test_the_routes_and_inhibitions_that_are_written_down_as_cases_hold() -> Non
     amlint("test", "--fail-under", "100", str(CONFIG), str(cases))
 
 
-@pytest.mark.parametrize("labels", list(fired()), ids=called)
+@pytest.mark.parametrize("labels", fired(), ids=called)
 def test_every_alert_goes_to_the_receiver_of_its_severity(
     labels: Labels, amtool: Callable[..., str]
 ) -> None:
@@ -67,7 +67,7 @@ def test_a_severity_that_nobody_knows_yet_is_a_ticket() -> None:
     assert [match.receiver for match in router.match(labels)] == ["tickets"]
 
 
-@pytest.mark.parametrize("labels", list(fired()), ids=called)
+@pytest.mark.parametrize("labels", fired(), ids=called)
 def test_ten_runners_are_one_message(labels: Labels) -> None:
     (match,) = Router(settings()["route"]).match(labels)
     grouped = set(match.opts.group_by)
