@@ -40,6 +40,7 @@ def render(values: Values, nominal: Values | None = None) -> dict[str, str]:
         comment_start_string="<#",
         comment_end_string="#>",
         undefined=jinja2.StrictUndefined,
+        finalize=lambda value: _plain(value) if type(value) is float else value,
         keep_trailing_newline=True,
         autoescape=False,  # noqa: S701  (YAML that people review, no page)
     )

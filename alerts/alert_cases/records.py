@@ -4,24 +4,220 @@ from collections.abc import Iterator
 from typing import Final
 
 from alert_cases.promtool import (
+    DAY,
+    HOUR,
+    MINUTE,
+    Case,
     Query,
     Sample,
+    Signal,
     TestFile,
+    World,
+    rising,
     series,
+    turning,
 )
-from alert_cases.worlds import SERVER
+from alert_cases.stories import JOB
+from alert_cases.worlds import RUNNER, SERVER, Fleet, Runner, scraped, target
 
-_JOB: Final = "electric-agents"
+_WHEN: Final = 10 * MINUTE
+_UP: Final = "instance:electric_agents_exporter_up:bool"
+_TIME: Final = "server:electric_agents_server_time:seconds"
+_ENABLED: Final = "server_runner:electric_agents_runner_enabled:info"
+_GONE: Final = "server_runner:electric_agents_runner_gone:bool"
+_ERRORS: Final = "server:electric_agents_runners_claim_errors:rate5m"
+_ATTEMPTS: Final = "server:electric_agents_runners_claim_attempts:rate5m"
+_RATIOS: Final = tuple(
+    f"server:electric_agents_runners_{bad}:ratio_{window}"
+    for window in ("5m", "30m", "1h", "2h", "6h", "1d", "3d", "30d")
+    for bad in ("unavailable", "claim_errors")
+)
 
 
-def _query(expression: str, seconds: float, *samples: Sample) -> tuple[Query, ...]:
-    return (Query(expression, seconds, samples),)
+def _case(name: str, world: World, *queries: Query) -> Case:
+    return Case(name=f"records / {name}", world=scraped(world), queries=queries)
 
 
-def _sample(name: str, value: float, **labels: str) -> Sample:
-    return Sample(series(name, job=_JOB, server=SERVER, **labels), value)
+def _gives(record: str, *values: float) -> Query:
+    """Tell that a record has one series for a target, or none."""
+    who = series(record, job=JOB, server=SERVER)
+    return Query(record, _WHEN, tuple(Sample(who, value) for value in values))
+
+
+def _of_runner(record: str, *values: float, **labels: str) -> Query:
+    who = series(record, job=JOB, server=SERVER, runner_id=RUNNER, **labels)
+    return Query(record, _WHEN, tuple(Sample(who, value) for value in values))
+
+
+def _rates(record: str, value: float) -> Query:
+    who = series("", job=JOB, server=SERVER)
+    return Query(f"round({record}, 0.001)", _WHEN, (Sample(who, value),))
+
+
+def _exporters() -> Iterator[Case]:
+    up, build = series("up", job="watchers"), series("electric_agents_exporter_build_info")
+    elsewhere = scraped({build: 1.0}, job="watchers")
+    node = scraped({series("up", job="node"): 1.0}, "n:9100")
+    found = Sample(series(_UP, job="watchers", instance="a:9464"), 1.0)
+    yield _case(
+        "exporters: one under another job is known by what it serves, a node is none",
+        {up: 1, **elsewhere, **node},
+        Query(_UP, _WHEN, (found,)),
+    )
+
+
+def _memory() -> Iterator[Case]:
+    """Tell how long an exporter is remembered, in large steps."""
+    up, build = series("up", job="watchers"), series("electric_agents_exporter_build_info")
+    elsewhere = scraped({build: 1.0}, job="watchers")
+    lost = Sample(series(_UP, job="watchers", instance="a:9464"), 0.0)
+    dies = {up: turning(1, HOUR, 0), **{name: turning(1, HOUR, None) for name in elsewhere}}
+    yield Case(
+        "records / exporters: one that is down is remembered for a day",
+        scraped(dies),
+        queries=(Query(_UP, DAY, (lost,)), Query(_UP, DAY + HOUR)),
+    )
+
+
+def _times() -> Iterator[Case]:
+    yield _case("time: the server's clock is ahead", target(clock_offset=7), _gives(_TIME, 607))
+    yield _case("time: nothing is known of it", target(clock_offset=None), _gives(_TIME, 600))
+    down = target(0, clock_offset=None)
+    yield _case("time: the server is down, and time goes on", down, _gives(_TIME, 600))
+
+
+def _enabled() -> Iterator[Case]:
+    for kind, tenure in {
+        "server": "permanent",
+        "cloud-worker": "permanent",
+        "local": "transient",
+        "ci": "transient",
+        "sandbox": "transient",
+        "unknown": "transient",
+    }.items():
+        yield _case(
+            f"enabled: a runner of kind {kind} is {tenure}",
+            Runner(kind=kind).world(),
+            _of_runner(_ENABLED, 1, kind=kind, tenure=tenure),
+        )
+    yield _case("enabled: not a disabled one", Runner(enabled=0).world(), _of_runner(_ENABLED))
+    seen = scraped(Runner(kind="server").world(), "a:9464")
+    otherwise = scraped(Runner(kind="local").world(), "b:9464")
+    yield _case(
+        "enabled: once, though two exporters see two kinds for a moment",
+        {**seen, **otherwise},
+        Query(f"count({_ENABLED})", _WHEN, (Sample("{}", 1.0),)),
+    )
+    unlike = {
+        name.replace('"Builder"', '"Builder 2"').replace("}", ',owner_principal="u"}'): signal
+        for name, signal in Runner().world().items()
+        if "info" in name
+    }
+    yield _case(
+        "enabled: once, though two exporters see two labels for a moment",
+        {**scraped(Runner().world(), "a:9464"), **scraped(unlike, "b:9464")},
+        _of_runner(_ENABLED, 1, kind="server", tenure="permanent"),
+    )
+
+
+def _gone() -> Iterator[Case]:
+    for name, runner, values in (
+        ("online: it is there", Runner(), ()),
+        ("expired: its lease has run out", Runner(liveness="expired"), (1,)),
+        ("silent: its lease runs, and nothing comes", Runner(heartbeat_age=601), (1,)),
+        ("offline: never heard of is not gone", Runner(liveness="offline", heartbeat_age=601), ()),
+    ):
+        yield _case(f"gone, {name}", runner.world(), _of_runner(_GONE, *values))
+    fresher = scraped(Runner(heartbeat_age=9).world(), "b:9464")
+    yield _case(
+        "gone, replica: another exporter has a newer heartbeat",
+        {**scraped(Runner(heartbeat_age=601).world(), "a:9464"), **fresher},
+        _of_runner(_GONE),
+    )
+
+
+def _fleets() -> Iterator[Case]:
+    words = ("expected", "available", "unavailable")
+    names = [f"server:electric_agents_runners_{word}:sum" for word in words]
+    for name, fleet, counts in (
+        ("server: they are meant to stay", Fleet(online=5, expired=2), (7, 5, 2)),
+        ("cloud-worker: so are these", Fleet(5, 2, kind="cloud-worker"), (7, 5, 2)),
+        ("local: laptops are not expected", Fleet(5, 2, kind="local"), (0, 0, 0)),
+        ("disabled: maintenance is not expected to run", Fleet(5, 2, admin="disabled"), (0, 0, 0)),
+    ):
+        looks = [_gives(record, count) for record, count in zip(names, counts, strict=True)]
+        yield _case(f"fleet, {name}", fleet.world(), *looks)
+    never = {
+        name.replace("expired", "offline").replace("unhealthy", "degraded"): count
+        for name, count in Fleet(expired=2).world().items()
+    }
+    looks = [_gives(record, 0) for record in names]
+    yield _case(
+        "fleet, never: who never came is not expected", {**never, **Fleet().world()}, *looks
+    )
+
+
+def _sums(error: Signal = 0, claimed: Signal = 0, kind: str = "server") -> World:
+    family = "electric_agents_runners_claims_total"
+    told = {"error": error, "claimed": claimed, "no_work": rising(300)}
+    return {
+        series(family, server=SERVER, kind=kind, outcome=outcome): signal
+        for outcome, signal in told.items()
+    }
+
+
+def _claims() -> Iterator[Case]:
+    def own(error: Signal, enabled: Signal = 1, name: str = RUNNER) -> World:
+        claims: World = {
+            'claims_total{outcome="error"}': error,
+            'claims_total{outcome="claimed"}': 3,
+        }
+        return Runner(id=name, enabled=enabled, more=claims).world()
+
+    both = {**_sums(rising(6), rising(3)), **_sums(rising(3), rising(3), kind="local")}
+    yield _case(
+        "claims: errors and attempts a second, over all kinds",
+        both,
+        _rates(_ERRORS, 0.3),
+        _rates(_ATTEMPTS, 0.5),
+    )
+    yield _case(
+        "claims: those of a disabled runner are refused, and planned",
+        {**both, **own(rising(3), enabled=0), **own(rising(3), name="b")},
+        _rates(_ERRORS, 0.2),
+        _rates(_ATTEMPTS, 0.4),
+    )
+    yield _case(
+        "claims: refused until a moment ago",
+        {**both, **own(rising(3), enabled=turning(0, 9 * MINUTE, 1))},
+        _rates(_ERRORS, 0.2),
+    )
+    yield _case(
+        "claims: never less than none, though the sum lags behind",
+        {**_sums(rising(3)), **own(rising(6), enabled=0)},
+        _rates(_ERRORS, 0),
+    )
+
+
+def _idle() -> Iterator[Case]:
+    looks = [Query(ratio, _WHEN) for ratio in _RATIOS]
+    idle = {**Fleet().world(), **_sums()}
+    yield _case("ratios: an idle fleet is neither perfect nor broken", idle, *looks)
+    perfect = {**Fleet(online=4).world(), **_sums(claimed=rising(1))}
+    looks = [_gives(ratio, 0) for ratio in _RATIOS]
+    yield _case("ratios: a fleet at work without fault", perfect, *looks)
+    halved = {**Fleet(online=4, expired=4).world(), **_sums(rising(1), rising(1))}
+    looks = [_gives(ratio, 0.5) for ratio in _RATIOS]
+    yield _case("ratios: half of everything goes wrong", halved, *looks)
 
 
 def files() -> Iterator[TestFile]:
     """Give the files of tests."""
-    yield TestFile("records", ("records", "slo"), ())
+    for name, rules, cases in (
+        ("records-exporters", ("records",), _exporters()),
+        ("records-server", ("records",), (*_times(), *_fleets())),
+        ("records-runners", ("records",), (*_enabled(), *_gone())),
+        ("records-claims", ("records", "slo"), (*_claims(), *_idle())),
+    ):
+        yield TestFile(name, rules, tuple(cases))
+    yield TestFile("records-memory", ("records",), tuple(_memory()), 5 * MINUTE)

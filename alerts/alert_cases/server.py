@@ -8,6 +8,7 @@ from alert_cases.promtool import (
     HOUR,
     MINUTE,
     Case,
+    Check,
     Signal,
     TestFile,
     World,
@@ -120,7 +121,7 @@ def _stale() -> Iterator[Case]:
 def _vanished() -> Iterator[Case]:
     listed = _of("runners_listed", principal="all")
     alice, bob = (_of("runners_listed", principal=name) for name in ("alice", "bob"))
-    falls = HOUR
+    falls = 10 * MINUTE
 
     def world(*, lists: Signal = 1, **counts: Signal) -> World:
         names = {"all": listed, "alice": alice, "bob": bob, "least": _of("expected_runners")}
@@ -168,8 +169,20 @@ def _vanished() -> Iterator[Case]:
     yield story.told(both, of_server("RunnersVanished of both", "critical")).turn(
         "guard whole: the whole target has vanished, which is told once"
     )
-    late = falls + 6 * HOUR + 10 * MINUTE
-    yield story.silence("memory: six hours later they are forgotten", story.world, at=late)
+
+
+def _forgotten() -> Iterator[Case]:
+    """Tell how long a fall is remembered, in large steps."""
+    yield Case(
+        "RunnersVanished / memory: six hours later it is forgotten",
+        scraped(
+            {
+                **polls(),
+                _of("runners_listed", principal="all"): turning(9, HOUR, 4),
+            }
+        ),
+        checks=(Check("ElectricAgentsRunnersVanished", 7 * HOUR + 5 * MINUTE),),
+    )
 
 
 def _suppressed() -> Iterator[Case]:
@@ -249,3 +262,4 @@ def files() -> Iterator[TestFile]:
         "ClockSkew": _skew,
     }.items():
         yield TestFile(name, _RULES, tuple(cases()))
+    yield TestFile("RunnersVanished-memory", _RULES, tuple(_forgotten()), 5 * MINUTE)

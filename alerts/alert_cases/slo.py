@@ -48,9 +48,9 @@ class Burn:
 
 BURNS: Final = (
     Burn("1h", HOUR, 5 * MINUTE, 2 * MINUTE, "critical", 16, 5, 30),
-    Burn("6h", 6 * HOUR, 30 * MINUTE, 15 * MINUTE, "critical", 40, 13, MINUTE),
-    Burn("1d", DAY, 2 * HOUR, HOUR, "warning", 80, 26, 5 * MINUTE, recorded=True),
-    Burn("3d", 3 * DAY, 6 * HOUR, 3 * HOUR, "warning", 240, 80, 15 * MINUTE, recorded=True),
+    Burn("6h", 6 * HOUR, 30 * MINUTE, 15 * MINUTE, "critical", 40, 13, 3 * MINUTE),
+    Burn("1d", DAY, 2 * HOUR, HOUR, "warning", 80, 26, 15 * MINUTE, recorded=True),
+    Burn("3d", 3 * DAY, 6 * HOUR, 3 * HOUR, "warning", 240, 80, 30 * MINUTE, recorded=True),
 )
 
 _THREE: Final = 3.0
