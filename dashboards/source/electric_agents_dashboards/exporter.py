@@ -83,6 +83,7 @@ def _now(ask: Asker, target: Asker) -> Line:
     number = ask.values.number
     drift = ask.window("ContractDrift")
     unknown = ask.of("electric_agents_exporter_unrecognized_values_total")
+    build = ask.of("electric_agents_exporter_build_info")
     over = target.of("electric_agents_server_runners_suppressed", 'reason="limit"')
     down = "sum(1 - {})"
     return line(
@@ -108,6 +109,7 @@ def _now(ask: Asker, target: Asker) -> Line:
             Query(f"max({_intervals(target)})", "age"),
             above((number("ExporterDataStale", "intervals"), WARNING)),
             unit="suffix: intervals",
+            nothing="never any",
         ),
         _tile(
             "Clocks apart",
@@ -129,7 +131,8 @@ def _now(ask: Asker, target: Asker) -> Line:
         _tile(
             f"Not understood, {drift}",
             "Do servers say what this exporter does not know? Usually the server is newer.",
-            Query(f"sum(increase({unknown}[{drift}]))", "values"),
+            # There is no series before the first one: that is 0, where there is an exporter.
+            Query(f"sum(increase({unknown}[{drift}])) or 0 * sum({build})", "values"),
             above((1, WARNING)),
             nothing=NO_EXPORTER,
         ),

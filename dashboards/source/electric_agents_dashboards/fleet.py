@@ -36,7 +36,7 @@ from electric_agents_dashboards.panels import (
 )
 from electric_agents_dashboards.tables import Column, table_panel
 
-NO_FLEET: Final = "no server polled"
+NO_FLEET: Final = "not known"
 NO_RUNNERS: Final = "per-runner series are off, or nobody matches"
 LISTED: Final = 50
 """Rows of the table of runners."""
@@ -129,7 +129,7 @@ def _now(ask: Asker) -> Line:
             _count(
                 ask,
                 "Healthy",
-                "How many runners are well?",
+                "How many runners are well? Those in no tile here are away, or not known of.",
                 PLAIN,
                 'health_status="healthy"',
             ),
@@ -219,7 +219,7 @@ def _age(ask: Asker) -> dashboard.Panel:
             title="Age of the data",
             question="Can this page be believed? How many poll intervals ago the worst server "
             "last answered everything; up to 1 is normal.",
-            nothing=NO_FLEET,
+            nothing="never any",
             unit="suffix: intervals",
             decimals=1,
             thresholds=above(

@@ -52,7 +52,7 @@ ISSUES: Final = (
     Word(2, "has reconnected", NEUTRAL),
     Word(1, "disabled", DISABLED),
 )
-_ISSUE_LABELS: Final = (
+ISSUE_LABELS: Final = (
     "lease_expired",
     "other",
     "stream_disconnected",
@@ -124,7 +124,7 @@ def issue(ask: Asker) -> str:
     return _first(
         *(
             (word, ask.of("electric_agents_runner_health_issue", f'issue="{label}"') + " == 1")
-            for word, label in zip(ISSUES, _ISSUE_LABELS, strict=True)
+            for word, label in zip(ISSUES, ISSUE_LABELS, strict=True)
         )
     )
 

@@ -1,0 +1,98 @@
+"""The files that are made of the dashboards' source, and that nothing is lost on the way."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.cog.plugins import register_default_plugins
+from grafana_foundation_sdk.models.dashboard import Dashboard
+
+from alert_values import load as load_values
+from electric_agents_dashboards import output
+from made_dashboards import FOLDER, NAMES, load
+
+MOST_ANNOTATED = 262_144
+"""Bytes that `kubectl apply` can keep of an object in its annotation."""
+
+
+def test_every_file_is_as_the_source_makes_it_byte_for_byte() -> None:
+    for name, text in output.files(load_values()).items():
+        assert (FOLDER / name).read_text() == text, f"{name}: run `make generate`"
+
+
+def test_nothing_lies_among_the_made_files_that_is_made_no_more() -> None:
+    there = {
+        str(path.relative_to(FOLDER))
+        for pattern in ("*.json", "kubernetes/*")
+        for path in FOLDER.glob(pattern)
+    }
+    assert there == set(output.files(load_values()))
+
+
+def test_the_source_makes_the_same_again() -> None:
+    assert output.files(load_values()) == output.files(load_values())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_dashboard_survives_the_way_through_grafanas_models_without_loss(name: str) -> None:
+    register_default_plugins()
+    board = load(name)
+    again = json.loads(json.dumps(Dashboard.from_json(board), cls=JSONEncoder))
+    assert lost(board, again) == []
+
+
+def lost(before: Any, after: Any, place: str = "") -> list[str]:  # noqa: ANN401
+    """Give every place of a JSON value that is not the same in another."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        return [
+            found
+            for key in before
+            for found in lost(before[key], after.get(key, "nothing"), f"{place}.{key}")
+        ]
+    if isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
+        pairs = enumerate(zip(before, after, strict=True))
+        return [found for i, (a, b) in pairs for found in lost(a, b, f"{place}[{i}]")]
+    return [] if before == after else [f"{place}: {before!r} became {after!r}"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_config_map_holds_the_same_dashboard_and_kubectl_can_apply_it(name: str) -> None:
+    text = (FOLDER / "kubernetes" / f"{name}.yaml").read_text()
+    assert len(text.encode()) < MOST_ANNOTATED
+    resource = yaml.safe_load(text)
+    assert resource["kind"] == "ConfigMap"
+    assert resource["metadata"]["labels"]["grafana_dashboard"] == "1"
+    assert list(resource["data"].values()) == [(FOLDER / f"{name}.json").read_text()]
+
+
+def test_config_maps_can_lie_in_one_namespace_and_their_files_in_one_folder() -> None:
+    resources = [yaml.safe_load(p.read_text()) for p in FOLDER.glob("kubernetes/*.yaml")]
+    assert len({resource["metadata"]["name"] for resource in resources}) == len(NAMES)
+    assert len({key for resource in resources for key in resource["data"]}) == len(NAMES)
+
+
+def test_provisioning_names_every_dashboard_and_lets_nobody_change_them_in_place() -> None:
+    text = (FOLDER / "provisioning" / "dashboards.yaml").read_text()
+    (provider,) = yaml.safe_load(text)["providers"]
+    assert provider["allowUiUpdates"] is False
+    assert provider["options"]["path"].startswith("/")
+    assert all(f"{name}.json" in text for name in NAMES)
+
+
+def test_the_provisioned_datasource_is_of_the_kind_that_the_dashboards_ask_for() -> None:
+    (source,) = yaml.safe_load((FOLDER / "provisioning" / "datasources.yaml").read_text())[
+        "datasources"
+    ]
+    for name in NAMES:
+        (chosen,) = [v for v in load(name)["templating"]["list"] if v["type"] == "datasource"]
+        assert chosen["query"] == source["type"]
+
+
+def test_the_readme_says_what_each_dashboard_answers() -> None:
+    text = (Path(FOLDER) / "README.md").read_text()
+    for name in NAMES:
+        assert f"[{name}.json]({name}.json)" in text
+        assert load(name)["uid"] in text

@@ -1,0 +1,169 @@
+"""Every query asked of a real Prometheus that watches real fleets, ordinary and degenerate ones."""
+
+import os
+import re
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from made_dashboards import BUILT_IN, NAMES, Asked, asked, filled
+from watched_fleets import (
+    AGGREGATED,
+    DOWN,
+    LOST,
+    PLAIN,
+    RESTARTED,
+    SINGLE,
+    Prometheus,
+    fleets,
+    prometheus,
+    until,
+)
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+
+SECONDS: Final = 120
+STEP: Final = 2
+EVERYTHING: Final = ".+"
+RUNNERS: Final = (LOST, RESTARTED, "worker-0", "crashing-0")
+"""Gone, just restarted, at work, at long work: between them they have everything."""
+
+MAY_BE_EMPTY: Final = {
+    "exporter: Failed requests by reason, A": "no request fails",
+    "exporter: Values not understood, by field, A": "the simulator says what the contract has",
+}
+"""Of the ordinary fleet, and why."""
+
+
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
+    """Give a Prometheus that has watched all fleets for long enough to have everything."""
+    if shutil.which("prometheus") is None:
+        assert not os.environ.get("CI"), "prometheus is missing: run `make tools`"
+        pytest.skip("prometheus is missing: run `make tools`")
+    with fleets(tmp_path_factory.mktemp("fleets")) as watching:
+        asked_of = watching.prometheus
+
+        def see(sign: str) -> None:
+            until(lambda: asked_of.has(sign), sign)
+
+        loud = 'ALERTS{alertstate="firing", severity!~"info|none", '
+        plain = f'job="{PLAIN}"'
+        see(f'{loud}runner_id!="", {plain}}}')
+        see(f'{loud}job="{DOWN}"}}')
+        see(f'electric_agents_runner_active_claims{{{plain}, runner_id="crashing-0"}} > 0')
+        see(f"server:electric_agents_runners_claim_errors:ratio_30d{{{plain}}}")
+        see(f'server:electric_agents_runners_unavailable:ratio_30d{{job="{AGGREGATED}"}}')
+        see(f"rate(electric_agents_runner_claims_total{{{plain}}}[15s])")
+        see(f'electric_agents_runner_client_restarts_total{{{plain}, runner_id="{RESTARTED}"}}')
+        watching.restart()
+        see(f"rate(electric_agents_runner_client_restarts_total{{{plain}}}[15s]) > 0")
+        yield asked_of
+
+
+def answer(watched: Prometheus, query: Asked, job: str, runner: str = LOST) -> list[dict[str, Any]]:
+    """Ask as Grafana would; an error or a warning fails."""
+    chosen = {"job": job, "instance": EVERYTHING, "server": EVERYTHING, "runner": runner}
+    expr = filled(query.expr, {**BUILT_IN, **chosen, "__rate_interval": "15s"})
+    now = time.time()
+    if query.label:
+        got = watched.ask(f"label/{query.label}/values", **{"match[]": expr})
+    elif query.instant:
+        got = watched.ask("query", query=expr, time=str(now))
+    else:
+        start = str(now - SECONDS)
+        got = watched.ask("query_range", query=expr, start=start, end=str(now), step=str(STEP))
+    assert got["status"] == "success", f"{query}: {got}: {expr}"
+    assert not got.get("warnings"), f"{query}: {got['warnings']}"
+    assert not got.get("infos"), f"{query}: {got['infos']}"
+    data = got["data"]
+    return data if query.label else data["result"]  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_query_has_an_answer_on_the_simulators_fleet(watched: Prometheus, name: str) -> None:
+    empty = {
+        str(query)
+        for query in asked(name)
+        if not any(answer(watched, query, PLAIN, runner) for runner in RUNNERS)
+    }
+    assert empty == {place for place in MAY_BE_EMPTY if place.startswith(f"{name}: ")}
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("job", [SINGLE, AGGREGATED, DOWN, "nobody"])
+def test_no_query_fails_on_a_degenerate_fleet(watched: Prometheus, name: str, job: str) -> None:
+    for query in asked(name):
+        answer(watched, query, job, "nobody")
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.usefixtures("watched")
+def test_no_query_fails_where_nothing_was_ever_scraped(tmp_path: Path, name: str) -> None:
+    with prometheus(tmp_path / "empty", {}, rules=False) as blank:
+        for query in asked(name):
+            assert answer(blank, query, "nobody") == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_legend_names_labels_that_its_series_have(watched: Prometheus, name: str) -> None:
+    for query in asked(name):
+        named = set(re.findall(r"\{\{(\w+)\}\}", query.legend))
+        for series in answer(watched, query, PLAIN) if named else []:
+            assert named <= set(series["metric"]), query
+
+
+def tile(watched: Prometheus, title: str, job: str) -> float | None:
+    """Give what a tile of the fleet's dashboard shows."""
+    (query,) = [q for q in asked("fleet") if q.place == f"{title}, A"]
+    result = answer(watched, query, job)
+    return float(result[0]["value"][1]) if result else None
+
+
+@pytest.mark.parametrize("title", ["Healthy", "Disabled", "Unhealthy", "Servers down"])
+def test_two_replicas_double_nothing(watched: Prometheus, title: str) -> None:
+    """The fleet under two replicas, with runners' series, against one without."""
+    until(
+        lambda: (
+            (shown := tile(watched, title, PLAIN)) is not None
+            and shown == tile(watched, title, AGGREGATED)
+        ),
+        f"{title}: the same",
+        60,
+    )
+
+
+@pytest.mark.parametrize(
+    "title, job, shown",
+    [
+        ("Unhealthy", PLAIN, 1),
+        ("Disabled", PLAIN, 1),
+        ("Servers down", PLAIN, 0),
+        ("Servers down", DOWN, 1),
+        ("Healthy", DOWN, None),
+        ("Unhealthy", SINGLE, 0),
+        ("Healthy", SINGLE, 1),
+    ],
+)
+def test_the_page_of_a_fleet_says_what_is_wrong_with_it(
+    watched: Prometheus, title: str, job: str, shown: float | None
+) -> None:
+    until(lambda: tile(watched, title, job) == shown, f"{title} of {job}: {shown}", 60)
+
+
+def test_the_table_of_runners_begins_with_the_worst_and_knows_the_disabled_and_the_away(
+    watched: Prometheus,
+) -> None:
+    (query,) = [q for q in asked("fleet") if q.place == "Runners, A"]
+    states = {
+        series["metric"]["runner_id"]: float(series["value"][1])
+        for series in answer(watched, query, PLAIN)
+    }
+    assert states[LOST] == max(states.values()) == 7
+    assert states["laptop-0"] == 2
+    assert states["maintenance-0"] == 1
+    assert states["worker-0"] == 0

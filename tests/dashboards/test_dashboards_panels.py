@@ -1,0 +1,390 @@
+"""What every dashboard and panel must have: Grafana's dashboard linter, restated, and more.
+
+Left out of its rules: `template-instance` and `target-instance` on all dashboards but the
+exporter's, as they tell of fleets, and replicas of an exporter are aggregated away.
+"""
+
+import re
+from collections.abc import Iterator
+from itertools import combinations
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+import yaml
+
+from alert_values import Duration
+from alert_values import load as load_values
+from electric_agents_dashboards import looks, output, states
+from electric_agents_exporter.contract.vocabulary import (
+    ClaimResult,
+    ClientStatus,
+    HealthStatus,
+    Issue,
+    Liveness,
+)
+from made_dashboards import BUILT_IN, FOLDER, NAMES, asked, load, panels, variables
+
+COLUMNS = 24
+DRAWN_EVERYWHERE = {"stat", "timeseries", "table", "bargauge", "state-timeline"}
+GRAFANA_FILLS = {*BUILT_IN, "__url_time_range", "__data", "__field"}
+EVERY_PANEL = [
+    pytest.param(name, panel, id=f"{name}: {panel['title']}")
+    for name in NAMES
+    for panel in panels(load(name))
+]
+each_dashboard = pytest.mark.parametrize("name", NAMES)
+each_panel = pytest.mark.parametrize("name, panel", EVERY_PANEL)
+
+
+@each_dashboard
+def test_a_dashboard_has_the_settings_that_all_have(name: str) -> None:
+    board = load(name)
+    assert board["uid"] == f"electric-agents-{name}"
+    assert board["tags"] == ["electric-agents"]
+    assert board["timezone"] == "browser"
+    assert board["editable"] is False
+    assert board["refresh"] == "30s"
+    assert board["graphTooltip"] == 1
+    assert board["schemaVersion"] == 39
+    assert board["description"].endswith("?")
+    assert "id" not in board
+    assert "__inputs" not in board
+
+
+@each_dashboard
+def test_a_dashboard_leads_to_the_others_for_the_same_time_and_choice(name: str) -> None:
+    (link,) = load(name)["links"]
+    assert link["type"] == "dashboards"
+    assert link["tags"] == ["electric-agents"]
+    assert link["keepTime"] is True
+    assert link["includeVars"] is True
+
+
+@each_dashboard
+def test_variables_are_called_as_on_every_dashboard_and_in_alerts(name: str) -> None:
+    expected = {
+        "fleet": ["datasource", "job", "server"],
+        "runner": ["datasource", "job", "server", "runner"],
+        "slo": ["datasource", "job", "server"],
+        "exporter": ["datasource", "job", "instance", "server"],
+    }
+    assert [v["name"] for v in load(name)["templating"]["list"]] == expected[name]
+
+
+@each_dashboard
+def test_the_first_variable_is_the_datasource_and_all_others_ask_it(name: str) -> None:
+    first, *others = load(name)["templating"]["list"]
+    assert (first["type"], first["query"], first["label"]) == (
+        "datasource",
+        "prometheus",
+        "Data source",
+    )
+    for variable in others:
+        assert variable["datasource"] == {"type": "prometheus", "uid": "${datasource}"}
+        assert variable["refresh"] == 2, "a longer time range may know more values"
+        assert variable["description"]
+        assert variable["label"]
+        if variable["name"] == "runner":
+            assert not variable["multi"]
+        else:
+            assert variable["multi"]
+            assert variable["includeAll"]
+            assert variable["allValue"] == ".+"
+            assert variable["current"] == {
+                "selected": True,
+                "text": ["All"],
+                "value": ["$__all"],
+            }
+
+
+@each_dashboard
+def test_everything_asks_the_chosen_datasource(name: str) -> None:
+    board = load(name)
+    chosen = {"type": "prometheus", "uid": "${datasource}"}
+    for panel in panels(board):
+        assert panel["datasource"] == chosen
+        assert all(target["datasource"] == chosen for target in panel["targets"])
+    for annotation in board["annotations"]["list"]:
+        assert annotation["datasource"] == chosen
+        assert annotation["target"]["datasource"] == chosen
+
+
+@each_dashboard
+def test_only_variables_that_exist_are_used(name: str) -> None:
+    board = load(name)
+    known = {variable["name"] for variable in board["templating"]["list"]} | GRAFANA_FILLS
+    assert variables(str(board)) - {"__all"} <= known
+
+
+@each_dashboard
+def test_firing_alerts_and_restarts_are_marked(name: str) -> None:
+    marks = {mark["name"]: mark for mark in load(name)["annotations"]["list"]}
+    assert set(marks) == {"Firing alerts", "Runner restarts"}
+    assert all(mark["enable"] and mark["titleFormat"] for mark in marks.values())
+    assert 'alertstate="firing"' in marks["Firing alerts"]["expr"]
+    assert 'severity!~"info|none"' in marks["Firing alerts"]["expr"]
+    assert "client_restarts_total" in marks["Runner restarts"]["expr"]
+
+
+@each_dashboard
+def test_panels_have_ids_of_their_own_and_do_not_overlap(name: str) -> None:
+    everything = load(name)["panels"]
+    ids = [panel["id"] for panel in everything]
+    assert len(set(ids)) == len(ids)
+    titles = [panel["title"] for panel in everything if panel["type"] == "row"]
+    assert len(set(titles)) == len(titles)
+    for panel in everything:
+        place = panel["gridPos"]
+        assert place["x"] + place["w"] <= COLUMNS
+    for one, other in combinations([panel["gridPos"] for panel in everything], 2):
+        beside = one["x"] + one["w"] <= other["x"] or other["x"] + other["w"] <= one["x"]
+        apart = one["y"] + one["h"] <= other["y"] or other["y"] + other["h"] <= one["y"]
+        assert beside or apart, (one, other)
+
+
+@each_panel
+def test_a_panel_answers_a_question(name: str, panel: dict[str, Any]) -> None:
+    assert panel["title"], name
+    assert "?" in panel["description"]
+    assert len(panel["description"]) > len(panel["title"]) + 20
+
+
+@each_panel
+def test_a_panel_is_of_a_kind_that_every_grafana_draws(name: str, panel: dict[str, Any]) -> None:
+    assert panel["type"] in DRAWN_EVERYWHERE, name
+    assert panel["options"]
+
+
+@each_panel
+def test_a_panel_has_a_unit_or_words_and_a_word_for_no_data(
+    name: str, panel: dict[str, Any]
+) -> None:
+    defaults = panel["fieldConfig"]["defaults"]
+    assert defaults.get("unit") or defaults["mappings"], name
+    assert defaults["noValue"]
+
+
+@each_panel
+def test_a_panels_queries_have_names_and_are_asked_once(name: str, panel: dict[str, Any]) -> None:
+    targets = panel["targets"]
+    assert targets, name
+    assert len({target["refId"] for target in targets}) == len(targets)
+    for target in targets:
+        assert target["refId"]
+        assert target["instant"] is not target["range"]
+        if panel["type"] == "table":
+            assert target["format"] == "table"
+            assert target["instant"]
+        else:
+            assert target["legendFormat"]
+        assert target["instant"] == (panel["type"] in {"stat", "table", "bargauge"})
+
+
+@each_panel
+def test_overrides_by_name_are_of_a_series_that_can_be_there(
+    name: str, panel: dict[str, Any]
+) -> None:
+    legends = {target.get("legendFormat", "") for target in panel["targets"]}
+    open_ended = any("{{" in legend for legend in legends)
+    fields = set()
+    for change in panel.get("transformations", []):
+        fields |= set(change["options"].get("renameByName", {}))
+    for override in panel["fieldConfig"]["overrides"]:
+        if override["matcher"]["id"] == "byName":
+            known = override["matcher"]["options"] in legends | fields
+            assert known or open_ended, (name, override["matcher"])
+
+
+def thresholds(panel: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    config = panel["fieldConfig"]
+    yield config["defaults"]["thresholds"]
+    for override in config["overrides"]:
+        for prop in override["properties"]:
+            if prop["id"] == "thresholds":
+                yield prop["value"]
+
+
+def numbers_of_alerts() -> set[float]:
+    """Give every number that an alert compares with, and what is left of 1 without it."""
+    values = load_values()
+    plain = {number for name in values.alerts for number in values.alert(name).values()}
+    promises = (values.slo.availability, values.slo.claims)
+    factors = {burn.factor for burn in values.slo.burns}
+    return {
+        *plain,
+        *(1 - number for number in plain),
+        *(promise.objective for promise in promises),
+        *factors,
+        *(1 - max(factors) * promise.budget for promise in promises),
+    }
+
+
+@each_panel
+def test_thresholds_are_those_of_the_alerts_or_between_none_and_any(
+    name: str, panel: dict[str, Any]
+) -> None:
+    for config in thresholds(panel):
+        first, *steps = config["steps"]
+        assert first["value"] is None
+        for step in steps:
+            assert step["value"] in {0, 1} | numbers_of_alerts(), name
+            assert step["color"] != first["color"]
+
+
+@pytest.mark.parametrize(
+    "override, name, title",
+    [
+        ("alerts.ClaimStuck.age", "runner", "Oldest sign of work"),
+        ("alerts.RunnerLeaseExpired.silence", "runner", "Last heartbeat"),
+        ("alerts.RunnerLeaseExpired.silence", "fleet", "Longest without a heartbeat"),
+        ("alerts.ReconnectStorm.reconnects", "runner", "Reconnects within 15m"),
+        ("alerts.ClaimFailuresHigh.ratio", "runner", "Claims that succeed, 15m"),
+        ("alerts.ClaimFailuresHigh.ratio", "fleet", "Claims that succeed, 5m"),
+        ("alerts.ExporterDataStale.intervals", "fleet", "Age of the data"),
+        ("alerts.ClockSkew.seconds", "exporter", "Clocks apart"),
+        ("slo.availability.objective", "fleet", "Available"),
+        ("slo.availability.objective", "slo", "Availability, 30d"),
+    ],
+)
+def test_a_threshold_follows_the_alerts_values(override: str, name: str, title: str) -> None:
+    changed = output.dashboards(load_values(overrides={override: "0.5"}))[name]
+    for panel in changed.panels or []:
+        if panel.title == title:
+            config = getattr(panel, "field_config", None)
+            assert config is not None
+            assert 0.5 in [step.value for step in config.defaults.thresholds.steps]
+            return
+    raise AssertionError(title)
+
+
+def test_windows_follow_the_alerts_values() -> None:
+    values = load_values(overrides={"alerts.ReconnectStorm.window": "17m"})
+    text = output.files(values)["runner.json"]
+    assert "Reconnects within 17m" in text
+    assert "[17m]" in text
+    assert Duration(17 * 60) == values.number("ReconnectStorm", "window")
+
+
+def mapped(panel: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Give every word that a number of a panel is shown as, with its colour."""
+    config = panel["fieldConfig"]
+    found = [config["defaults"]["mappings"]]
+    for override in config["overrides"]:
+        found += [prop["value"] for prop in override["properties"] if prop["id"] == "mappings"]
+    for mappings in found:
+        for mapping in mappings:
+            yield from mapping["options"].values()
+
+
+@each_panel
+def test_what_is_disabled_or_away_is_never_red(name: str, panel: dict[str, Any]) -> None:
+    for word in mapped(panel):
+        assert word["text"], name
+        if word["text"] in {"disabled", "away", "offline"}:
+            assert word["color"] == looks.DISABLED
+
+
+def luminance(color: str) -> float:
+    channels = [int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def test_good_warning_and_bad_differ_in_lightness_and_not_in_hue_alone() -> None:
+    for one, other in combinations([looks.GOOD, looks.WARNING, looks.BAD], 2):
+        darker, lighter = sorted([luminance(one), luminance(other)])
+        assert (lighter + 0.05) / (darker + 0.05) > 1.5, (one, other)
+
+
+def test_every_word_of_the_contract_has_a_code_of_its_own() -> None:
+    for known, vocabulary in (
+        (states.HEALTH, HealthStatus),
+        (states.LIVENESS, Liveness),
+        (states.CLIENT, ClientStatus),
+        (states.CLAIM, ClaimResult),
+    ):
+        assert {word.text.replace(" ", "_") for word in known} == {w.value for w in vocabulary}
+        assert len({word.code for word in known}) == len(known)
+    assert set(states.ISSUE_LABELS) == {issue.value for issue in Issue}
+    assert len({word.code for word in states.ISSUES}) == len(states.ISSUES)
+    assert len({word.code for word in states.STATES}) == len(states.STATES)
+
+
+def leads_to(url: str) -> tuple[str, dict[str, list[str]]]:
+    """Give a link's dashboard, by its short name, and its parameters."""
+    parts = urlsplit(url)
+    match = re.fullmatch(r"/d/electric-agents-(\w+)", parts.path)
+    assert match, url
+    assert match[1] in NAMES
+    return match[1], parse_qs(parts.query, keep_blank_values=True)
+
+
+def urls(value: Any) -> Iterator[str]:  # noqa: ANN401
+    if isinstance(value, dict):
+        yield from (value["url"] for _ in [0] if str(value.get("url", "")).startswith("/d/"))
+        for child in value.values():
+            yield from urls(child)
+    if isinstance(value, list):
+        for child in value:
+            yield from urls(child)
+
+
+@each_panel
+def test_a_link_from_a_value_leads_to_the_runner_and_keeps_the_time(
+    name: str, panel: dict[str, Any]
+) -> None:
+    for url in urls(panel):
+        target, parameters = leads_to(url)
+        assert target == "runner", name
+        assert set(parameters) >= {"var-server", "var-runner"}
+        assert "${__url_time_range}" in url
+        assert "${datasource:queryparam}" in url
+        assert all(":percentencode}" in parameters[key][0] for key in ("var-server", "var-runner"))
+
+
+def test_rows_of_the_fleets_table_and_of_its_alerts_lead_to_the_runner() -> None:
+    linked = {panel["title"] for panel in panels(load("fleet")) if list(urls(panel))}
+    assert linked == {
+        "Firing alerts",
+        "Runners",
+        "States of the worst runners",
+        "Longest without a heartbeat",
+    }
+
+
+def test_every_alert_lands_on_a_dashboard_that_is_there_with_variables_that_it_has() -> None:
+    landed = set()
+    for file in (FOLDER.parent / "alerts" / "rules").glob("*.yaml"):
+        for group in yaml.safe_load(file.read_text())["groups"]:
+            for rule in group["rules"]:
+                if "alert" not in rule:
+                    continue
+                url = rule["annotations"]["dashboard_url"]
+                template = re.sub(r"\{\{.*?\}\}", "X", url)
+                parts = urlsplit(template)
+                name = parts.path.removeprefix("/d/electric-agents-")
+                assert name in NAMES, rule["alert"]
+                known = {f"var-{v['name']}" for v in load(name)["templating"]["list"]}
+                assert set(parse_qs(parts.query)) <= known | {"from", "to"}, rule["alert"]
+                landed.add(name)
+    assert landed == set(NAMES)
+
+
+def test_the_worst_comes_first_on_the_fleet() -> None:
+    first, *_ = [panel["title"] for panel in panels(load("fleet"))]
+    assert first == "Servers down"
+    titles = [panel["title"] for panel in panels(load("fleet"))]
+    order = ["Orphaned claims", "Unhealthy", "Degraded", "Healthy", "Disabled"]
+    assert sorted(order, key=titles.index) == order
+    (table,) = [panel for panel in panels(load("fleet")) if panel["title"] == "Runners"]
+    assert table["options"]["sortBy"] == [{"displayName": "State", "desc": True}]
+    worst = max(states.STATES, key=lambda word: word.code)
+    assert worst is states.GONE_AT_WORK
+
+
+@each_dashboard
+def test_no_two_places_of_a_dashboard_ask_under_one_name(name: str) -> None:
+    shown = [f"{panel['title']} {panel['gridPos']}" for panel in panels(load(name))]
+    assert len(set(shown)) == len(shown)
+    assert list(asked(name))
