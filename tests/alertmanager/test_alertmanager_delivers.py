@@ -1,0 +1,230 @@
+"""The shipped configuration in a real Alertmanager: what reaches whom, and what is held back."""
+
+import copy
+import json
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import yaml
+from tests.alertmanager.conftest import CONFIG, Labels, alert, program, settings
+
+from alert_values import Duration
+
+pytestmark = pytest.mark.e2e
+
+FASTER: Final = 60
+"""A minute of the configuration is a second here."""
+
+
+class Webhook:
+    """Receives notifications; the path is the receiver's name."""
+
+    def __init__(self) -> None:
+        self.received: list[tuple[str, dict[str, Any]]] = []
+        received = self.received
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["content-length"]))
+                received.append((self.path.removeprefix("/"), json.loads(body)))
+                self.send_response(200)
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                """Say nothing."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self._thread = threading.Thread(target=self._server.serve_forever)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+    def of(self, receiver: str) -> list[dict[str, Any]]:
+        """Give what one receiver got, oldest first."""
+        return [body for name, body in self.received if name == receiver]
+
+    def names(self) -> set[tuple[str, str]]:
+        """Give every alert that came, with who got it."""
+        return {
+            (receiver, one["labels"]["alertname"].removeprefix("ElectricAgents"))
+            for receiver, body in self.received
+            for one in body["alerts"]
+        }
+
+
+@pytest.fixture
+def webhook() -> Iterator[Webhook]:
+    running = Webhook()
+    yield running
+    running.close()
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[[Path], str]]:
+    """Starts an Alertmanager with a configuration, and gives its address when it is ready."""
+    running = []
+
+    def run(config: Path) -> str:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            port = listener.getsockname()[1]
+        running.append(
+            subprocess.Popen(
+                [
+                    program("prometheus-alertmanager"),
+                    f"--config.file={config}",
+                    f"--storage.path={tmp_path / 'storage'}",
+                    f"--web.listen-address=127.0.0.1:{port}",
+                    "--cluster.listen-address=",
+                ],
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+        )
+        address = f"127.0.0.1:{port}"
+        until(lambda: ask(address, "/-/ready")[0] == 200, "ready")
+        return address
+
+    yield run
+    for process in running:
+        process.terminate()
+        process.wait(10)
+
+
+def until(holds: Callable[[], bool], what: str, seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, f"not {what} within {seconds} s"
+        time.sleep(0.05)
+
+
+def ask(address: str, path: str, body: object = None) -> tuple[int, bytes]:
+    """Ask something on loopback; 0 where nobody is."""
+    connection = HTTPConnection(address, timeout=5)
+    try:
+        if body is None:
+            connection.request("GET", path)
+        else:
+            headers = {"content-type": "application/json"}
+            connection.request("POST", path, json.dumps(body), headers)
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    except OSError:
+        return 0, b""
+    finally:
+        connection.close()
+
+
+def hastened(webhook: Webhook, folder: Path) -> Path:
+    """Write the shipped configuration, faster, each receiver a webhook of its name."""
+    told = copy.deepcopy(settings())
+    hasten(told["route"])
+    told["receivers"] = [
+        {"name": one["name"], "webhook_configs": [{"url": f"{webhook.url}/{one['name']}"}]}
+        for one in told["receivers"]
+    ]
+    told["templates"] = [str(CONFIG.with_name("electric-agents.tmpl"))]
+    path = folder / "alertmanager.yml"
+    path.write_text(yaml.safe_dump(told))
+    return path
+
+
+def hasten(route: dict[str, Any]) -> None:
+    for key in ("group_wait", "group_interval", "repeat_interval"):
+        if key in route:
+            route[key] = str(Duration.parse(route[key]) / FASTER)
+    for child in route.get("routes", ()):
+        hasten(child)
+
+
+def post(alertmanager: str, *alerts: Labels, ended: bool = False) -> None:
+    """Tell of alerts as Prometheus does, when they begin to fire or have ended.
+
+    One that began earlier than `group_wait` ago is delivered at once, before any other can mute it.
+    """
+    now = datetime.now(UTC)
+    span = {
+        "startsAt": (now - timedelta(seconds=int(ended))).isoformat(),
+        "endsAt": (now + timedelta(minutes=0 if ended else 10)).isoformat(),
+    }
+    told = [{"labels": labels, **span} for labels in alerts]
+    assert ask(alertmanager, "/api/v2/alerts", told)[0] == 200
+
+
+def died(number: int) -> Labels:
+    return alert("RunnerUnhealthy", "critical", runner_id=f"worker-{number}")
+
+
+def orphaned(number: int, server: str = "production") -> Labels:
+    return alert("OrphanedClaims", "critical", runner_id=f"worker-{number}", server=server)
+
+
+def test_it_starts_as_it_is_without_a_single_secret(start: Callable[[Path], str]) -> None:
+    alertmanager = start(CONFIG)
+    post(alertmanager, alert("Watchdog", "none"), died(1))
+    assert len(json.loads(ask(alertmanager, "/api/v2/alerts")[1])) == 2
+
+
+def test_ten_dead_runners_are_one_page_and_its_end_is_told(
+    start: Callable[[Path], str], webhook: Webhook, tmp_path: Path
+) -> None:
+    alertmanager = start(hastened(webhook, tmp_path))
+    dead = [died(number) for number in range(10)]
+    consequences = [orphaned(number) for number in range(10)]
+    elsewhere = orphaned(1, server="other")
+
+    post(alertmanager, *dead, *consequences, elsewhere)
+    until(lambda: len(webhook.of("pager")) == 2, "two pages")
+    post(alertmanager, *dead, elsewhere, *consequences, ended=True)
+    until(lambda: len(webhook.of("pager")) == 4, "both resolved")
+
+    pages = [
+        (body["status"], body["groupLabels"]["server"], len(body["alerts"]))
+        for body in webhook.of("pager")
+    ]
+    assert sorted(pages) == [
+        ("firing", "other", 1),
+        ("firing", "production", 10),
+        ("resolved", "other", 1),
+        ("resolved", "production", 10),
+    ]
+    assert webhook.names() == {("pager", "RunnerUnhealthy"), ("pager", "OrphanedClaims")}
+
+
+def test_a_server_that_is_away_is_one_page_while_the_watchdog_goes_on(
+    start: Callable[[Path], str], webhook: Webhook, tmp_path: Path
+) -> None:
+    alertmanager = start(hastened(webhook, tmp_path))
+    post(
+        alertmanager,
+        alert("Watchdog", "none"),
+        alert("ServerUnreachable", "critical"),
+        alert("FleetUnavailable", "critical"),
+        alert("AvailabilityBudgetBurn", "critical"),
+        alert("PollOverrun", "warning"),
+        died(1),
+        alert("RunnerDeaf", "warning", runner_id="worker-2"),
+        alert("RunnerDeaf", "warning", server="other"),
+        alert("RunnerDeaf", "info", server="third"),
+    )
+    until(lambda: len(webhook.of("dead-man")) > 1, "the watchdog again")
+    until(lambda: len(webhook.of("nowhere")) == 1, "what is shown only")
+    assert webhook.names() == {
+        ("dead-man", "Watchdog"),
+        ("pager", "ServerUnreachable"),
+        ("tickets", "RunnerDeaf"),
+        ("nowhere", "RunnerDeaf"),
+    }
+    assert [body["groupLabels"]["server"] for body in webhook.of("tickets")] == ["other"]
