@@ -1,6 +1,6 @@
 # Every target sets up what it needs, and is quick the second time.
 .DEFAULT_GOAL := help
-.PHONY: help setup tools demo test unit e2e bench bench-small incidents check format generate rules lock clean
+.PHONY: help setup tools demo test unit e2e bench bench-small incidents check format generate rules pictures render lock clean
 VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH):$(CURDIR)/$(VENV)/tools/usr/bin
@@ -17,17 +17,20 @@ setup: $(VENV)/.ready ## Make .venv with the locked dependencies
 tools: setup
 	@scripts/tools
 
+render:
+	@scripts/render
+
 demo: setup ## A simulated agents-server and fleet, and the exporter polling it
 	@electric-agents-exporter demo $(ARGS)
 
-test: tools ## All tests: unit, contract and end to end
+test: tools render ## All tests: unit, contract and end to end
 	python -m pytest -m 'not e2e' -n auto $(ARGS)
 	python -m pytest -m e2e $(ARGS)
 
 unit: setup ## The tests that finish in seconds
 	python -m pytest -m 'not e2e' -n auto $(ARGS)
 
-e2e: tools ## The tests with real processes and sockets
+e2e: tools render ## The tests with real processes and sockets
 	python -m pytest -m e2e $(ARGS)
 
 bench: tools ## Measure against prometheus_client and httpx (minutes); ARGS=--write keeps the table
@@ -49,6 +52,9 @@ format: setup ## Format and mend what can be mended by a tool
 generate: setup ## Write the generated references anew
 	PYTHONPATH=alerts:dashboards/source python scripts/generate.py
 
+pictures: tools render ## Draw the dashboards as Grafana does, on a live fleet, into docs/images (ten minutes)
+	PYTHONPATH=tests/support:tools/dashboard-render python scripts/pictures.py $(ARGS)
+
 rules: setup ## The alert rules with values of your own: ARGS="--output DIR --set links.grafana=https://..."
 	@python alerts/alert_rules.py $(ARGS)
 
@@ -56,4 +62,4 @@ lock: setup ## Resolve the dependencies anew
 	scripts/lock
 
 clean: ## Remove everything that was made here
-	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build tools/dashboard-render/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,55 @@
+"""Starts Chromium without a window: the system's, or the one that scripts/tools unpacked."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from playwright.sync_api import Browser, sync_playwright
+
+_TOOLS = Path(__file__).parents[3] / ".venv" / "tools"
+_ARGUMENTS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--hide-scrollbars",
+    # Text looks the same on every machine.
+    "--font-render-hinting=none",
+)
+
+
+def find_chromium() -> Path | None:
+    """Find the program."""
+    unpacked = _TOOLS / "usr/lib/chromium/chromium"
+    # Unpacked, /usr/bin/chromium is on PATH too; it is a script that knows installed paths only.
+    installed = shutil.which("chromium", path="/usr/bin:/usr/local/bin:/snap/bin")
+    if installed:
+        return Path(installed)
+    return unpacked if unpacked.exists() else None
+
+
+def _library_folders() -> list[Path]:
+    libraries = _TOOLS / "usr/lib"
+    # PulseAudio's client library has a folder of its own, by an absolute path when installed.
+    return [*libraries.glob("*-linux-gnu"), *libraries.glob("*-linux-gnu/pulseaudio")]
+
+
+@contextmanager
+def open_browser(chromium: Path) -> Iterator[Browser]:
+    """Run Chromium, with a profile of its own that is gone afterwards."""
+    environment: dict[str, str | float | bool] = dict(os.environ)
+    if chromium.is_relative_to(_TOOLS):
+        environment["LD_LIBRARY_PATH"] = ":".join(map(str, _library_folders()))
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=chromium, args=list(_ARGUMENTS), env=environment
+        )
+        try:
+            yield browser
+        finally:
+            browser.close()

@@ -1,0 +1,27 @@
+// What the page tells whoever looks at it from outside: which queries ran, what came, what is under way.
+
+export const progress = { pending: 0, queries: [], fault: null };
+window.progress = progress;
+
+const fail = (reason) => {
+  progress.fault ??= String(reason?.stack ?? reason);
+};
+window.addEventListener('error', ({ error, message }) => fail(error ?? message));
+window.addEventListener('unhandledrejection', ({ reason }) => fail(reason));
+
+/** Runs a query and notes it: its panel, its final text, how many samples came or which error. */
+export async function noted({ panel, refId, expr }, run) {
+  const entry = { panel, refId, expr, samples: 0, error: null };
+  progress.pending += 1;
+  try {
+    const result = await run();
+    entry.samples = result.reduce((sum, { values }) => sum + (values?.length ?? 1), 0);
+    return result;
+  } catch (error) {
+    entry.error = error.message;
+    throw error;
+  } finally {
+    progress.pending -= 1;
+    progress.queries.push(entry);
+  }
+}

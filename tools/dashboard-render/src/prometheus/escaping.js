@@ -1,0 +1,16 @@
+// How a variable's value is written into PromQL: between double quotes, and as a regular expression
+// where it may have several values.
+
+const inString = (value) => String(value).replace(/\\/g, '\\\\').replace(/"/g, '\\"');
+const inExpression = (value) =>
+  String(value)
+    .replace(/\\/g, '\\\\\\\\')
+    .replace(/[$^*{}[\]+?.()|"]/g, '\\\\$&');
+
+export function escaped(value, variable) {
+  if (!variable?.multi && !variable?.includeAll) {
+    return Array.isArray(value) ? value.map(inString).join('|') : inString(value);
+  }
+  const values = (Array.isArray(value) ? value : [value]).map(inExpression);
+  return values.length === 1 ? values[0] : `(${values.join('|')})`;
+}
