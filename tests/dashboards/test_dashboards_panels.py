@@ -62,6 +62,12 @@ def test_a_dashboard_leads_to_the_others_for_the_same_time_and_choice(name: str)
 
 
 @each_dashboard
+def test_links_and_annotations_are_not_hidden_in_a_menu(name: str) -> None:
+    board = load(name)
+    assert all("placement" not in shown for shown in board["links"] + board["annotations"]["list"])
+
+
+@each_dashboard
 def test_variables_are_called_as_on_every_dashboard_and_in_alerts(name: str) -> None:
     expected = {
         "fleet": ["datasource", "job", "server"],
@@ -122,9 +128,9 @@ def test_firing_alerts_and_restarts_are_marked(name: str) -> None:
     marks = {mark["name"]: mark for mark in load(name)["annotations"]["list"]}
     assert set(marks) == {"Firing alerts", "Runner restarts"}
     assert all(mark["enable"] and mark["titleFormat"] for mark in marks.values())
-    assert 'alertstate="firing"' in marks["Firing alerts"]["expr"]
-    assert 'severity!~"info|none"' in marks["Firing alerts"]["expr"]
-    assert "client_restarts_total" in marks["Runner restarts"]["expr"]
+    assert 'alertstate="firing"' in marks["Firing alerts"]["target"]["expr"]
+    assert 'severity!~"info|none"' in marks["Firing alerts"]["target"]["expr"]
+    assert "client_restarts_total" in marks["Runner restarts"]["target"]["expr"]
 
 
 @each_dashboard

@@ -21,10 +21,22 @@ def files(values: Values) -> dict[str, str]:
     """Give every file, by its path below `dashboards/`."""
     made = {}
     for name, board in dashboards(values).items():
-        text = json.dumps(board, cls=JSONEncoder, indent=2, ensure_ascii=False) + "\n"
+        text = _json(board)
         made[f"{name}.json"] = text
         made[f"kubernetes/{name}.yaml"] = _config_map(name, text)
     return made
+
+
+def _json(board: dashboard.Dashboard) -> str:
+    """Write a dashboard as Grafana reads it."""
+    plain = json.loads(json.dumps(board, cls=JSONEncoder))
+    # The models' only value of it would hide links and annotations in a menu from Grafana 12 on.
+    for shown in (*plain["links"], *plain["annotations"]["list"]):
+        del shown["placement"]
+    # Theirs too, and no option of a table any more from Grafana 12 on.
+    for panel in plain["panels"]:
+        panel.get("options", {}).pop("footer", None)
+    return json.dumps(plain, indent=2, ensure_ascii=False) + "\n"
 
 
 def _config_map(name: str, text: str) -> str:

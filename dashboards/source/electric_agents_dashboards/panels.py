@@ -176,7 +176,7 @@ def timeline_panel(
 
     `max_points` limits how often a costly query is evaluated.
     """
-    custom = statetimeline.FieldConfig(line_width=0, fill_opacity=85, span_nulls=False)
+    custom = statetimeline.FieldConfig(line_width=0, fill_opacity=85)
     options = statetimeline.Options(
         show_value=common.VisibilityMode.AUTO,
         row_height=0.85,

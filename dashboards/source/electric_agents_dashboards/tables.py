@@ -72,7 +72,6 @@ def table_panel(
         show_header=True,
         cell_height=common.TableCellHeight.SM,
         sort_by=[common.TableSortByFieldState(display_name=sort_by, desc=descending)],
-        footer=common.TableFooterOptions(show=False, reducer=["sum"], count_rows=False, fields=[]),
     )
     custom = common.TableFieldOptions(
         align=common.FieldTextAlignment.AUTO,

@@ -51,7 +51,7 @@ def asked(name: str) -> Iterator[Asked]:
             legend = target.get("legendFormat", "")
             yield Asked(name, place, target["expr"], instant=target["instant"], legend=legend)
     for annotation in board["annotations"]["list"]:
-        yield Asked(name, f"annotation {annotation['name']}", annotation["expr"])
+        yield Asked(name, f"annotation {annotation['name']}", annotation["target"]["expr"])
     for variable in board["templating"]["list"]:
         if variable["type"] == "query":
             match = _LABEL_VALUES.fullmatch(variable["query"]["query"])
