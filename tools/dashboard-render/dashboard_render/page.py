@@ -18,7 +18,9 @@ _SETTLED = """(quiet) => {
     if (!progress || document.fonts.status !== 'loaded') return false;
     const loading = document.querySelector('[aria-label="Panel loading bar"]') !== null;
     const now = performance.now();
-    const seen = JSON.stringify([progress.pending, progress.queries.length, loading]);
+    const graphs = document.querySelectorAll('.uplot').length;
+    const { scrollHeight, clientWidth } = document.documentElement;
+    const seen = JSON.stringify([progress.queries.length, graphs, scrollHeight, clientWidth]);
     if (seen !== progress.seen || progress.pending > 0 || loading) {
         progress.seen = seen;
         progress.since = now;
@@ -55,6 +57,7 @@ class DashboardPage:
 
     def settle(self) -> None:
         """Wait until all queries are answered and everything is drawn."""
+        self.page.evaluate("if (window.progress) window.progress.seen = undefined")
         self.page.wait_for_function(_SETTLED, arg=_QUIET_MS, timeout=_DEADLINE_MS, polling=100)
 
     def queries(self) -> list[Query]:
@@ -64,11 +67,6 @@ class DashboardPage:
 
     def picture(self, path: Path) -> None:
         """Keep the whole dashboard as a PNG, however long it is."""
-        height = self.page.evaluate("document.documentElement.scrollHeight")
-        size = self.page.viewport_size or {"width": 1600, "height": 0}
-        # A page as high as the dashboard: what is drawn only where it is seen is drawn then.
-        self.page.set_viewport_size({"width": size["width"], "height": height})
-        self.settle()
         self.page.screenshot(path=path, full_page=True)
 
     def _note(self, got: Response) -> None:

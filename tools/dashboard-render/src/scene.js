@@ -10,16 +10,14 @@ const POINTS = 500;
 /** Tells each query which panel it is for, so that the page can be asked. */
 class DashboardScene extends scenes.EmbeddedScene {
   enrichDataRequest(source) {
-    return {
-      panelName: scenes.sceneGraph.findObject(source, isPanel)?.state.title ?? 'annotations',
-    };
+    let owner = source;
+    while (owner && !(owner instanceof scenes.VizPanel)) {
+      owner = owner.parent;
+    }
+    return { panelName: owner?.state.title ?? '' };
   }
 }
 DashboardScene.Component = scenes.EmbeddedScene.Component;
-
-function isPanel(object) {
-  return object instanceof scenes.VizPanel;
-}
 
 function panelData({ datasource, targets = [], interval, maxDataPoints, transformations = [] }) {
   if (targets.length === 0) {
