@@ -36,7 +36,7 @@ QUICK_LEASE: Final = 30.0
 """The same of those that heartbeat every ten seconds."""
 
 _QUICK: Final = Pace(heartbeat_seconds=10.0)
-_STEADY: Final = Workload(entities=2, every_seconds=10.0, seconds=(1.0, 4.0))
+_STEADY: Final = Workload(entities=2, every_seconds=30.0, seconds=(1.0, 4.0))
 _BRISK: Final = Workload(entities=2, every_seconds=3.0, seconds=(0.5, 2.0))
 _LONG: Final = Workload(entities=2, every_seconds=2.0, seconds=(120.0, 240.0))
 _IDLE: Final = Workload(entities=0)

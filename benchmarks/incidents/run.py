@@ -5,6 +5,7 @@ docs/alert-quality.md. Exit 1 where anything was missed, late or false.
 """
 
 import argparse
+import signal
 import sys
 import tempfile
 import threading
@@ -28,20 +29,25 @@ _HOLD: Final = 600.0
 """How long after a repair an alert may still begin anew without being wrong: never that late."""
 
 
-def play(incident: Incident, speed: float) -> Verdict:
-    """Play one incident, from the start of its processes to their end."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        with Stack(incident, speed, folder) as stack:
-            for act in sorted(incident.acts, key=lambda act: act.at):
-                stack.wait_until(act.at)
-                stack.do(act.deed)
-            stack.wait_until(incident.lasts)
-            notices = [
-                notice
-                for delivery in list(stack.webhook.deliveries)
-                for notice in _notices(stack, delivery.at, delivery.receiver, delivery.payload)
-            ]
+def play(incident: Incident, speed: float, abandoned: threading.Event) -> Verdict:
+    """Play one incident, from the start of its processes to their end.
+
+    Raises:
+        KeyboardInterrupt: it was abandoned.
+    """
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Stack(incident, speed, Path(folder), abandoned) as stack,
+    ):
+        for act in sorted(incident.acts, key=lambda act: act.at):
+            stack.wait_until(act.at)
+            stack.do(act.deed)
+        stack.wait_until(incident.lasts)
+        notices = [
+            notice
+            for delivery in list(stack.webhook.deliveries)
+            for notice in _notices(stack, delivery.at, delivery.receiver, delivery.payload)
+        ]
     patience = [_patience(load(), incident, expected) for expected in incident.expected]
     return judge(incident, notices, patience, _HOLD)
 
@@ -80,9 +86,11 @@ def main(arguments: Sequence[str]) -> int:
     chosen = [one for one in catalogue() if not options.names or one.name in options.names]
     began = time.monotonic()
     talking = threading.Lock()
+    abandoned = threading.Event()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
     def played(incident: Incident) -> Verdict:
-        verdict = play(incident, options.speed)
+        verdict = play(incident, options.speed, abandoned)
         with talking:
             print(report.line(verdict), flush=True)
         return verdict
@@ -90,7 +98,13 @@ def main(arguments: Sequence[str]) -> int:
     # The longest first, so that none is waited for alone.
     longest = sorted(chosen, key=lambda one: one.lasts + one.lead_in, reverse=True)
     with ThreadPoolExecutor(options.at_once) as pool:
-        verdicts = dict(zip([one.name for one in longest], pool.map(played, longest), strict=True))
+        try:
+            results = list(pool.map(played, longest))
+        except BaseException:
+            # What was started must end first.
+            abandoned.set()
+            raise
+    verdicts = {verdict.incident.name: verdict for verdict in results}
     ordered = [verdicts[incident.name] for incident in chosen]
     print(report.summary(ordered))
     report.keep(ordered, options.speed, time.monotonic() - began, write=options.write)

@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Callable
@@ -42,10 +43,13 @@ _BROKEN: Final = "targets: [{nome: fleet}]\n"
 class Stack:
     """One incident's world, for as long as the context lasts. `seconds` are the story's."""
 
-    def __init__(self, incident: Incident, speed: float, folder: Path) -> None:
+    def __init__(
+        self, incident: Incident, speed: float, folder: Path, abandoned: threading.Event
+    ) -> None:
         self._incident = incident
         self._speed = speed
         self._folder = folder
+        self._abandoned = abandoned
         self._closing = ExitStack()
         self._began = 0.0
         self._exporters: list[subprocess.Popen[bytes]] = []
@@ -63,8 +67,13 @@ class Stack:
         return (moment - self._began) * self._speed - self._incident.lead_in
 
     def wait_until(self, seconds: float) -> None:
-        """Sleep until the story is so far."""
-        time.sleep(max(0.0, (seconds - self.now) / self._speed))
+        """Sleep until the story is so far.
+
+        Raises:
+            KeyboardInterrupt: it is told no further.
+        """
+        if self._abandoned.wait(max(0.0, (seconds - self.now) / self._speed)):
+            raise KeyboardInterrupt
 
     def __enter__(self) -> Self:
         with ExitStack() as closing:

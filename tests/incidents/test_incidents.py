@@ -5,6 +5,7 @@
 
 import os
 import shutil
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -27,7 +28,7 @@ def verdicts() -> dict[str, Verdict]:
             assert not os.environ.get("CI"), f"{program} is missing: run `make tools`"
             pytest.skip(f"{program} is missing: run `make tools`")
     with ThreadPoolExecutor(len(PLAYED)) as pool:
-        played = pool.map(lambda name: play(find(name), SPEED), PLAYED)
+        played = pool.map(lambda name: play(find(name), SPEED, threading.Event()), PLAYED)
         return dict(zip(PLAYED, played, strict=True))
 
 
