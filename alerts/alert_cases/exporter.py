@@ -20,8 +20,7 @@ def _exporter(letter: str, *, dies: bool, says: World | None = None, job: str = 
     told: World = {_BUILD: 1, **(target() if says is None else says)}
     up = {series("up"): turning(1, _DIES, 0 if dies else 1)}
     world = up | dict(until(told, _DIES) if dies else told)
-    labels = {"pod": letter} | ({"job": job} if job else {})
-    return scraped(world, f"{letter}:9464", **labels)
+    return scraped(world, f"{letter}:9464", **({"job": job} if job else {}))
 
 
 def _down() -> Iterator[Case]:
@@ -58,6 +57,8 @@ def _down() -> Iterator[Case]:
         },
     }.items():
         yield critical.told(world, page).turn(part)
+    never = {series("up"): turning(1, _DIES, 0)}
+    yield critical.told(never).turn("never: it has answered nothing since it is known")
     elsewhere = of_exporter("ExporterDown (critical) of a job", "critical", job="watchers")
     renamed = _exporter("a", dies=True, job="watchers")
     yield critical.told(renamed, elsewhere).turn("job: it is known by what it served")
@@ -80,6 +81,9 @@ def _down() -> Iterator[Case]:
         **_exporter("a", dies=True, says=filters),
         **_exporter("b", dies=False, says=filters),
     }
+    shard = scraped({**_OTHER_TARGET, _SHARD.replace("prod", "lab"): 40}, "c:9464")
+    beside = {**one_of_two, **shard, series("up", instance="c:9464", pod="c"): 1}
+    yield warning.told(beside).turn("shards: those of an exporter that is up are seen")
     yield warning.told(filtered).turn("filter: what is left out by both is no shard")
 
 

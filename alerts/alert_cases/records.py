@@ -58,7 +58,12 @@ def _exporters() -> Iterator[Case]:
     up, build = series("up", job="watchers"), series("electric_agents_exporter_build_info")
     elsewhere = scraped({build: 1.0}, job="watchers")
     node = scraped({series("up", job="node"): 1.0}, "n:9100")
-    found = Sample(series(_UP, job="watchers", instance="a:9464"), 1.0)
+    silent = scraped({series("up"): 0.0})
+    mute = Sample(series(_UP, job=JOB, instance="a:9464", pod="a"), 0.0)
+    yield _case(
+        "exporters: one of the job that never answered is one", silent, Query(_UP, _WHEN, (mute,))
+    )
+    found = Sample(series(_UP, job="watchers", instance="a:9464", pod="a"), 1.0)
     yield _case(
         "exporters: one under another job is known by what it serves, a node is none",
         {up: 1, **elsewhere, **node},
@@ -66,11 +71,28 @@ def _exporters() -> Iterator[Case]:
     )
 
 
+def _blind() -> Iterator[Case]:
+    """Tell when an exporter's end is the end of sight."""
+    blind = "job:electric_agents_exporter_blind:bool"
+    up = series("up")
+    gone = {name: turning(1, MINUTE, None) for name in target()}
+    yield _case(
+        "blind: once for an exporter, whatever it polled",
+        {up: turning(1, MINUTE, 0), **gone, series("electric_agents_server_up", server="b"): 1},
+        Query(blind, _WHEN, (Sample(series(blind, job=JOB), 1.0),)),
+    )
+    yield _case(
+        "blind: nobody is by a target that was taken out of the settings",
+        {up: 1, **gone},
+        Query(blind, _WHEN),
+    )
+
+
 def _memory() -> Iterator[Case]:
     """Tell how long an exporter is remembered, in large steps."""
     up, build = series("up", job="watchers"), series("electric_agents_exporter_build_info")
     elsewhere = scraped({build: 1.0}, job="watchers")
-    lost = Sample(series(_UP, job="watchers", instance="a:9464"), 0.0)
+    lost = Sample(series(_UP, job="watchers", instance="a:9464", pod="a"), 0.0)
     dies = {up: turning(1, HOUR, 0), **{name: turning(1, HOUR, None) for name in elsewhere}}
     yield Case(
         "records / exporters: one that is down is remembered for a day",
@@ -106,6 +128,15 @@ def _enabled() -> Iterator[Case]:
     yield _case(
         "enabled: once, though two exporters see two kinds for a moment",
         {**seen, **otherwise},
+        Query(f"count({_ENABLED})", _WHEN, (Sample("{}", 1.0),)),
+    )
+    unlike_kind = {
+        name.replace('"Builder"', '"Builder 2"'): signal
+        for name, signal in Runner(kind="local").world().items()
+    }
+    yield _case(
+        "enabled: once, though two exporters see two kinds and two labels for a moment",
+        {**seen, **scraped(unlike_kind, "b:9464")},
         Query(f"count({_ENABLED})", _WHEN, (Sample("{}", 1.0),)),
     )
     unlike = {
@@ -170,7 +201,7 @@ def _claims() -> Iterator[Case]:
     def own(error: Signal, enabled: Signal = 1, name: str = RUNNER) -> World:
         claims: World = {
             'claims_total{outcome="error"}': error,
-            'claims_total{outcome="claimed"}': 3,
+            'claims_total{outcome="claimed"}': rising(5),
         }
         return Runner(id=name, enabled=enabled, more=claims).world()
 
@@ -214,7 +245,7 @@ def _idle() -> Iterator[Case]:
 def files() -> Iterator[TestFile]:
     """Give the files of tests."""
     for name, rules, cases in (
-        ("records-exporters", ("records",), _exporters()),
+        ("records-exporters", ("records",), (*_exporters(), *_blind())),
         ("records-server", ("records",), (*_times(), *_fleets())),
         ("records-runners", ("records",), (*_enabled(), *_gone())),
         ("records-claims", ("records", "slo"), (*_claims(), *_idle())),

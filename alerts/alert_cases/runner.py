@@ -224,6 +224,15 @@ def _flapping() -> Iterator[Case]:
             )
         },
     ).cases()
+    restarted = replace(
+        flapping, more={changes: rising(1, 150), **calm, restarts: turning(0, 15 * MINUTE, 2)}
+    )
+    yield Story(
+        rule="RunnerFlapping",
+        world=world(restarted),
+        fires=27.5 * MINUTE,
+        fired=(of_runner("RunnerFlapping", "warning"),),
+    ).turn("restarts: two starts do not explain so many changes")
 
 
 def _duplicate() -> Iterator[Case]:
@@ -274,10 +283,14 @@ def _spinning() -> Iterator[Case]:
             ),
         },
         silent={
+            "working: it gets what it is woken for": replace(
+                spinning,
+                more={events: rising(200), no_work: rising(2), claimed: rising(198), **calm},
+            ),
             "slow: four wakes a second": replace(
                 spinning,
                 more={events: rising(120), no_work: rising(120), claimed: 0, **calm},
-            )
+            ),
         },
     ).cases()
 
@@ -285,12 +298,12 @@ def _spinning() -> Iterator[Case]:
 def _never_heartbeat() -> Iterator[Case]:
     registered = "registered_timestamp_seconds"
     awaited = Runner(
-        liveness="offline", issues={"never_heartbeat": 1}, more={registered: -31 * MINUTE}
+        liveness="offline", issues={"never_heartbeat": 1}, more={registered: -30 * MINUTE}
     )
     yield from RunnerStory(
         "RunnerNeverHeartbeat",
         awaited,
-        30 * MINUTE,
+        30.5 * MINUTE,
         guards={
             "young": (
                 "it has just been registered",
@@ -298,7 +311,7 @@ def _never_heartbeat() -> Iterator[Case]:
             )
         },
         silent={
-            "heard: it sent one": replace(awaited, liveness="online", issues={}),
+            "heard: it sent one": replace(awaited, liveness="online", issues={"no_diagnostics": 1}),
         },
         severity="info",
     ).cases()

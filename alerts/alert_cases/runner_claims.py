@@ -16,7 +16,7 @@ from alert_cases.promtool import (
 )
 from alert_cases.runner import RULES, RunnerStory, of_sandbox, world
 from alert_cases.stories import Story, of_runner, of_server
-from alert_cases.worlds import SERVER, Runner, target
+from alert_cases.worlds import SERVER, Runner, scraped, target
 
 
 def _orphaned() -> Iterator[Case]:
@@ -42,6 +42,8 @@ def _orphaned() -> Iterator[Case]:
     by_silence = story.told(world(mute), fires=15 * MINUTE)
     yield by_silence.turn("silence: a lease until the year 2099 is no sign of life")
     yield _server_alone("OrphanedClaims", "orphaned_claims", 2, 5 * MINUTE)
+    nothing = {**target(), **_aggregate("orphaned_claims", 0)}
+    yield story.silence("server, none: nobody waits for anything", nothing)
 
 
 def _leaking() -> Iterator[Case]:
@@ -69,6 +71,10 @@ def _leaking() -> Iterator[Case]:
     )
     yield from story.cases()
     yield of_sandbox(story, leaky, "warning")
+    late = turning(None, 20 * MINUTE, 3)
+    started = scraped(world(replace(leaky, more={superseded: late})), "b:9464")
+    both = {**scraped(story.world), **started}
+    yield story.told(both).turn("started: an exporter that started after the leak hides nothing")
     server = turning(1, 5 * MINUTE, 3)
     yield _server_alone("ClaimsLeaking", superseded, server, HOUR + 5 * MINUTE)
 

@@ -69,6 +69,9 @@ def _credentials() -> Iterator[Case]:
     yield from story.cases()
     forbidden = world(reason="forbidden", errors=rising(1, 60))
     yield story.told(forbidden).turn("forbidden: 403 is as bad as 401")
+    rejected = scraped(world(errors=rising(1, 60)), "b:9464")
+    let_in = scraped(world(errors=0, lists=1))
+    yield story.silence("one: another exporter is let in", {**let_in, **rejected})
     of_health = {**world(errors=rising(1, 60)), **polls(lists=1, health=0)}
     yield story.told(of_health).turn("health: the lists come and the reports are refused")
 
@@ -78,13 +81,13 @@ def _stale() -> Iterator[Case]:
     errors = _of("request_errors_total", endpoint="health", reason="unauthorized")
 
     def world(up: Signal = 1) -> World:
-        return {**target(up), _TICK: rising(30), last: 0, interval: 15, errors: 0}
+        return {**target(up), _TICK: rising(30), last: 0, interval: 20, errors: 0}
 
     fired = of_server("ExporterDataStale", "warning", board="exporter")
     story = Story(
         rule="ExporterDataStale",
         world=world(),
-        fires=3 * MINUTE,
+        fires=3.5 * MINUTE,
         fired=(fired,),
         hold=0,
         guards={
@@ -97,6 +100,13 @@ def _stale() -> Iterator[Case]:
         silent={"slow: polls of a long interval": {**world(), interval: 120}},
     )
     yield from story.cases()
+    forbidden = errors.replace("unauthorized", "forbidden")
+    yield story.silence(
+        "guard credentials: CredentialsRejected tells of 403 too",
+        {**world(), forbidden: rising(1, 60)},
+    )
+    failing = errors.replace("unauthorized", "timeout")
+    yield story.told({**world(), failing: rising(1, 60)}).turn("errors: reports that hang")
     never = {name: signal for name, signal in world().items() if name != last}
     begun = story.told(never, fires=2 * MINUTE)
     yield begun.turn("never: no poll has come to its end since the start")
@@ -111,6 +121,8 @@ def _stale() -> Iterator[Case]:
     )
     stands = story.told({_TICK: 300}, blind, fires=2 * MINUTE)
     yield stands.turn("scheduler: it stands still")
+    moves = {**scraped({_TICK: 300.0}), **scraped({_TICK: rising(30)}, "b:9464")}
+    yield stands.told(moves).turn("scheduler, one: that of another replica goes on")
     one = {
         **scraped({**world(), last: rising(30)}, "a:9464"),
         **scraped(world(), "b:9464"),
@@ -159,13 +171,13 @@ def _vanished() -> Iterator[Case]:
     enough = world(all=4, least=4)
     yield story.silence("enough: as many are listed as the settings say", enough)
     of_bob = of_server("RunnersVanished of bob", "critical", principal="bob")
-    yield story.told(world(alice=6, bob=turning(3, falls, 0)), of_bob).turn(
+    yield story.told(world(alice=3, bob=turning(3, falls, 0)), of_bob).turn(
         "principal: one of several lists none any more"
     )
     yield story.silence(
         "principals: half of bob's are left", world(alice=6, bob=turning(4, falls, 2))
     )
-    both = world(alice=turning(6, falls, 0), bob=turning(3, falls, 0))
+    both = world(alice=turning(6, falls, 2), bob=turning(3, falls, 1))
     yield story.told(both, of_server("RunnersVanished of both", "critical")).turn(
         "guard whole: the whole target has vanished, which is told once"
     )
@@ -239,7 +251,10 @@ def _skew() -> Iterator[Case]:
         fires=15 * MINUTE,
         fired=(fired,),
         hold=0,
-        silent={"near: twenty seconds": target(clock_offset=20)},
+        silent={
+            "near: twenty seconds": target(clock_offset=20),
+            "at most: thirty": target(clock_offset=30),
+        },
     )
     yield from story.cases()
     yield story.told(target(clock_offset=-45)).turn("behind: the server's clock is late")

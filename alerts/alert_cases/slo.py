@@ -5,7 +5,7 @@ it. The long window counts from half its length on, which is when such a world f
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from alert_cases.promtool import (
@@ -75,23 +75,29 @@ class Objective:
     guards: dict[str, tuple[str, World]]
     recorded: bool = False
     begun: float = 0.0
+    lag: float = 0.0
+    """How much later a rate shows a turn."""
 
 
-def _burns(objective: Objective, burn: Burn) -> Iterator[Case]:
-    """Tell what both objectives have in common."""
-    bad = objective.bad
-    late = burn.counts + burn.short + burn.pending
-    story = Story(
+def _story(objective: Objective, burn: Burn) -> Story:
+    return Story(
         rule=f"{objective.alert} ({burn.window})",
-        world=bad(_THREE),
+        world=objective.bad(_THREE),
         fires=burn.counts + burn.pending + objective.begun,
         fired=(_fired(objective.alert, burn),),
         hold=None,
         step=burn.step,
         recorded=objective.recorded,
         guards=objective.guards,
-        silent={"slow: it burns, but not so fast": bad(_TWO)},
+        silent={"slow: it burns, but not so fast": objective.bad(_TWO)},
     )
+
+
+def _burns(objective: Objective, burn: Burn) -> Iterator[Case]:
+    """Tell what both objectives have in common."""
+    bad = objective.bad
+    late = burn.counts + burn.short + burn.pending + objective.lag
+    story = _story(objective, burn)
     yield from story.cases()
     yield story.silence(
         "guard over: it still goes on", bad(turning(_THREE, burn.counts, _TWO)), at=late
@@ -115,9 +121,14 @@ def _availability(burn: Burn) -> Iterator[Case]:
             ).world(),
         }
 
-    one = away(burn.alone)(1.0)
+    one, two = away(burn.alone)(1.0), away(2 * burn.alone)(2.0)
     guards = {"one-runner": ("the death of one is told by its own alert", one)}
-    yield from _burns(Objective("AvailabilityBudgetBurn", away(burn.total), guards), burn)
+    objective = Objective("AvailabilityBudgetBurn", away(burn.total), guards)
+    yield from _burns(objective, burn)
+    fired = replace(
+        _fired(objective.alert, burn), message=f"{objective.alert} ({burn.window}) of two"
+    )
+    yield _story(objective, burn).told(two, fired).turn("two: the death of two is no longer one")
 
 
 def _claims(burn: Burn) -> Iterator[Case]:
@@ -133,7 +144,8 @@ def _claims(burn: Burn) -> Iterator[Case]:
 
     guards = {"few": ("a handful of errors is no trend", failing(2.5)(_THREE))}
     begun = 0.0 if burn.recorded else burn.step
-    objective = Objective("ClaimBudgetBurn", failing(5.0), guards, burn.recorded, begun)
+    lag = 0.0 if burn.recorded else 3 * MINUTE
+    objective = Objective("ClaimBudgetBurn", failing(5.0), guards, burn.recorded, begun, lag)
     yield from _burns(objective, burn)
 
 

@@ -18,7 +18,7 @@ STEP: Final = 30.0
 
 _GRAFANA: Final = "https://grafana.example.com/d/electric-agents"
 _RUNBOOKS: Final = "https://runbooks.example.com/electric-agents-exporter/alerts/runbooks"
-_REPLICAS: Final = ({"instance": "a:9464", "pod": "a"}, {"instance": "b:9464", "pod": "b"})
+_REPLICAS: Final = ("a:9464", "b:9464")
 _TARGET_LABELS: Final = {"cluster": "eu-1", "namespace": "agents", "container": "exporter"}
 
 
@@ -128,7 +128,7 @@ class Story:
     def _replicas(self) -> Case:
         """Two exporters say the same, with labels of a cluster: one alert, that keeps those."""
         world = labelled(self.world, **_TARGET_LABELS)
-        both = [scraped(world, **labels) for labels in _REPLICAS]
+        both = [scraped(world, instance) for instance in _REPLICAS]
         alerts = tuple(fired.at(self.alert, self.fires, **_TARGET_LABELS) for fired in self.fired)
         return Case(
             name=f"{self.rule} / replicas: two exporters give one alert, with the target's labels",

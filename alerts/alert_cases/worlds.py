@@ -120,7 +120,9 @@ def labelled(world: World, **labels: str) -> World:
 def scraped(world: World, instance: str = "a:9464", **labels: str) -> World:
     """Give a world as one exporter's scrape tells it; a job that is named already stays."""
     return {
-        _with(name, {"job": "electric-agents", "instance": instance} | labels): signal
+        _with(
+            name, {"job": "electric-agents", "instance": instance, "pod": instance[0]} | labels
+        ): signal
         for name, signal in world.items()
     }
 
