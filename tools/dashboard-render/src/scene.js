@@ -3,6 +3,7 @@
 import * as scenes from '@grafana/scenes';
 import { AnnotationControls } from './controls.jsx';
 import { DashboardLinks } from './links.jsx';
+import { panelPlugin } from './panels/index.js';
 import { buildVariable } from './variables.js';
 
 const POINTS = 500;
@@ -40,6 +41,7 @@ function buildPanel(panel) {
       throw new Error(`the panel '${panel.title}' has '${key}', which is not drawn here`);
     }
   }
+  panelPlugin(panel.type);
   const { id, title, description, type, options, fieldConfig, timeFrom, transparent } = panel;
   return new scenes.VizPanel({
     key: `panel-${id}`,
