@@ -150,12 +150,14 @@ def test_the_runners_of_a_fleet_are_told_one_by_one_of_the_worst_alone(query: As
 def limited(node: Any) -> bool:  # noqa: ANN401  (the parser has no types)
     """Tell whether an expression has no more series than a top of some rows."""
     if isinstance(node, parser.AggregateExpr):
-        return str(node.op) in {"topk", "bottomk"}
+        return str(node.op) in {"topk", "bottomk"} or limited(node.expr)
     if isinstance(node, parser.ParenExpr):
         return limited(node.expr)
     if isinstance(node, parser.Call):
         return any(limited(argument) for argument in node.args)
-    return isinstance(node, parser.BinaryExpr) and str(node.op) == "and" and limited(node.rhs)
+    if not isinstance(node, parser.BinaryExpr):
+        return False
+    return limited(node.rhs) if str(node.op) == "and" else limited(node.lhs)
 
 
 @pytest.mark.parametrize("name", NAMES)

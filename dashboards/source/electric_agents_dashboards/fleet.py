@@ -277,24 +277,19 @@ def _states_over_time(ask: Asker) -> dashboard.Panel:
 def _runners(ask: Asker) -> dashboard.Panel:
     worst = f"topk({LISTED}, {states.state(ask)})"
 
-    def of_the_worst(expr: str) -> str:
-        return f"({expr})\nand on (server, runner_id) {worst}"
+    def of_the_worst(how: str, expr: str) -> str:
+        # Few are left before they are put together, which is what costs.
+        return f"{how} ({expr}\nand on (server, runner_id) {worst})"
 
-    def one(metric: str) -> str:
-        return f"max {states.BY_RUNNER} ({ask.of(metric)})"
-
-    age = one("electric_agents_runner_heartbeat_age_seconds")
-    lease = one("electric_agents_runner_lease_expires_timestamp_seconds")
-    seen = one("electric_agents_runner_last_seen_timestamp_seconds")
-    info = ask.of("electric_agents_runner_info")
+    highest = f"max {states.BY_RUNNER}"
+    age = ask.of("electric_agents_runner_heartbeat_age_seconds")
+    lease = ask.of("electric_agents_runner_lease_expires_timestamp_seconds")
+    seen = ask.of("electric_agents_runner_last_seen_timestamp_seconds")
     window = ask.window("ClaimFailuresHigh")
     claims = "electric_agents_runner_claims_total"
     claimed = ask.increase(claims, window, 'outcome="claimed"')
-    both = ask.increase(claims, window, 'outcome=~"claimed|error"')
+    tried = ask.increase(claims, window, 'outcome=~"claimed|error"')
     storm = ask.window("ReconnectStorm")
-    reconnects = ask.increase("electric_agents_runner_reconnects_total", storm)
-    restarting = ask.window("RunnerRestarting")
-    restarts = ask.increase("electric_agents_runner_client_restarts_total", restarting)
     number = ask.values.number
     return table_panel(
         Meaning(
@@ -317,19 +312,21 @@ def _runners(ask: Asker) -> dashboard.Panel:
         Column(
             title="Kind",
             label="kind",
-            query=of_the_worst(f"group by (server, runner_id, kind, label) ({info})"),
+            query=of_the_worst(
+                "group by (server, runner_id, kind, label)", ask.of("electric_agents_runner_info")
+            ),
             width=110,
         ),
         Column(
             title="Issue",
-            query=of_the_worst(states.issue(ask)),
+            query=of_the_worst(highest, f"({states.issue(ask)})"),
             width=150,
             mappings=words(*states.ISSUES),
             nothing="none",
         ),
         Column(
             title="Last heartbeat",
-            query=of_the_worst(age),
+            query=of_the_worst(highest, age),
             width=120,
             unit="s",
             thresholds=above((number("RunnerLeaseExpired", "silence"), BAD)),
@@ -337,7 +334,7 @@ def _runners(ask: Asker) -> dashboard.Panel:
         ),
         Column(
             title="Lease left",
-            query=of_the_worst(f"{lease} - {seen} - {age}"),
+            query=of_the_worst(highest, f"{lease} - {seen} - {age}"),
             width=105,
             unit="s",
             thresholds=below(0),
@@ -345,16 +342,16 @@ def _runners(ask: Asker) -> dashboard.Panel:
         ),
         Column(
             title="Claims",
-            query=of_the_worst(one("electric_agents_runner_active_claims")),
+            query=of_the_worst(highest, ask.of("electric_agents_runner_active_claims")),
             width=75,
             unit="none",
             nothing="not known",
         ),
         Column(
             title=f"Success, {window}",
-            query=of_the_worst(
-                f"sum {states.BY_RUNNER} ({claimed}) / (sum {states.BY_RUNNER} ({both}) > 0)"
-            ),
+            query=of_the_worst(f"sum {states.BY_RUNNER}", claimed)
+            + " / "
+            + f"({of_the_worst(f'sum {states.BY_RUNNER}', tried)} > 0)",
             width=115,
             unit="percentunit",
             decimals=0,
@@ -363,20 +360,13 @@ def _runners(ask: Asker) -> dashboard.Panel:
         ),
         Column(
             title=f"Reconnects, {storm}",
-            query=of_the_worst(f"max {states.BY_RUNNER} ({reconnects})"),
+            query=of_the_worst(
+                highest, ask.increase("electric_agents_runner_reconnects_total", storm)
+            ),
             width=130,
             unit="none",
             decimals=0,
             thresholds=above((number("ReconnectStorm", "reconnects"), WARNING)),
-            nothing="not known",
-        ),
-        Column(
-            title=f"Restarts, {restarting}",
-            query=of_the_worst(f"max {states.BY_RUNNER} ({restarts})"),
-            width=115,
-            unit="none",
-            decimals=0,
-            thresholds=above((number("RunnerRestarting", "restarts"), WARNING)),
             nothing="not known",
         ),
         sort_by="State",
