@@ -83,6 +83,9 @@ def _down() -> Iterator[Case]:
     }
     shard = scraped({**_OTHER_TARGET, _SHARD.replace("prod", "lab"): 40}, "c:9464")
     beside = {**one_of_two, **shard, series("up", instance="c:9464", pod="c"): 1}
+    most = {**both, **_exporter("c", dies=False)}
+    all_but_one = of_exporter("ExporterDown (warning) of two", "warning")
+    yield warning.told(most, all_but_one).turn("replicas: two that are down give one alert")
     yield warning.told(beside).turn("shards: those of an exporter that is up are seen")
     yield warning.told(filtered).turn("filter: what is left out by both is no shard")
 

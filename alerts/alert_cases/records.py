@@ -131,11 +131,11 @@ def _enabled() -> Iterator[Case]:
         Query(f"count({_ENABLED})", _WHEN, (Sample("{}", 1.0),)),
     )
     unlike_kind = {
-        name.replace('"Builder"', '"Builder 2"'): signal
+        name.replace('label="Builder"', 'label="B",owner_principal="u"'): signal
         for name, signal in Runner(kind="local").world().items()
     }
     yield _case(
-        "enabled: once, though two exporters see two kinds and two labels for a moment",
+        "enabled: once, though two exporters see two of everything for a moment",
         {**seen, **scraped(unlike_kind, "b:9464")},
         Query(f"count({_ENABLED})", _WHEN, (Sample("{}", 1.0),)),
     )

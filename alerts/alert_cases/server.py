@@ -171,7 +171,7 @@ def _vanished() -> Iterator[Case]:
     enough = world(all=4, least=4)
     yield story.silence("enough: as many are listed as the settings say", enough)
     of_bob = of_server("RunnersVanished of bob", "critical", principal="bob")
-    yield story.told(world(alice=3, bob=turning(3, falls, 0)), of_bob).turn(
+    yield story.told(world(alice=2, bob=turning(4, falls, 1)), of_bob).turn(
         "principal: one of several lists none any more"
     )
     yield story.silence(
