@@ -31,6 +31,8 @@ from electric_agents_exporter.contract.vocabulary import (
 SAMPLES = Path(__file__).parent / "samples"
 GOOD: dict[str, Any] = json.loads((SAMPLES / "health-active-claim.json").read_bytes())
 GOOD["client"]["last_error_at"] = "2026-11-22T11:29:00.000Z"
+# The captured claim was leaked; let it be one that is worked on.
+GOOD["dispatch"]["entities_with_active_claim"] = 1
 ITEM: dict[str, Any] = json.loads((SAMPLES / "runner.json").read_bytes())
 
 TIMES = {
@@ -444,13 +446,38 @@ ELEVEN = 1795345200.0  # 2026-11-22T11:00:00Z
 def test_claims_are_superseded_by_the_newest_of_their_stream(
     active: list[object], superseded: int, oldest: int | None
 ) -> None:
-    answer = read_health(spliced("claims.active", encode(active)))
+    busy = GOOD | {"dispatch": GOOD["dispatch"] | {"entities_with_active_claim": 9}}
+    answer = read_health(spliced("claims.active", encode(active), busy))
     assert answer.report.claims == Claims(
         active_count=1,
         superseded=superseded,
         oldest_heartbeat_at=None if oldest is None else ELEVEN + oldest,
     )
     assert answer.drift == ()
+
+
+@pytest.mark.parametrize(
+    "entities, oldest",
+    [
+        # Where two of three streams are worked on, the third claim is left from a crash.
+        (3, 5),
+        (2, 7),
+        (1, 9),
+        (0, None),
+        # Numbers may be any, and one that is not known rules nothing out.
+        (1.5, 7),
+        (1e21, 5),
+        (None, 5),
+        ("many", 5),
+    ],
+)
+def test_no_more_claims_are_taken_for_alive_than_there_are_entities_worked_on(
+    entities: object, oldest: int | None
+) -> None:
+    said = GOOD | {"dispatch": GOOD["dispatch"] | {"entities_with_active_claim": entities}}
+    active = [claim("a", 1, 7), claim("b", 2, 9), claim("c", 3, 5)]
+    answer = read_health(spliced("claims.active", encode(active), said))
+    assert answer.report.claims.oldest_heartbeat_at == (None if oldest is None else ELEVEN + oldest)
 
 
 @pytest.mark.parametrize(
@@ -472,7 +499,9 @@ def test_a_claim_that_names_no_stream_is_left_out(bad: object, drift: str) -> No
 def test_a_bad_time_of_a_claim_costs_that_time() -> None:
     active = [claim("a", 1, "later"), claim("b", "once", 5), claim("b", 2, 3, epoch="two")]
     answer = read_health(spliced("claims.active", encode(active)))
-    assert answer.report.claims == Claims(1, 1, ELEVEN + 1)
+    assert (answer.report.claims.superseded, answer.report.claims.active_count) == (1, 1)
+    # Of two signs of life one is alive: that of the claim whose heartbeat can be read.
+    assert answer.report.claims.oldest_heartbeat_at == ELEVEN + 3
     assert sorted(answer.drift) == [
         "claims.active.claimed_at",
         "claims.active.epoch",
@@ -805,5 +834,10 @@ def test_whatever_stands_in_one_field_the_others_are_as_they_were(
 ) -> None:
     answer = check_health(spliced(field, encode(value)))
     assert answer is not None
-    assert put(answer.report, FIELDS[field], get(GOOD_REPORT, FIELDS[field])) == GOOD_REPORT
+    good = put(answer.report, FIELDS[field], get(GOOD_REPORT, FIELDS[field]))
+    if field == "dispatch.entities_with_active_claim":
+        # It says how many of the claims can be alive.
+        oldest = "claims.oldest_heartbeat_at"
+        good = put(good, oldest, get(GOOD_REPORT, oldest))
+    assert good == GOOD_REPORT
     assert set(answer.drift) <= {field}

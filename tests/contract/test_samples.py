@@ -66,7 +66,8 @@ REPORTS: dict[str, tuple[Report, float | None]] = {
                 claims_skipped=130,
                 claims_failed=0,
             ),
-            claims=Claims(active_count=1, superseded=0, oldest_heartbeat_at=at(11, 26, 52, 867)),
+            # Leaked: it gave no sign of life for minutes, and no entity is worked on.
+            claims=Claims(active_count=1, superseded=0, oldest_heartbeat_at=None),
             dispatch=NOTHING_WAITS,
         ),
         at(11, 29, 31, 897),

@@ -1,7 +1,10 @@
 """What a set of active claims amounts to.
 
 Rows are never removed after a crash, so of several claims on one stream only the newest can be
-alive; the others are leaked for certain.
+alive; the others are leaked for certain. The newest may be leaked too: where a later claim of the
+stream came and went, it is the newest active one again, and works on nothing. How many of them are
+alive the server says elsewhere, in the dispatch state: a captured healthy report has an active
+claim that gave no sign of life for minutes, and no entity that is worked on.
 """
 
 import math
@@ -36,8 +39,16 @@ class ClaimTally:
         if known is None or claim[:2] > known[:2]:
             self._newest[stream_path] = claim
 
-    def total(self, active_count: float | None) -> Claims:
-        """Give what the claims amount to, beside how many there are said to be."""
-        signs_of_life = [sign for _, _, sign in self._newest.values() if sign is not None]
-        oldest = min(signs_of_life, default=None)
+    def total(self, active_count: float | None, entities: float | None) -> Claims:
+        """Give what the claims amount to.
+
+        `active_count` is how many there are said to be, `entities` on how many entities the runner
+        works, None where that is not known. So many of the newest signs of life are taken for those
+        of claims that are alive: what leaked falls silent, and so is soon behind the living.
+        """
+        signs_of_life = sorted(
+            (sign for _, _, sign in self._newest.values() if sign is not None), reverse=True
+        )
+        alive = signs_of_life if entities is None else signs_of_life[: math.ceil(entities)]
+        oldest = alive[-1] if alive else None
         return Claims(active_count, self.count - len(self._newest), oldest)

@@ -82,6 +82,7 @@ def read_health(body: bytes) -> HealthAnswer:
         raise ShapeError("no runner with an id")
     client = fields.values.get("client", _MISSING)
     health = fields.section("health")
+    dispatch = _dispatch(fields.section("dispatch"))
     report = Report(
         runner_id=runner_id,
         admin_status=runner.word("admin_status", AdminStatus, AdminStatus.UNKNOWN),
@@ -91,8 +92,8 @@ def read_health(body: bytes) -> HealthAnswer:
         lease_expires_at=runner.time("lease_expires_at"),
         client_present=_client_present(client, fields.drift),
         client=read_client(client, fields.drift),
-        claims=_claims(fields.section("claims")),
-        dispatch=_dispatch(fields.section("dispatch")),
+        claims=_claims(fields.section("claims"), dispatch.entities_with_active_claim),
+        dispatch=dispatch,
         health=health.word("status", HealthStatus, HealthStatus.UNKNOWN),
         issues=_issues(health),
     )
@@ -191,7 +192,7 @@ def _claim_result(client: "_Fields") -> ClaimResult | None:
     return client.word("last_claim_result", ClaimResult, ClaimResult.UNKNOWN)
 
 
-def _claims(section: "_Fields") -> Claims:
+def _claims(section: "_Fields", entities: float | None) -> Claims:
     active_count = section.number("active_count")
     active = section.items("active")
     if active is None:
@@ -206,7 +207,7 @@ def _claims(section: "_Fields") -> Claims:
         claimed_at = claim.time("claimed_at")
         heartbeat_at = claim.time("last_heartbeat_at")
         tally.add(stream, claimed_at, claim.number("epoch"), heartbeat_at)
-    return tally.total(active_count)
+    return tally.total(active_count, entities)
 
 
 def _dispatch(section: "_Fields") -> Dispatch:

@@ -60,7 +60,8 @@ class Claims(msgspec.Struct, frozen=True, gc=False):
 
     Rows are never removed after a crash, so `superseded` counts those for whose stream a newer
     claim is active, which are leaked for certain; `oldest_heartbeat_at` is the oldest sign of life
-    among the newest claim of each stream.
+    of the claims that can be alive: the newest of each stream, and of these no more than there are
+    entities that the runner works on.
     """
 
     active_count: float | None = None

@@ -192,7 +192,9 @@ def _says_something(values: Mapping[str, object]) -> bool:
     return any(text is None or isinstance(text, str) for text in texts)
 
 
-def tally_claims(rows: Iterable[ClaimRow]) -> dict[str, dict[str, Claims]]:
+def tally_claims(
+    rows: Iterable[ClaimRow], dispatch: Mapping[str, Mapping[str, Dispatch]]
+) -> dict[str, dict[str, Claims]]:
     """Add up active claims by tenant and runner; one that no runner holds is nobody's."""
     tallies: dict[str, dict[str, ClaimTally]] = {}
     for row in rows:
@@ -203,7 +205,13 @@ def tally_claims(rows: Iterable[ClaimRow]) -> dict[str, dict[str, Claims]]:
                 tally = runners[row.runner_id] = ClaimTally()
             tally.add(row.stream_path, row.claimed_at, row.epoch, row.last_heartbeat_at)
     return {
-        tenant: {runner_id: tally.total(float(tally.count)) for runner_id, tally in runners.items()}
+        tenant: {
+            runner_id: tally.total(
+                float(tally.count),
+                dispatch.get(tenant, {}).get(runner_id, _NO_DISPATCH).entities_with_active_claim,
+            )
+            for runner_id, tally in runners.items()
+        }
         for tenant, runners in tallies.items()
     }
 

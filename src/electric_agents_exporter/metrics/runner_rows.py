@@ -386,10 +386,11 @@ def _claims() -> tuple[RunnerRow, ...]:
         ),
         _gauge(
             "oldest_claim_heartbeat_timestamp_seconds",
-            "claims.active",
+            ("claims.active", "dispatch.entities_with_active_claim"),
             lambda s: s.report.claims.oldest_heartbeat_at,
-            "The oldest sign of life (heartbeat, else claim) among the newest claim of each "
-            "stream, by the server's clock. Absent without claims.",
+            "The oldest sign of life (heartbeat, else claim) of the claims that can be alive, by "
+            "the server's clock: the newest of each stream, as many as there are entities worked "
+            "on. Absent without any.",
             Group.CLAIMS,
         ),
         _gauge(

@@ -25,7 +25,7 @@ from psycopg.rows import args_row
 from typing_extensions import override
 
 from electric_agents_exporter.contract.reading import ListAnswer
-from electric_agents_exporter.contract.report import Claims, ListedRunner
+from electric_agents_exporter.contract.report import ListedRunner
 from electric_agents_exporter.contract.rows import (
     ClaimRow,
     DiagnosticsRow,
@@ -310,9 +310,10 @@ class _Reading:
     async def _read_work(self, rows: "_Rows", tenants: list[str], now: float) -> dict[str, Work]:
         claims = await self._read_claims(rows, tenants, now)
         dispatch = read_dispatch(await rows.all_of(queries.DISPATCH, DispatchRow, tenants=tenants))
+        tallies = None if claims is None else tally_claims(claims, dispatch)
         return {
             tenant: Work(
-                claims=None if claims is None else claims.get(tenant, {}),
+                claims=None if tallies is None else tallies.get(tenant, {}),
                 dispatch=dispatch.get(tenant, {}),
             )
             for tenant in tenants
@@ -320,7 +321,7 @@ class _Reading:
 
     async def _read_claims(
         self, rows: "_Rows", tenants: list[str], now: float
-    ) -> Mapping[str, Mapping[str, Claims]] | None:
+    ) -> list[ClaimRow] | None:
         """Read the claims; None while not every active one is known."""
         ledger = self._poll.claims
         wanted = {"tenants": tenants, "watermark": ledger.begin(now), "known": ledger.known}
@@ -339,7 +340,7 @@ class _Reading:
         ended = ledger.take(claims, now)
         for tenant, poll in self._polls.items():
             poll.claims_ended(claim for claim in ended if claim.tenant == tenant)
-        return tally_claims(claims) if ledger.complete else None
+        return claims if ledger.complete else None
 
     async def _read_reports(
         self, rows: "_Rows", work: Mapping[str, Work], moment: "_Moment", everyone: int

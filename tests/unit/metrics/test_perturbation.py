@@ -52,7 +52,7 @@ PERTURBED: dict[str, object] = {
         {"stream_path": "/a", "claimed_at": "2026-11-22T09:00:00.000Z", "epoch": 1},
         {"stream_path": "/a", "claimed_at": "2026-11-22T10:00:00.000Z", "epoch": 2},
     ],
-    "dispatch.entities_with_active_claim": 3,
+    "dispatch.entities_with_active_claim": 0,
     "dispatch.entities_with_outstanding_wake": 4,
     "dispatch.entities_with_pending_work": 5,
 }
@@ -113,6 +113,7 @@ def full(samples: dict[str, Any]) -> dict[str, Any]:
     """A report in which every field holds something."""
     report: dict[str, Any] = copy.deepcopy(samples["runner-busy-0"])
     report["client"]["last_error_at"] = "2026-11-22T11:00:00.000Z"
+    report["dispatch"]["entities_with_active_claim"] = 1
     return report
 
 

@@ -78,8 +78,9 @@ def oracle(report: dict[str, Any]) -> Iterator[tuple[Key, float]]:
     yield ("superseded_claims", nothing), float(sum(len(each) - 1 for each in streams.values()))
     newest = [max(each, key=lambda claim: claim["claimed_at"]) for each in streams.values()]
     signs = [seconds(claim["last_heartbeat_at"] or claim["claimed_at"]) for claim in newest]
-    if signs:
-        yield ("oldest_claim_heartbeat_timestamp_seconds", nothing), min(signs)
+    alive = sorted(signs)[::-1][: report["dispatch"]["entities_with_active_claim"]]
+    if alive:
+        yield ("oldest_claim_heartbeat_timestamp_seconds", nothing), min(alive)
     for field, count in report["dispatch"].items():
         yield (field, nothing), float(count)
     yield ("poll_success", nothing), 1.0
