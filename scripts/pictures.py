@@ -30,7 +30,7 @@ POLL_SECONDS = 5
 STORIES = (
     Story("production", "demo", 20),
     Story("staging", "crash-loop", 4),
-    Story("edge", "mass-expiry", 5),
+    Story("edge", "killed-at-work", 4),
     Story("batch", "night", 6),
 )
 # The runner whose story is told, by dashboard; elsewhere Grafana's own choice.
@@ -53,8 +53,9 @@ class Trouble:
 # What the stories lack: a server that answers badly, and a proxy that cuts a runner's stream.
 TROUBLES = (
     Trouble(60, 240, {"kind": "reset", "route": "wake", "runner": "worker-1"}),
-    Trouble(270, 330, {"kind": "status", "status": 503, "route": "health", "share": 0.3}),
-    Trouble(345, 375, {"kind": "hang", "route": "health", "share": 0.1}),
+    Trouble(250, 300, {"kind": "status", "status": 500, "route": "claim", "share": 0.04}),
+    Trouble(310, 355, {"kind": "status", "status": 503, "route": "health", "share": 0.2}),
+    Trouble(370, 400, {"kind": "hang", "route": "health", "share": 0.1}),
 )
 
 

@@ -1,5 +1,6 @@
 """A dashboard in a page of the browser: opening it, waiting until it is drawn, a picture of it."""
 
+import http
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from urllib.parse import urlencode
 
 from playwright.sync_api import Browser, Page, Response
 
+HEIGHT = 1000
 _DEADLINE_MS = 60_000
 # Nothing is under way and nothing came in for so long: then the last panel is painted too.
 _QUIET_MS = 700
@@ -43,8 +45,9 @@ class Query:
 class DashboardPage:
     """A page that shows dashboards; faults of its scripts are kept in `faults`."""
 
-    def __init__(self, page: Page, url: str) -> None:
+    def __init__(self, page: Page, url: str, width: int) -> None:
         self.page = page
+        self._width = width
         self.faults: list[str] = []
         self._url = url
         page.on("pageerror", lambda error: self.faults.append(str(error)))
@@ -67,12 +70,18 @@ class DashboardPage:
 
     def picture(self, path: Path) -> None:
         """Keep the whole dashboard as a PNG, however long it is."""
-        self.page.screenshot(path=path, full_page=True)
+        height = self.page.evaluate("document.documentElement.scrollHeight")
+        # What is drawn only where it is seen, as a table's rows are, is drawn in a page so high.
+        self.page.set_viewport_size({"width": self._width, "height": height})
+        self.settle()
+        self.page.screenshot(path=path)
+        self.page.set_viewport_size({"width": self._width, "height": HEIGHT})
 
     def _note(self, got: Response) -> None:
         # Prometheus's own refusals are faults of a query, which the page tells with its panel; and
         # a few icons of Grafana's buttons are in none of its packages.
-        if not got.ok and "/prometheus/" not in got.url and "/img/icons/" not in got.url:
+        known = "/prometheus/" in got.url or "/img/icons/" in got.url
+        if got.status >= http.HTTPStatus.BAD_REQUEST and not known:
             self.faults.append(f"{got.status} {got.url}")
 
 
@@ -80,6 +89,6 @@ class DashboardPage:
 def open_page(browser: Browser, url: str, width: int = 1600) -> Iterator[DashboardPage]:
     """Give an empty page of a browser that keeps nothing; `url` is that of `serving.serve`."""
     with browser.new_context(
-        viewport={"width": width, "height": 1000}, timezone_id="UTC", locale="en-GB"
+        viewport={"width": width, "height": HEIGHT}, timezone_id="UTC", locale="en-GB"
     ) as context:
-        yield DashboardPage(context.new_page(), url)
+        yield DashboardPage(context.new_page(), url, width)

@@ -9,7 +9,8 @@ export function Page({ scene, theme, title }) {
   const style = {
     background: theme.colors.background.canvas,
     minHeight: '100vh',
-    padding: theme.spacing(2),
+    // The grid is wider than its place by its gap.
+    padding: theme.spacing(2, 3, 2, 2),
   };
   return (
     <ThemeContext.Provider value={theme}>
