@@ -96,6 +96,10 @@ def _context(values: Values, nominal: Values) -> dict[str, Any]:
         "ticket": """'{{ if eq $labels.tenure "permanent" }}warning{{ else }}info{{ end }}'""",
         "runbook": lambda alert: f"{values.links.runbooks}/{alert}.md",
         "dashboard_runner": f"{grafana}-runner?{server}&{runner}&{since}",
+        "dashboard_claims": (
+            f"{grafana}-{{{{ if $labels.runner_id }}}}runner?{server}&{runner}"
+            f"{{{{ else }}}}fleet?{server}{{{{ end }}}}&{since}"
+        ),
         "dashboard_server": f"{grafana}-fleet?{server}&{since}",
         "dashboard_slo": f"{grafana}-slo?{server}",
         "dashboard_exporter": f"{grafana}-exporter?{job}&{since}",

@@ -133,7 +133,7 @@ def _server_alone(rule: str, family: str, signal: Signal, fires: float) -> Case:
         rule=rule,
         world={**target(), **_aggregate(family, signal)},
         fires=fires,
-        fired=(of_server(f"{rule} of a server", "warning", layer="runner", board="runner"),),
+        fired=(of_server(f"{rule} of a server", "warning", layer="runner"),),
     )
     return story.turn("server: without series of runners the server's sum tells it")
 
