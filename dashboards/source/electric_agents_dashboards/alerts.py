@@ -5,7 +5,7 @@ from typing import Final
 from grafana_foundation_sdk.models import dashboard
 
 from electric_agents_dashboards.frame import LOUD
-from electric_agents_dashboards.looks import BAD, NEUTRAL, WARNING, above
+from electric_agents_dashboards.looks import BAD, NEUTRAL, TEXT, WARNING, above
 from electric_agents_dashboards.panels import Meaning, Query, override, stat_panel
 from electric_agents_dashboards.tables import Column, table_panel
 
@@ -17,6 +17,15 @@ OF_RUNNER: Final = 'server=~"$server", runner_id=${runner:doublequote}'
 """Alerts of the chosen runner."""
 ROWS: Final = 25
 """Alerts of each severity that a table lists."""
+SHORT_NAMES: Final = (
+    dashboard.RegexMap(
+        options=dashboard.DashboardRegexMapOptions(
+            pattern="^ElectricAgents(.*)$",
+            result=dashboard.ValueMappingResult(text="$1", color=TEXT, index=0),
+        )
+    ),
+)
+"""An alert's name as its runbook is called."""
 SEVERITIES: Final = (
     dashboard.ValueMap(
         options={
@@ -65,7 +74,7 @@ def table_of(title: str, question: str, whose: str, *columns: Column) -> dashboa
     return table_panel(
         Meaning(title=title, question=question, nothing=NONE_FIRING, unit="none"),
         Column(title="Severity", label="severity", width=95, mappings=SEVERITIES, filled=True),
-        Column(title="Alert", label="alertname"),
+        Column(title="Alert", label="alertname", width=190, mappings=SHORT_NAMES),
         *columns,
         Column(title="Since", query=since, width=140, unit="dateTimeFromNow"),
         sort_by="Severity",

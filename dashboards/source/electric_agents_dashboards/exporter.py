@@ -120,7 +120,7 @@ def _now(ask: Asker, target: Asker) -> Line:
             unit="s",
         ),
         _tile(
-            "Runners over the limit",
+            "Over the limit",
             "Is a part of the fleet not shown? Runners beyond max_runners have no series.",
             Query(
                 f"sum(max by (job, server) ({over}))",
@@ -129,8 +129,9 @@ def _now(ask: Asker, target: Asker) -> Line:
             above((1, WARNING)),
         ),
         _tile(
-            f"Not understood, {drift}",
-            "Do servers say what this exporter does not know? Usually the server is newer.",
+            "Not understood",
+            f"Did servers say within {drift} what this exporter does not know? Usually the server "
+            "is newer.",
             # There is no series before the first one: that is 0, where there is an exporter.
             Query(f"sum(increase({unknown}[{drift}])) or 0 * sum({build})", "values"),
             above((1, WARNING)),
@@ -154,8 +155,9 @@ def _now(ask: Asker, target: Asker) -> Line:
             ),
         ),
         _tile(
-            "Scheduler's last tick",
-            "Does it still poll? It ticks every second; what is shown is as old as the scrape.",
+            "Last tick",
+            "Does it still poll? The scheduler ticks every second; what is shown is as old as the "
+            "scrape.",
             Query(
                 "max(time() - "
                 f"{ask.of('electric_agents_exporter_scheduler_last_tick_timestamp_seconds')})",

@@ -14,7 +14,6 @@ from electric_agents_dashboards.looks import (
     DISABLED,
     GOOD,
     NEUTRAL,
-    PLAIN,
     UNKNOWN,
     WARNING,
     Thresholds,
@@ -77,7 +76,14 @@ def build(values: Values) -> dashboard.Dashboard:
         ),
     ).fill(
         place(
-            Section("Now", (_now(ask), line(8, (12, _alerts()), (12, _states_over_time(ask))))),
+            Section(
+                "Now",
+                (
+                    _wrong(ask),
+                    _well(ask),
+                    line(8, (12, _alerts()), (12, _states_over_time(ask))),
+                ),
+            ),
             Section(
                 "Runners, worst first",
                 (line(14, (24, _runners(ask))), line(10, (24, _timeline(ask)))),
@@ -92,62 +98,54 @@ def build(values: Values) -> dashboard.Dashboard:
     )
 
 
-def _now(ask: Asker) -> Line:
+def _wrong(ask: Asker) -> Line:
     enabled = 'admin_status="enabled"'
+    unhealthy = _count(
+        ask,
+        "Unhealthy",
+        "How many runners that are meant to stay are unhealthy, and enabled? Each is an alert: see "
+        "who in the table below. Laptops and jobs that left are not counted.",
+        above((1, BAD)),
+        ask.permanent,
+        enabled,
+        'health_status="unhealthy"',
+    )
+    degraded = _count(
+        ask,
+        "Degraded",
+        "How many enabled runners work with a fault? One that once reconnected more than five "
+        "times stays degraded until it restarts: look at the issue in the table.",
+        above((1, WARNING)),
+        enabled,
+        'health_status="degraded"',
+    )
     return line(
         4,
-        (3, _servers_down(ask)),
-        (4, alerts.count_panel(alerts.OF_SERVER)),
-        (3, _orphaned(ask)),
-        (
-            2,
-            _count(
-                ask,
-                "Unhealthy",
-                "How many runners that are meant to stay are unhealthy, and enabled? Each is an "
-                "alert: see who in the table below. Laptops and jobs that left are not counted.",
-                above((1, BAD)),
-                ask.permanent,
-                enabled,
-                'health_status="unhealthy"',
-            ),
-        ),
-        (
-            2,
-            _count(
-                ask,
-                "Degraded",
-                "How many enabled runners work with a fault? One that once reconnected more than "
-                "five times stays degraded until it restarts: look at the issue in the table.",
-                above((1, WARNING)),
-                enabled,
-                'health_status="degraded"',
-            ),
-        ),
-        (
-            2,
-            _count(
-                ask,
-                "Healthy",
-                "How many runners are well? Those in no tile here are away, or not known of.",
-                PLAIN,
-                'health_status="healthy"',
-            ),
-        ),
-        (
-            2,
-            _count(
-                ask,
-                "Disabled",
-                "How many runners has an operator switched off? Planned, so never red; if you do "
-                "not know of it, ask who did it.",
-                Thresholds(DISABLED),
-                'admin_status="disabled"',
-            ),
-        ),
-        (3, _available(ask)),
-        (3, _age(ask)),
+        (4, _servers_down(ask)),
+        (6, alerts.count_panel(alerts.OF_SERVER)),
+        (5, _orphaned(ask)),
+        (5, unhealthy),
+        (4, degraded),
     )
+
+
+def _well(ask: Asker) -> Line:
+    healthy = _count(
+        ask,
+        "Healthy",
+        "How many runners are well? Those in no tile here are away, or not known of.",
+        Thresholds(DISABLED, ((1, GOOD),)),
+        'health_status="healthy"',
+    )
+    disabled = _count(
+        ask,
+        "Disabled",
+        "How many runners has an operator switched off? Planned, so never red; if you do not know "
+        "of it, ask who did it.",
+        Thresholds(DISABLED),
+        'admin_status="disabled"',
+    )
+    return line(4, (6, _available(ask)), (6, healthy), (6, disabled), (6, _age(ask)))
 
 
 def _count(
@@ -236,7 +234,7 @@ def _alerts() -> dashboard.Panel:
         "What is wrong, since when, and with whom? Begin with the first; a click on a runner "
         f"shows what happened to it. At most {alerts.ROWS} of each severity.",
         alerts.OF_SERVER,
-        Column(title="Server", label="server"),
+        Column(title="Server", label="server", width=120),
         Column(title="Runner", label="runner_id", links=(ROW_LINK,)),
     )
 
@@ -270,7 +268,7 @@ def _states_over_time(ask: Asker) -> dashboard.Panel:
         Query(runners(ask.transient, enabled, unhealthy), "away"),
         Query(runners('admin_status="disabled"'), "disabled"),
         Query(runners(enabled, 'health_status="healthy"'), "healthy"),
-        lines=Lines(stacked=True),
+        lines=Lines(stacked=True, beside=True),
     )
 
 
@@ -327,7 +325,7 @@ def _runners(ask: Asker) -> dashboard.Panel:
         Column(
             title="Last heartbeat",
             query=of_the_worst(highest, age),
-            width=120,
+            width=125,
             unit="s",
             thresholds=above((number("RunnerLeaseExpired", "silence"), BAD)),
             nothing="never",
@@ -335,7 +333,7 @@ def _runners(ask: Asker) -> dashboard.Panel:
         Column(
             title="Lease left",
             query=of_the_worst(highest, f"{lease} - {seen} - {age}"),
-            width=105,
+            width=110,
             unit="s",
             thresholds=below(0),
             nothing="no lease",
@@ -343,7 +341,7 @@ def _runners(ask: Asker) -> dashboard.Panel:
         Column(
             title="Claims",
             query=of_the_worst(highest, ask.of("electric_agents_runner_active_claims")),
-            width=75,
+            width=80,
             unit="none",
             nothing="not known",
         ),
@@ -352,7 +350,7 @@ def _runners(ask: Asker) -> dashboard.Panel:
             query=of_the_worst(f"sum {states.BY_RUNNER}", claimed)
             + " / "
             + f"({of_the_worst(f'sum {states.BY_RUNNER}', tried)} > 0)",
-            width=115,
+            width=130,
             unit="percentunit",
             decimals=0,
             thresholds=below(1 - number("ClaimFailuresHigh", "ratio"), WARNING),
@@ -363,7 +361,7 @@ def _runners(ask: Asker) -> dashboard.Panel:
             query=of_the_worst(
                 highest, ask.increase("electric_agents_runner_reconnects_total", storm)
             ),
-            width=130,
+            width=145,
             unit="none",
             decimals=0,
             thresholds=above((number("ReconnectStorm", "reconnects"), WARNING)),
@@ -385,7 +383,10 @@ def _timeline(ask: Asker) -> dashboard.Panel:
             mappings=words(*states.STATES),
             links=(SERIES_LINK,),
         ),
-        Query(f"({states.state(ask)})\nand on (server, runner_id) {worst}", "{{runner_id}}"),
+        Query(
+            f"({states.state(ask)})\nand on (server, runner_id) {worst}",
+            "{{server}}: {{runner_id}}",
+        ),
         max_points=POINTS,
     )
 
@@ -518,7 +519,7 @@ def _silent(ask: Asker) -> dashboard.Panel:
         Query(
             f"sort_desc(topk(10, min by (job, server, runner_id) ({age})"
             f" and {states.ON_RUNNER} {enabled}))",
-            "{{runner_id}}",
+            "{{server}}: {{runner_id}}",
             instant=True,
         ),
     )

@@ -5,7 +5,7 @@ hangs on telling red from green.
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Self
 
 from grafana_foundation_sdk.models import dashboard
 
@@ -25,6 +25,11 @@ class Thresholds:
 
     base: str
     steps: tuple[tuple[float, str], ...] = ()
+
+    def quiet(self) -> Self:
+        """Give the same with nothing coloured that is good: in a table the bad must stand out."""
+        steps = tuple((value, TEXT if color == GOOD else color) for value, color in self.steps)
+        return type(self)(TEXT if self.base == GOOD else self.base, steps)
 
     def model(self) -> dashboard.ThresholdsConfig:
         """Give them in Grafana's form."""

@@ -117,11 +117,13 @@ class Lines:
         stacked: on top of each other, so that the upper edge is their sum.
         line: draws a dashed line at each threshold.
         legend: what a legend tells of each series, as `lastNotNull`.
+        beside: puts the legend at the right, where many series have to be seen at once.
     """
 
     stacked: bool = False
     line: bool = False
     legend: tuple[str, ...] = ("lastNotNull", "max")
+    beside: bool = False
 
 
 def graph_panel(meaning: Meaning, *queries: Query, lines: Lines | None = None) -> dashboard.Panel:
@@ -149,7 +151,7 @@ def graph_panel(meaning: Meaning, *queries: Query, lines: Lines | None = None) -
         "timeseries",
         meaning,
         queries,
-        _graph_options(drawn.legend),
+        _graph_options(drawn),
         field_config(meaning, _PALETTE, custom),
     )
 
@@ -295,13 +297,14 @@ def _tooltip(mode: common.TooltipDisplayMode) -> common.VizTooltipOptions:
     return common.VizTooltipOptions(mode=mode, sort=common.SortOrder.DESCENDING)
 
 
-def _graph_options(calcs: tuple[str, ...]) -> timeseries.Options:
+def _graph_options(drawn: Lines) -> timeseries.Options:
+    place = common.LegendPlacement
     return timeseries.Options(
         legend=common.VizLegendOptions(
             show_legend=True,
             display_mode=common.LegendDisplayMode.TABLE,
-            placement=common.LegendPlacement.BOTTOM,
-            calcs=list(calcs),
+            placement=place.RIGHT if drawn.beside else place.BOTTOM,
+            calcs=list(drawn.legend),
         ),
         tooltip=_tooltip(common.TooltipDisplayMode.MULTI),
     )

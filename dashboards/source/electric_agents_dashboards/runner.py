@@ -14,6 +14,7 @@ from electric_agents_dashboards.looks import (
     GOOD,
     NEUTRAL,
     WARNING,
+    Thresholds,
     Word,
     above,
     below,
@@ -50,9 +51,7 @@ def build(values: Values) -> dashboard.Dashboard:
     ).fill(
         place(
             Section("Now", (_now(ask), line(6, (24, _alerts())))),
-            Section(
-                "What it went through", (line(10, (24, _story(ask))), line(7, (24, _issues(ask))))
-            ),
+            Section("Its story", (line(10, (24, _story(ask))), line(7, (24, _issues(ask))))),
             Section("Heartbeat", (line(8, (12, _heartbeat(ask)), (12, _polled(ask))),)),
             Section(
                 "Work",
@@ -142,6 +141,7 @@ def _now(ask: Asker) -> Line:
                     "harmless, but each was work cut short.",
                     nothing=NOBODY,
                     unit="none",
+                    thresholds=Thresholds(NEUTRAL),
                     overrides=(
                         override(
                             "byName", "superseded", {"thresholds": above((1, WARNING)).model()}
