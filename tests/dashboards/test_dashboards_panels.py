@@ -293,6 +293,18 @@ def test_what_is_disabled_or_away_is_never_red(name: str, panel: dict[str, Any])
             assert word["color"] == looks.DISABLED
 
 
+@each_panel
+def test_a_tile_without_a_value_does_not_look_well(name: str, panel: dict[str, Any]) -> None:
+    """A server that is down has no runners, and "not known" in green would be a lie."""
+    if panel["type"] != "stat" or panel["title"] == "Who":
+        return
+    defaults = panel["fieldConfig"]["defaults"]
+    (nothing,) = [m["options"] for m in defaults["mappings"] if m["type"] == "special"]
+    assert nothing["match"] == "null", name
+    assert nothing["result"]["color"] == looks.DISABLED
+    assert nothing["result"]["text"] == defaults["noValue"]
+
+
 def luminance(color: str) -> float:
     channels = [int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]

@@ -74,7 +74,9 @@ def table_of(title: str, question: str, whose: str, *columns: Column) -> dashboa
     return table_panel(
         Meaning(title=title, question=question, nothing=NONE_FIRING, unit="none"),
         Column(title="Severity", label="severity", width=95, mappings=SEVERITIES, filled=True),
-        Column(title="Alert", label="alertname", width=190, mappings=SHORT_NAMES),
+        Column(
+            title="Alert", label="alertname", width=190 if columns else None, mappings=SHORT_NAMES
+        ),
         *columns,
         Column(title="Since", query=since, width=140, unit="dateTimeFromNow"),
         sort_by="Severity",

@@ -500,12 +500,14 @@ def _builds(ask: Asker) -> dashboard.Panel:
         Column(
             title="Version",
             label="version",
+            width=90,
             query=f"max by (instance, version, python_version) ({build})",
         ),
-        Column(title="Python", label="python_version"),
+        Column(title="Python", label="python_version", width=90),
         Column(
             title="Started",
             query=f"1000 * max by (instance) ({start})",
+            width=130,
             unit="dateTimeFromNow",
         ),
         sort_by="Exporter",

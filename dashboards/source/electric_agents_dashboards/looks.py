@@ -73,3 +73,13 @@ def words(*known: Word) -> list[dashboard.ValueMapping]:
         for place, word in enumerate(known)
     }
     return [dashboard.ValueMap(options=options)]
+
+
+def of_nothing(text: str, color: str) -> dashboard.SpecialValueMap:
+    """Give what has no value its words in a colour of its own, and not in that of 0."""
+    return dashboard.SpecialValueMap(
+        options=dashboard.DashboardSpecialValueMapOptions(
+            match=dashboard.SpecialValueMatch.NULL,
+            result=dashboard.ValueMappingResult(text=text, color=color, index=99),
+        )
+    )

@@ -6,7 +6,7 @@ made without a place; `layout` gives it one.
 
 import string
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from grafana_foundation_sdk.models import (
@@ -19,7 +19,7 @@ from grafana_foundation_sdk.models import (
     timeseries,
 )
 
-from electric_agents_dashboards.looks import PLAIN, Thresholds
+from electric_agents_dashboards.looks import DISABLED, PLAIN, Thresholds, of_nothing
 
 DATASOURCE: Final = common.DataSourceRef(type_val="prometheus", uid="${datasource}")
 REF_IDS: Final = string.ascii_uppercase
@@ -93,7 +93,10 @@ def stat_panel(
         reduce_options=_last(),
         orientation=common.VizOrientation.AUTO,
     )
-    return assemble("stat", meaning, queries, options, field_config(meaning, _THRESHOLDS))
+    # Without a value a tile would have the colour of the first threshold: good, mostly.
+    mappings = (*meaning.mappings, of_nothing(meaning.nothing, DISABLED))
+    config = field_config(replace(meaning, mappings=mappings), _THRESHOLDS)
+    return assemble("stat", meaning, queries, options, config)
 
 
 def name_panel(meaning: Meaning, query: Query) -> dashboard.Panel:

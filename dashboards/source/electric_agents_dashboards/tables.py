@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from grafana_foundation_sdk.models import common, dashboard, table
 
-from electric_agents_dashboards.looks import TEXT, Thresholds
+from electric_agents_dashboards.looks import TEXT, Thresholds, of_nothing
 from electric_agents_dashboards.panels import (
     REF_IDS,
     Mappings,
@@ -115,22 +115,12 @@ def _properties(column: Column) -> dict[str, object]:
     if column.thresholds is not None:
         properties["thresholds"] = column.thresholds.quiet().model()
     if column.mappings or column.thresholds is not None:
-        properties["mappings"] = [*column.mappings, _of_nothing(column.nothing)]
+        properties["mappings"] = [*column.mappings, of_nothing(column.nothing, TEXT)]
     if column.mappings or column.thresholds is not None:
         properties["custom.cellOptions"] = _cell(filled=column.filled)
     if column.links:
         properties["links"] = list(column.links)
     return properties
-
-
-def _of_nothing(text: str) -> dashboard.SpecialValueMap:
-    """Give a cell without a value its words in the colour of text, and not in that of 0."""
-    return dashboard.SpecialValueMap(
-        options=dashboard.DashboardSpecialValueMapOptions(
-            match=dashboard.SpecialValueMatch.NULL,
-            result=dashboard.ValueMappingResult(text=text, color=TEXT, index=99),
-        )
-    )
 
 
 def _cell(*, filled: bool) -> common.TableCellOptions:
