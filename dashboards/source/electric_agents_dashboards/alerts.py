@@ -4,16 +4,16 @@ from typing import Final
 
 from grafana_foundation_sdk.models import dashboard
 
-from electric_agents_dashboards.frame import LOUD
+from electric_agents_dashboards.frame import LOUD, OF_JOB
 from electric_agents_dashboards.looks import BAD, NEUTRAL, TEXT, WARNING, above
 from electric_agents_dashboards.panels import Meaning, Query, override, stat_panel
 from electric_agents_dashboards.tables import Column, table_panel
 
 NONE_FIRING: Final = "nothing fires"
 NO_RULES: Final = "no alert rules here"
-OF_SERVER: Final = 'server=~"$server|"'
+OF_SERVER: Final = f'{OF_JOB}, server=~"$server|"'
 """Alerts of the chosen servers, and those that are of no server: the exporter's own."""
-OF_RUNNER: Final = 'server=~"$server", runner_id=${runner:doublequote}'
+OF_RUNNER: Final = f'{OF_JOB}, server=~"$server", runner_id=${{runner:doublequote}}'
 """Alerts of the chosen runner."""
 ROWS: Final = 25
 """Alerts of each severity that a table lists."""

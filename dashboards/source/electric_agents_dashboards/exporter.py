@@ -507,7 +507,7 @@ def _builds(ask: Asker) -> dashboard.Panel:
         Column(
             title="Started",
             query=f"1000 * max by (instance) ({start})",
-            width=130,
+            width=150,
             unit="dateTimeFromNow",
         ),
         sort_by="Exporter",

@@ -15,6 +15,8 @@ SCHEMA_VERSION: Final = 39
 """Grafana 11.0's: the oldest that must take the dashboards. Newer ones bring them up to theirs."""
 LOUD: Final = 'alertname=~"ElectricAgents.+", alertstate="firing", severity!~"info|none"'
 """Matchers of alerts that somebody is told of. `info` and the watchdog are not."""
+OF_JOB: Final = 'job=~"$job|"'
+"""Matches alerts of the chosen jobs, and those that are of no job."""
 
 _ALL: Final = ".+"
 
@@ -119,13 +121,13 @@ def annotation(
 
 def alerts_of_servers() -> dashboard.AnnotationQuery:
     """Mark firing alerts, one for a server however many runners it concerns."""
-    expr = f'max by (alertname, severity, server) (ALERTS{{{LOUD}, server=~"$server|"}})'
+    expr = f'max by (alertname, severity, server) (ALERTS{{{LOUD}, {OF_JOB}, server=~"$server|"}})'
     return annotation("Firing alerts", expr, BAD, "{{alertname}}", "{{severity}} on {{server}}")
 
 
 def alerts_of_runner() -> dashboard.AnnotationQuery:
     """Mark firing alerts of the runner, and those of its server as a whole."""
-    server = f'{LOUD}, server=~"$server"'
+    server = f'{LOUD}, {OF_JOB}, server=~"$server"'
     own = f"ALERTS{{{server}, runner_id=${{runner:doublequote}}}}"
     whole = f'ALERTS{{{server}, runner_id=""}}'
     expr = f"max by (alertname, severity, server) ({own} or {whole})"
