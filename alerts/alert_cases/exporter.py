@@ -41,6 +41,7 @@ def _down() -> Iterator[Case]:
         others={"replica": (ticket,)},
         silent={"up: it answers": _exporter("a", dies=False)},
         replicas=False,
+        one=False,
     )
     yield from critical.cases()
     two = of_exporter("ExporterDown (critical) of two", "critical")
@@ -74,6 +75,7 @@ def _down() -> Iterator[Case]:
         guards={"blind": ("that is a page", both)},
         others={"blind": (two,)},
         replicas=False,
+        one=False,
     )
     yield from warning.cases()
     filters: World = {**target(), _SHARD: 0, _SHARD.replace("shard", "filter"): 40}
@@ -110,6 +112,7 @@ def _absent() -> Iterator[Case]:
         },
         silent={"down: that is another alert": {**node, **exporter}},
         replicas=False,
+        one=False,
     )
     yield from story.cases()
 

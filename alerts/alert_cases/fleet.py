@@ -41,6 +41,7 @@ def _unavailable() -> Iterator[Case]:
         world(both, *two), of_server("FleetUnavailable for deafness", "critical", layer="fleet")
     )
     yield all_deaf.turn("deaf: all that are there hear no wake")
+    yield all_deaf.seen_by_one("deaf, one")
     one = replace(deaf, id="b")
     for name, why, other in (
         ("some-hear", "one at least hears", replace(one, issues={"heartbeat_failed": 1})),

@@ -17,7 +17,7 @@ from alert_cases.promtool import (
     series,
     turning,
 )
-from alert_cases.stories import JOB
+from alert_cases.stories import JOB, unseen
 from alert_cases.worlds import RUNNER, SERVER, Fleet, Runner, scraped, target
 
 _WHEN: Final = 10 * MINUTE
@@ -104,6 +104,8 @@ def _memory() -> Iterator[Case]:
 def _times() -> Iterator[Case]:
     yield _case("time: the server's clock is ahead", target(clock_offset=7), _gives(_TIME, 607))
     yield _case("time: nothing is known of it", target(clock_offset=None), _gives(_TIME, 600))
+    two = {**scraped(target(clock_offset=5)), **scraped(target(clock_offset=7), "b:9464")}
+    yield _case("time: the largest of what two exporters measure", two, _gives(_TIME, 607))
     down = target(0, clock_offset=None)
     yield _case("time: the server is down, and time goes on", down, _gives(_TIME, 600))
 
@@ -122,6 +124,15 @@ def _enabled() -> Iterator[Case]:
             Runner(kind=kind).world(),
             _of_runner(_ENABLED, 1, kind=kind, tenure=tenure),
         )
+    owned = {
+        name.replace('label="Builder"', 'label="Builder",owner_principal="u"'): signal
+        for name, signal in Runner().world().items()
+    }
+    yield _case(
+        "enabled: whoever owns it and whatever it is called",
+        owned,
+        _of_runner(_ENABLED, 1, kind="server", tenure="permanent"),
+    )
     yield _case("enabled: not a disabled one", Runner(enabled=0).world(), _of_runner(_ENABLED))
     seen = scraped(Runner(kind="server").world(), "a:9464")
     otherwise = scraped(Runner(kind="local").world(), "b:9464")
@@ -159,6 +170,12 @@ def _gone() -> Iterator[Case]:
         ("offline: never heard of is not gone", Runner(liveness="offline", heartbeat_age=601), ()),
     ):
         yield _case(f"gone, {name}", runner.world(), _of_runner(_GONE, *values))
+    unknown = scraped(Runner(liveness="unknown", heartbeat_age=700).world(), "b:9464")
+    yield _case(
+        "gone, one: another exporter has no newer report",
+        {**scraped(Runner(heartbeat_age=601).world(), "a:9464"), **unknown},
+        _of_runner(_GONE, 1),
+    )
     fresher = scraped(Runner(heartbeat_age=9).world(), "b:9464")
     yield _case(
         "gone, replica: another exporter has a newer heartbeat",
@@ -178,6 +195,9 @@ def _fleets() -> Iterator[Case]:
     ):
         looks = [_gives(record, count) for record, count in zip(names, counts, strict=True)]
         yield _case(f"fleet, {name}", fleet.world(), *looks)
+    two = {**scraped(Fleet(5, 0).world()), **scraped(Fleet(4, 1).world(), "b:9464")}
+    looks = [_gives(record, count) for record, count in zip(names, (6, 5, 1), strict=True)]
+    yield _case("fleet, two: both are believed, for the moment that they differ", two, *looks)
     never = {
         name.replace("expired", "offline").replace("unhealthy", "degraded"): count
         for name, count in Fleet(expired=2).world().items()
@@ -217,6 +237,17 @@ def _claims() -> Iterator[Case]:
         {**both, **own(rising(3), enabled=0), **own(rising(3), name="b")},
         _rates(_ERRORS, 0.2),
         _rates(_ATTEMPTS, 0.4),
+    )
+    planned = {**both, **own(rising(3), enabled=0)}
+    yield _case(
+        "claims: of two exporters the one that saw more",
+        {**scraped(planned), **scraped(unseen(planned), "b:9464")},
+        _rates(_ERRORS, 0.2),
+    )
+    yield _case(
+        "claims: not planned while one exporter takes the runner for enabled",
+        {**scraped(planned), **scraped({**planned, **own(rising(3))}, "b:9464")},
+        _rates(_ERRORS, 0.3),
     )
     yield _case(
         "claims: refused until a moment ago",

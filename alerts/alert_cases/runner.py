@@ -5,8 +5,8 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from alert_cases.promtool import MINUTE, Case, TestFile, World, rising, turning
-from alert_cases.stories import Fired, Story, of_runner
-from alert_cases.worlds import Runner, target
+from alert_cases.stories import Fired, Story, of_runner, unseen
+from alert_cases.worlds import Runner, scraped, target
 
 RULES: Final = ("records", "runner")
 
@@ -33,15 +33,16 @@ class RunnerStory:
     guards: Mapping[str, tuple[str, Runner]] = field(default_factory=dict)
     silent: Mapping[str, Runner] = field(default_factory=dict)
     others: Mapping[str, tuple[Fired, ...]] = field(default_factory=dict)
+    either: tuple[str, ...] = ()
     severity: str = "warning"
     sandbox: str | None = "info"
 
-    def cases(self) -> Iterator[Case]:
-        """Give what promtool is to see."""
+    def story(self) -> Story:
+        """Give the story with its worlds."""
         guards = {**self.guards, "disabled": (_DISABLED, replace(self.runner, enabled=0))}
         if self.sandbox is None:
             guards["transient"] = (_TRANSIENT, replace(self.runner, kind="local"))
-        story = Story(
+        return Story(
             rule=self.rule,
             world=world(self.runner),
             fires=self.fires,
@@ -49,10 +50,14 @@ class RunnerStory:
             guards={name: (why, world(other)) for name, (why, other) in guards.items()},
             silent={name: world(other) for name, other in self.silent.items()},
             others=self.others,
+            either=self.either,
         )
-        yield from story.cases()
+
+    def cases(self) -> Iterator[Case]:
+        """Give what promtool is to see."""
+        yield from self.story().cases()
         if self.sandbox is not None:
-            yield of_sandbox(story, self.runner, self.sandbox)
+            yield of_sandbox(self.story(), self.runner, self.sandbox)
 
 
 def of_sandbox(story: Story, runner: Runner, severity: str) -> Case:
@@ -88,6 +93,7 @@ def _unhealthy() -> Iterator[Case]:
         guards={"at-work": ("with work in hand it is a page", at_work)},
         others={"at-work": (page,)},
         silent={"degraded: a degraded runner is not gone": replace(idle, health="degraded")},
+        either=("at-work",),
     ).cases()
 
 
@@ -179,6 +185,7 @@ def _reconnects() -> Iterator[Case]:
                 stormy, more={reconnects: rising(1, 180), conflicts: 0}
             )
         },
+        either=("duplicate",),
     ).cases()
 
 
@@ -223,6 +230,7 @@ def _flapping() -> Iterator[Case]:
                 flapping, more={changes: rising(1, 300), **calm}
             )
         },
+        either=("restarting", "duplicate"),
     ).cases()
     restarted = replace(
         flapping, more={changes: rising(1, 150), **calm, restarts: turning(0, 15 * MINUTE, 2)}
@@ -257,7 +265,7 @@ def _spinning() -> Iterator[Case]:
     claimed = 'claims_total{outcome="claimed"}'
     calm: World = {conflicts: 0}
     spinning = Runner(more={events: rising(200), no_work: rising(198), claimed: rising(2), **calm})
-    yield from RunnerStory(
+    told = RunnerStory(
         "RunnerSpinning",
         spinning,
         14 * MINUTE,
@@ -292,7 +300,13 @@ def _spinning() -> Iterator[Case]:
                 more={events: rising(120), no_work: rising(120), claimed: 0, **calm},
             ),
         },
-    ).cases()
+        either=("duplicate",),
+    )
+    yield from told.cases()
+    story = told.story()
+    _, busy = story.guards["busy"]
+    both = {**scraped(busy), **scraped(unseen(busy), "b:9464")}
+    yield story.silence("guard busy, one: another exporter has not seen the work", both)
 
 
 def _never_heartbeat() -> Iterator[Case]:

@@ -1,7 +1,8 @@
 """Stories of the alerts about a runner's claims."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Final
 
 from alert_cases.promtool import (
     HOUR,
@@ -17,6 +18,8 @@ from alert_cases.promtool import (
 from alert_cases.runner import RULES, RunnerStory, of_sandbox, world
 from alert_cases.stories import Story, of_runner, of_server
 from alert_cases.worlds import SERVER, Runner, scraped, target
+
+_ALONE: Final = "server: without series of runners the server's sum tells it"
 
 
 def _orphaned() -> Iterator[Case]:
@@ -41,19 +44,23 @@ def _orphaned() -> Iterator[Case]:
     mute = replace(gone, liveness="online", heartbeat_age=rising(30, start=30))
     by_silence = story.told(world(mute), fires=15 * MINUTE)
     yield by_silence.turn("silence: a lease until the year 2099 is no sign of life")
-    yield _server_alone("OrphanedClaims", "orphaned_claims", 2, 5 * MINUTE)
+    server = _server_alone("OrphanedClaims", "orphaned_claims", 2, 5 * MINUTE)
+    yield server.turn(_ALONE)
+    yield server.seen_by_one("server, one")
     nothing = {**target(), **_aggregate("orphaned_claims", 0)}
     yield story.silence("server, none: nobody waits for anything", nothing)
 
 
 def _leaking() -> Iterator[Case]:
     superseded = "superseded_claims"
-    leaky = Runner(more={superseded: turning(1, 5 * MINUTE, 3)})
+    leaks = turning(1, 5 * MINUTE, 3)
+    leaky = Runner(more={superseded: leaks})
     story = Story(
         rule="ClaimsLeaking",
         world=world(leaky),
         fires=HOUR + 5 * MINUTE,
         fired=(of_runner("ClaimsLeaking", "warning"),),
+        one=False,
         guards={
             "old": (
                 "what leaked long ago was told then, and stays in the server for ever",
@@ -64,31 +71,45 @@ def _leaking() -> Iterator[Case]:
                 "the runners are told one by one",
                 world(
                     replace(leaky, more={superseded: 1}),
-                    _aggregate(superseded, turning(1, 5 * MINUTE, 3)),
+                    _aggregate(superseded, leaks),
                 ),
             ),
         },
     )
     yield from story.cases()
     yield of_sandbox(story, leaky, "warning")
-    late = turning(None, 20 * MINUTE, 3)
-    started = scraped(world(replace(leaky, more={superseded: late})), "b:9464")
-    both = {**scraped(story.world), **started}
-    yield story.told(both).turn("started: an exporter that started after the leak hides nothing")
-    server = turning(1, 5 * MINUTE, 3)
-    yield _server_alone("ClaimsLeaking", superseded, server, HOUR + 5 * MINUTE)
+    yield from _beside_another(story, lambda leak: world(replace(leaky, more={superseded: leak})))
+    server = _server_alone("ClaimsLeaking", superseded, leaks, HOUR + 5 * MINUTE)
+    yield server.turn(_ALONE)
+    yield from _beside_another(
+        server, lambda leak: {**target(), **_aggregate(superseded, leak)}, "server, "
+    )
+
+
+def _beside_another(story: Story, tell: Callable[[Signal], World], of: str = "") -> Iterator[Case]:
+    """Tell of a leak that another exporter cannot have seen, or has not seen yet."""
+    for part, leak in (
+        ("started: an exporter that started after the leak hides nothing", turning(None, 1200, 3)),
+        ("behind: an exporter that has not seen the leak yet hides nothing", 1),
+    ):
+        both = {**scraped(story.world), **scraped(tell(leak), "b:9464")}
+        yield story.told(both).turn(f"{of}{part}")
 
 
 def _stuck() -> Iterator[Case]:
     beat = "oldest_claim_heartbeat_timestamp_seconds"
     stuck = Runner(more={beat: 0})
-    yield from RunnerStory(
+    told = RunnerStory(
         "ClaimStuck",
         stuck,
         20.5 * MINUTE,
         guards={"dead": ("OrphanedClaims tells it", replace(stuck, liveness="expired"))},
         silent={"working: it gives a sign of life": replace(stuck, more={beat: rising(30)})},
-    ).cases()
+    )
+    yield from told.cases()
+    fresher = scraped(world(replace(stuck, more={beat: rising(30)})), "b:9464")
+    both = {**scraped(world(stuck)), **fresher}
+    yield told.story().silence("newer: another exporter has a newer sign of life", both)
 
 
 def _failures() -> Iterator[Case]:
@@ -124,18 +145,18 @@ def _failures() -> Iterator[Case]:
                 failing, more={**calm, claimed: rising(4), failed: rising(1)}
             )
         },
+        either=("duplicate",),
     ).cases()
 
 
-def _server_alone(rule: str, family: str, signal: Signal, fires: float) -> Case:
+def _server_alone(rule: str, family: str, signal: Signal, fires: float) -> Story:
     """Tell it of a target whose runners have no series of their own."""
-    story = Story(
+    return Story(
         rule=rule,
         world={**target(), **_aggregate(family, signal)},
         fires=fires,
         fired=(of_server(f"{rule} of a server", "warning", layer="runner"),),
     )
-    return story.turn("server: without series of runners the server's sum tells it")
 
 
 def _aggregate(family: str, signal: Signal) -> World:

@@ -123,6 +123,8 @@ def _stale() -> Iterator[Case]:
     yield stands.turn("scheduler: it stands still")
     moves = {**scraped({_TICK: 300.0}), **scraped({_TICK: rising(30)}, "b:9464")}
     yield stands.told(moves).turn("scheduler, one: that of another replica goes on")
+    patient = {**scraped(world()), **scraped({**world(), interval: 120}, "b:9464")}
+    yield story.silence("patient: another exporter polls less often", patient)
     one = {
         **scraped({**world(), last: rising(30)}, "a:9464"),
         **scraped(world(), "b:9464"),
@@ -164,16 +166,18 @@ def _vanished() -> Iterator[Case]:
     yield story.told(
         world(all=turning(2, falls, 0)), of_server("RunnersVanished to none", "critical")
     ).turn("none: an empty list is what a wrong principal sees")
-    yield story.told(
+    fewer = story.told(
         world(all=turning(4, falls, 3), least=4),
         of_server("RunnersVanished under expected", "critical"),
-    ).turn("expected: fewer are listed than the settings say")
+    )
+    yield fewer.turn("expected: fewer are listed than the settings say")
+    yield fewer.seen_by_one("expected, one")
     enough = world(all=4, least=4)
     yield story.silence("enough: as many are listed as the settings say", enough)
     of_bob = of_server("RunnersVanished of bob", "critical", principal="bob")
-    yield story.told(world(alice=2, bob=turning(4, falls, 1)), of_bob).turn(
-        "principal: one of several lists none any more"
-    )
+    one_of_two = story.told(world(alice=2, bob=turning(4, falls, 1)), of_bob)
+    yield one_of_two.turn("principal: the list of one of several has shrunk")
+    yield one_of_two.seen_by_one("principal, one")
     yield story.silence(
         "principals: half of bob's are left", world(alice=6, bob=turning(4, falls, 2))
     )

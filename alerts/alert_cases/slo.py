@@ -88,6 +88,7 @@ def _story(objective: Objective, burn: Burn) -> Story:
         hold=None,
         step=burn.step,
         recorded=objective.recorded,
+        one=not objective.recorded,
         guards=objective.guards,
         silent={"slow: it burns, but not so fast": objective.bad(_TWO)},
     )

@@ -66,6 +66,10 @@ class Story:
     silent: Mapping[str, World] = field(default_factory=dict)
     replicas: bool = True
     step: float = STEP
+    one: bool = True
+    """Whether it fires though another exporter has seen nothing of it."""
+    either: tuple[str, ...] = ()
+    """The guards that keep it silent where one exporter of two knows of them."""
     recorded: bool = False
     """Whether the world is one of records, which know no replicas any more."""
     life: World | None = None
@@ -85,6 +89,15 @@ class Story:
             yield self.silence(name, world, self.others.get(name, ()))
         if self.replicas:
             yield self._replicas()
+        if self.one:
+            yield self.seen_by_one()
+        for name in self.either:
+            why, world = self.guards[name]
+            yield self.silence(
+                f"guard {name}, one: {why}, and it is enough that one exporter of two knows it",
+                {**scraped(self.world), **scraped(world, _REPLICAS[1])},
+                self.others.get(name, ()),
+            )
 
     def told(self, world: World, *fired: Fired, fires: float | None = None) -> "Story":
         """Tell it in another world."""
@@ -109,6 +122,11 @@ class Story:
             world=self._told(world),
             checks=(self._check(self.fires if at is None else at, others),),
         )
+
+    def seen_by_one(self, part: str = "one") -> Case:
+        """Give the case of a second exporter that knows of the same and has seen nothing of it."""
+        both = {**scraped(self.world), **scraped(unseen(self.world), _REPLICAS[1])}
+        return self.told(both).turn(f"{part}: what one exporter of two sees is enough")
 
     def _life(self) -> Case:
         """Tell it from before it fires until it is over, all series being gone."""
@@ -145,6 +163,14 @@ class Story:
         when = seconds if told is None else told
         alerts = tuple(one.at(self.alert, when) for one in fired)
         return Check(f"ElectricAgents{self.alert}", seconds, alerts)
+
+
+def unseen(world: World) -> World:
+    """Give what an exporter tells that knows of the same things at the same times, and no more."""
+    return {
+        name: signal if "info{" in name or "_seconds" in name else 0.0
+        for name, signal in world.items()
+    }
 
 
 def of_runner(

@@ -13,9 +13,27 @@ from rule_mutants import Mutant, mutants
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
+_SWITCH = "that it is there is all that a dead man's switch says"
+_SAME = "every exporter tells the same"
 HARMLESS = {
-    ("Watchdog", "1 becomes 0.5"): "that it is there is all that a dead man's switch says",
-    ("Watchdog", "1 becomes 2"): "that it is there is all that a dead man's switch says",
+    ("Watchdog", "1 becomes 0.5"): _SWITCH,
+    ("Watchdog", "1 becomes 2"): _SWITCH,
+    (
+        "server:electric_agents_server_time:seconds",
+        "min for max of electric_agents_server_up{}",
+    ): "only the labels count: it is taken times 0",
+    (
+        "server_runner:electric_agents_runner_enabled:info",
+        "min for max of topk without (instance, pod, label, owner_principal, kind...",
+    ): "an info is always 1",
+    (
+        "RunnerNeverHeartbeat",
+        "min for max of electric_agents_runner_registered_timestamp_seconds{}",
+    ): _SAME,
+    (
+        "ExporterDataStale",
+        "min for max of electric_agents_server_up{}",
+    ): "where no poll has succeeded only its labels count",
 }
 """Faults that change nothing, by rule, and why."""
 

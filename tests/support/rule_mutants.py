@@ -21,6 +21,7 @@ from rule_files import Rule
 
 _SET_OPERATORS: Final = ("and", "unless", "or")
 _COMPARISONS: Final = {">": ">=", ">=": ">", "<": "<=", "<=": "<"}
+_OPPOSITE: Final = {"max": "min", "min": "max"}
 _FACTORS: Final = (0.5, 2.0)
 _SELECTOR: Final = re.compile(r"^(?P<name>[\w:]+)\{(?P<matchers>[^}]*)\}(?P<rest>.*)$", re.DOTALL)
 _FRACTIONS: Final = re.compile(r"\b(increase|rate)\(|:rate|:ratio_")
@@ -110,6 +111,12 @@ def _of_aggregate(node: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401
     for fault, text in _of(node.expr):
         yield fault, f"{how} ({param}{text})"
     yield f"without {node.op} of {_short(str(node.expr))}", str(node.expr)
+    if str(node.op) in _OPPOSITE:
+        opposite = _OPPOSITE[str(node.op)]
+        yield (
+            f"{opposite} for {node.op} of {_short(str(node.expr))}",
+            f"{opposite} {node.modifier or ''} ({node.expr})",
+        )
     for label in labels:
         rest = ", ".join(name for name in labels if name != label)
         yield (
