@@ -1,6 +1,6 @@
 # Every target sets up what it needs, and is quick the second time.
 .DEFAULT_GOAL := help
-.PHONY: help setup tools demo test unit e2e bench bench-small incidents check format generate rules pictures render lock clean
+.PHONY: help setup tools demo test unit e2e mutants bench bench-small incidents check format generate rules pictures render lock clean
 VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH):$(CURDIR)/$(VENV)/tools/usr/bin
@@ -32,6 +32,9 @@ unit: setup ## The tests that finish in seconds
 
 e2e: tools render ## The tests with real processes and sockets
 	python -m pytest -m e2e $(ARGS)
+
+mutants: tools ## Break every alert rule in every way, and want each breakage noticed
+	python -m pytest tests/alerts/test_mutants.py $(ARGS)
 
 bench: tools ## Measure against prometheus_client and httpx (minutes); ARGS=--write keeps the table
 	PYTHONPATH=tests/support python benchmarks/run.py $(ARGS)
