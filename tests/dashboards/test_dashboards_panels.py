@@ -243,7 +243,7 @@ def test_thresholds_are_those_of_the_alerts_or_between_none_and_any(
     "override, name, title",
     [
         ("alerts.ClaimStuck.age", "runner", "Oldest sign of work"),
-        ("alerts.RunnerLeaseExpired.silence", "runner", "Last heartbeat"),
+        ("alerts.RunnerLeaseExpired.silence", "runner", "Silent for"),
         ("alerts.RunnerLeaseExpired.silence", "fleet", "Longest without a heartbeat"),
         ("alerts.ReconnectStorm.reconnects", "runner", "Reconnects within 15m"),
         ("alerts.ClaimFailuresHigh.ratio", "runner", "Claims that succeed, 15m"),

@@ -73,12 +73,12 @@ def table_of(title: str, question: str, whose: str, *columns: Column) -> dashboa
     )
     return table_panel(
         Meaning(title=title, question=question, nothing=NONE_FIRING, unit="none"),
-        Column(title="Severity", label="severity", width=95, mappings=SEVERITIES, filled=True),
+        Column(title="Severity", label="severity", width=105, mappings=SEVERITIES, filled=True),
         Column(
-            title="Alert", label="alertname", width=190 if columns else None, mappings=SHORT_NAMES
+            title="Alert", label="alertname", width=175 if columns else None, mappings=SHORT_NAMES
         ),
         *columns,
-        Column(title="Since", query=since, width=140, unit="dateTimeFromNow"),
+        Column(title="Since", query=since, width=125, unit="dateTimeFromNow"),
         sort_by="Severity",
         descending=False,
     )

@@ -20,6 +20,7 @@ from electric_agents_dashboards.looks import (
     words,
 )
 from electric_agents_dashboards.panels import (
+    NAMES,
     Lines,
     Meaning,
     Override,
@@ -53,20 +54,21 @@ def build(values: Values) -> dashboard.Dashboard:
         annotations=(frame.alerts_of_servers(), frame.restarts(restarts)),
     ).fill(
         place(
-            Section("Now", (_now(ask, target), line(8, (24, _targets(target))))),
+            Section("Now", (*_now(ask, target), line(8, (24, _targets(target))))),
             Section(
                 "Polling",
                 (
-                    line(8, (8, _up(target)), (8, _age(target)), (8, _errors(target))),
-                    line(8, (8, _duration(target)), (8, _latency(target)), (8, _requests(target))),
-                    line(8, (8, _skipped(target)), (8, _listed(target)), (8, _hidden(target))),
+                    line(9, (8, _up(target)), (8, _age(target)), (8, _errors(target))),
+                    line(9, (8, _duration(target)), (8, _latency(target)), (8, _requests(target))),
+                    line(9, (8, _skipped(target)), (8, _listed(target)), (8, _hidden(target))),
                 ),
             ),
             Section(
                 "This process",
                 (
                     line(8, (8, _drift(ask)), (8, _size(ask)), (8, _time(ask))),
-                    line(8, (8, _cpu(ask)), (8, _memory(ask)), (8, _builds(ask))),
+                    line(8, (12, _cpu(ask)), (12, _memory(ask))),
+                    line(5, (24, _builds(ask))),
                 ),
             ),
         )
@@ -79,14 +81,14 @@ def _intervals(ask: Asker) -> str:
     return f"(time() - {last}) / {ask.of('electric_agents_server_poll_interval_seconds')}"
 
 
-def _now(ask: Asker, target: Asker) -> Line:
+def _now(ask: Asker, target: Asker) -> tuple[Line, Line]:
     number = ask.values.number
     drift = ask.window("ContractDrift")
     unknown = ask.of("electric_agents_exporter_unrecognized_values_total")
     build = ask.of("electric_agents_exporter_build_info")
     over = target.of("electric_agents_server_runners_suppressed", 'reason="limit"')
     down = "sum(1 - {})"
-    return line(
+    current = line(
         4,
         _tile(
             "Exporters down",
@@ -119,6 +121,9 @@ def _now(ask: Asker, target: Asker) -> Line:
             above((number("ClockSkew", "seconds"), WARNING)),
             unit="s",
         ),
+    )
+    whole = line(
+        4,
         _tile(
             "Over the limit",
             "Is a part of the fleet not shown? Runners beyond max_runners have no series.",
@@ -138,7 +143,7 @@ def _now(ask: Asker, target: Asker) -> Line:
             nothing=NO_EXPORTER,
         ),
         (
-            3,
+            6,
             stat_panel(
                 Meaning(
                     title="Settings",
@@ -168,6 +173,7 @@ def _now(ask: Asker, target: Asker) -> Line:
             unit="s",
         ),
     )
+    return current, whole
 
 
 def _tile(
@@ -186,7 +192,7 @@ def _tile(
         decimals=0 if unit == "none" else 1,
         thresholds=thresholds,
     )
-    return 3, stat_panel(meaning, replace(query, instant=True))
+    return 6, stat_panel(meaning, replace(query, instant=True))
 
 
 def _targets(ask: Asker) -> dashboard.Panel:
@@ -213,7 +219,7 @@ def _targets(ask: Asker) -> dashboard.Panel:
             filled=True,
         ),
         Column(title="Server", label="server"),
-        Column(title="Exporter", label="instance"),
+        Column(title="Exporter", label="instance", width=170),
         Column(
             title="Data age",
             query=each(_intervals(ask)),
@@ -223,7 +229,7 @@ def _targets(ask: Asker) -> dashboard.Panel:
             nothing="never",
         ),
         Column(
-            title="Poll takes, of its interval",
+            title="Poll, of interval",
             query=each(f"{took} / {interval}"),
             unit="percentunit",
             decimals=0,
@@ -277,7 +283,7 @@ def _age(ask: Asker) -> dashboard.Panel:
             thresholds=above((ask.values.number("ExporterDataStale", "intervals"), WARNING)),
         ),
         Query(f"topk({SHOWN}, {_intervals(ask)})", "{{server}} by {{instance}}"),
-        lines=Lines(line=True),
+        lines=Lines(line=True, legend=()),
     )
 
 
@@ -312,7 +318,7 @@ def _duration(ask: Asker) -> dashboard.Panel:
             thresholds=above((1, WARNING)),
         ),
         Query(f"topk({SHOWN}, {took} / {interval})", "{{server}} by {{instance}}"),
-        lines=Lines(line=True),
+        lines=Lines(line=True, legend=()),
     )
 
 
@@ -332,6 +338,7 @@ def _latency(ask: Asker) -> dashboard.Panel:
         ),
         Query(quantile(0.5), "{{endpoint}}, half"),
         Query(quantile(0.95), "{{endpoint}}, 95%"),
+        lines=NAMES,
     )
 
 
@@ -364,7 +371,7 @@ def _skipped(ask: Asker) -> dashboard.Panel:
             thresholds=above((ask.values.number("PollOverrun", "polls"), WARNING)),
         ),
         Query(f"sum by (reason) (increase({skipped}[{window}]))", "{{reason}}"),
-        lines=Lines(line=True),
+        lines=Lines(line=True, legend=(), up_to=5),
     )
 
 
@@ -382,6 +389,7 @@ def _listed(ask: Asker) -> dashboard.Panel:
         Query(
             f"bottomk({SHOWN}, max by (server, principal) ({listed}))", "{{server}}: {{principal}}"
         ),
+        lines=NAMES,
     )
 
 
@@ -398,6 +406,7 @@ def _hidden(ask: Asker) -> dashboard.Panel:
             overrides=(color_of("limit", WARNING), color_of("retired", DISABLED)),
         ),
         Query(f"sum by (reason) (max by (job, server, reason) ({hidden}))", "{{reason}}"),
+        lines=Lines(legend=(), up_to=5),
     )
 
 

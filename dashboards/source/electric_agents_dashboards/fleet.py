@@ -23,6 +23,7 @@ from electric_agents_dashboards.looks import (
     words,
 )
 from electric_agents_dashboards.panels import (
+    NAMES,
     Lines,
     Meaning,
     Query,
@@ -81,7 +82,7 @@ def build(values: Values) -> dashboard.Dashboard:
                 (
                     _wrong(ask),
                     _well(ask),
-                    line(8, (12, _alerts()), (12, _states_over_time(ask))),
+                    line(9, (12, _alerts()), (12, _states_over_time(ask))),
                 ),
             ),
             Section(
@@ -89,7 +90,7 @@ def build(values: Values) -> dashboard.Dashboard:
                 (line(14, (24, _runners(ask))), line(10, (24, _timeline(ask)))),
             ),
             Section(
-                "Work", (line(8, (8, _outcomes(ask)), (8, _success(ask)), (8, _claims_held(ask))),)
+                "Work", (line(9, (8, _outcomes(ask)), (8, _success(ask)), (8, _claims_held(ask))),)
             ),
             Section(
                 "Stability", (line(9, (8, _unrest(ask)), (8, _issues(ask)), (8, _silent(ask))),)
@@ -121,10 +122,10 @@ def _wrong(ask: Asker) -> Line:
     )
     return line(
         4,
-        (4, _servers_down(ask)),
-        (6, alerts.count_panel(alerts.OF_SERVER)),
-        (5, _orphaned(ask)),
-        (5, unhealthy),
+        (5, _servers_down(ask)),
+        (5, alerts.count_panel(alerts.OF_SERVER)),
+        (6, _orphaned(ask)),
+        (4, unhealthy),
         (4, degraded),
     )
 
@@ -268,7 +269,7 @@ def _states_over_time(ask: Asker) -> dashboard.Panel:
         Query(runners(ask.transient, enabled, unhealthy), "away"),
         Query(runners('admin_status="disabled"'), "disabled"),
         Query(runners(enabled, 'health_status="healthy"'), "healthy"),
-        lines=Lines(stacked=True, beside=True),
+        lines=Lines(stacked=True, legend=()),
     )
 
 
@@ -318,7 +319,7 @@ def _runners(ask: Asker) -> dashboard.Panel:
         Column(
             title="Issue",
             query=of_the_worst(highest, f"({states.issue(ask)})"),
-            width=150,
+            width=160,
             mappings=words(*states.ISSUES),
             nothing="none",
         ),
@@ -476,6 +477,7 @@ def _unrest(ask: Asker) -> dashboard.Panel:
         Query(per_minute("electric_agents_runners_client_restarts_total"), "restarts"),
         Query(per_minute("electric_agents_runners_lease_lapses_total"), "lease lapses"),
         Query(per_minute("electric_agents_runners_health_transitions_total"), "changes of verdict"),
+        lines=NAMES,
     )
 
 

@@ -18,6 +18,9 @@ LOUD: Final = 'alertname=~"ElectricAgents.+", alertstate="firing", severity!~"in
 OF_JOB: Final = 'job=~"$job|"'
 """Matches alerts of the chosen jobs, and those that are of no job."""
 
+EVERY: Final = "60s"
+"""How often annotations look; what lies no further apart is one mark."""
+
 _ALL: Final = ".+"
 
 
@@ -112,7 +115,7 @@ def annotation(
             expr=expr,
             range_val=True,
             instant=False,
-            interval="60s",
+            interval=EVERY,
             legend_format=text,
             editor_mode=prometheus.QueryEditorMode.CODE,
         ),
@@ -120,17 +123,23 @@ def annotation(
 
 
 def alerts_of_servers() -> dashboard.AnnotationQuery:
-    """Mark firing alerts, one for a server however many runners it concerns."""
-    expr = f'max by (alertname, severity, server) (ALERTS{{{LOUD}, {OF_JOB}, server=~"$server|"}})'
-    return annotation("Firing alerts", expr, BAD, "{{alertname}}", "{{severity}} on {{server}}")
+    """Mark where alerts begin to fire, once for a server however many runners it concerns."""
+    return _alerts(f'{LOUD}, {OF_JOB}, server=~"$server|"')
 
 
 def alerts_of_runner() -> dashboard.AnnotationQuery:
-    """Mark firing alerts of the runner, and those of its server as a whole."""
+    """Mark where alerts of the runner begin to fire, and those of its server as a whole."""
     server = f'{LOUD}, {OF_JOB}, server=~"$server"'
-    own = f"ALERTS{{{server}, runner_id=${{runner:doublequote}}}}"
-    whole = f'ALERTS{{{server}, runner_id=""}}'
-    expr = f"max by (alertname, severity, server) ({own} or {whole})"
+    return _alerts(f"{server}, runner_id=${{runner:doublequote}}", f'{server}, runner_id=""')
+
+
+def _alerts(*whose: str) -> dashboard.AnnotationQuery:
+    # As long as they fire would be a shade for each, and a dozen of them would hide the graphs.
+    def firing(moment: str = "") -> str:
+        found = " or ".join(f"ALERTS{{{matchers}}}{moment}" for matchers in whose)
+        return f"max by (alertname, severity, server) ({found})"
+
+    expr = f"{firing()} unless {firing(f' offset {EVERY}')}"
     return annotation("Firing alerts", expr, BAD, "{{alertname}}", "{{severity}} on {{server}}")
 
 

@@ -106,6 +106,7 @@ def name_panel(meaning: Meaning, query: Query) -> dashboard.Panel:
         color_mode=common.BigValueColorMode.NONE,
         justify_mode=common.BigValueJustifyMode.CENTER,
         text_mode=common.BigValueTextMode.NAME,
+        text=common.VizTextDisplayOptions(title_size=16, value_size=16),
         reduce_options=_last(),
         orientation=common.VizOrientation.HORIZONTAL,
     )
@@ -119,14 +120,19 @@ class Lines:
     Attributes:
         stacked: on top of each other, so that the upper edge is their sum.
         line: draws a dashed line at each threshold.
-        legend: what a legend tells of each series, as `lastNotNull`.
-        beside: puts the legend at the right, where many series have to be seen at once.
+        legend: what a legend tells of each series, as `lastNotNull`; nothing leaves the names, and
+            so room for many.
+        up_to: what the scale shows at least; where all is 0, Grafana's choice would be 100.
     """
 
     stacked: bool = False
     line: bool = False
     legend: tuple[str, ...] = ("lastNotNull", "max")
-    beside: bool = False
+    up_to: float | None = None
+
+
+NAMES: Final = Lines(legend=())
+"""Many series."""
 
 
 def graph_panel(meaning: Meaning, *queries: Query, lines: Lines | None = None) -> dashboard.Panel:
@@ -149,12 +155,13 @@ def graph_panel(meaning: Meaning, *queries: Query, lines: Lines | None = None) -
             mode=mode.DASHED if drawn.line else mode.OFF
         ),
         axis_soft_min=0 if meaning.least is None else None,
+        axis_soft_max=drawn.up_to,
     )
     return assemble(
         "timeseries",
         meaning,
         queries,
-        _graph_options(drawn),
+        _graph_options(drawn.legend),
         field_config(meaning, _PALETTE, custom),
     )
 
@@ -300,14 +307,14 @@ def _tooltip(mode: common.TooltipDisplayMode) -> common.VizTooltipOptions:
     return common.VizTooltipOptions(mode=mode, sort=common.SortOrder.DESCENDING)
 
 
-def _graph_options(drawn: Lines) -> timeseries.Options:
-    place = common.LegendPlacement
+def _graph_options(calcs: tuple[str, ...]) -> timeseries.Options:
+    mode = common.LegendDisplayMode
     return timeseries.Options(
         legend=common.VizLegendOptions(
             show_legend=True,
-            display_mode=common.LegendDisplayMode.TABLE,
-            placement=place.RIGHT if drawn.beside else place.BOTTOM,
-            calcs=list(drawn.legend),
+            display_mode=mode.TABLE if calcs else mode.LIST,
+            placement=common.LegendPlacement.BOTTOM,
+            calcs=list(calcs),
         ),
         tooltip=_tooltip(common.TooltipDisplayMode.MULTI),
     )

@@ -50,13 +50,13 @@ def build(values: Values) -> dashboard.Dashboard:
         annotations=(frame.alerts_of_runner(), frame.restarts(restarts)),
     ).fill(
         place(
-            Section("Now", (_now(ask), line(6, (24, _alerts())))),
-            Section("Its story", (line(10, (24, _story(ask))), line(7, (24, _issues(ask))))),
+            Section("Now", (_now(ask), line(5, (24, _alerts())))),
+            Section("Its story", (line(10, (24, _story(ask))), line(5, (24, _issues(ask))))),
             Section("Heartbeat", (line(8, (12, _heartbeat(ask)), (12, _polled(ask))),)),
             Section(
                 "Work",
                 (
-                    line(8, (8, _outcomes(ask)), (8, _success(ask)), (8, _events(ask))),
+                    line(9, (8, _outcomes(ask)), (8, _success(ask)), (8, _events(ask))),
                     line(8, (12, _held(ask)), (12, _oldest_over_time(ask))),
                 ),
             ),
@@ -106,7 +106,7 @@ def _now(ask: Asker) -> Line:
             4,
             stat_panel(
                 Meaning(
-                    title="Last heartbeat",
+                    title="Silent for",
                     question="When did the server last hear of it? A heartbeat comes every 30 "
                     "seconds. Told on the server's clock alone.",
                     nothing="never one, or nobody matches",
@@ -133,7 +133,7 @@ def _now(ask: Asker) -> Line:
             ),
         ),
         (
-            4,
+            3,
             stat_panel(
                 Meaning(
                     title="Claims",
@@ -158,10 +158,10 @@ def _now(ask: Asker) -> Line:
             ),
         ),
         (
-            4,
+            5,
             stat_panel(
                 Meaning(
-                    title="Oldest sign of work",
+                    title="Work silent",
                     question="Is it stuck on something? The longest that one of its claims has "
                     "been silent; a claim that is worked on says so every 10 seconds.",
                     nothing="no claims",
@@ -280,7 +280,10 @@ def _heartbeat(ask: Asker) -> dashboard.Panel:
 def _polled(ask: Asker) -> dashboard.Panel:
     last = _one(ask, "electric_agents_runner_last_poll_success_timestamp_seconds")
     scope = 'job=~"$job", server=~"$server"'
-    stale = f"max by (server) (electric_agents_server_stale_after_seconds{{{scope}}})"
+    stale = (
+        f"max by (server) (electric_agents_server_stale_after_seconds{{{scope}}}"
+        f" and on (job, server) {ask.of('electric_agents_runner_poll_success')})"
+    )
     return graph_panel(
         Meaning(
             title="Age of its report",
@@ -374,6 +377,7 @@ def _held(ask: Asker) -> dashboard.Panel:
         ),
         Query(_one(ask, "electric_agents_runner_active_claims"), "active"),
         Query(_one(ask, "electric_agents_runner_superseded_claims"), "superseded"),
+        lines=Lines(up_to=2),
     )
 
 
@@ -404,7 +408,7 @@ def _reconnects(ask: Asker) -> dashboard.Panel:
             thresholds=above((ask.values.number("ReconnectStorm", "reconnects"), WARNING)),
         ),
         Query(f"max {states.BY_RUNNER} ({counted})", "reconnects"),
-        lines=Lines(line=True),
+        lines=Lines(line=True, up_to=10),
     )
 
 
@@ -429,5 +433,5 @@ def _unrest(ask: Asker) -> dashboard.Panel:
         Query(counted("lease_lapses"), "lease lapses"),
         Query(counted("health_changes"), "changes of verdict"),
         Query(counted("client_identity_conflicts"), "id conflicts"),
-        lines=Lines(line=True),
+        lines=Lines(line=True, legend=(), up_to=5),
     )

@@ -72,17 +72,18 @@ def build(values: Values) -> dashboard.Dashboard:
             Section(
                 f"The last {values.slo.period}",
                 (
-                    line(5, *_tiles(ask, available), *_tiles(ask, claims)),
+                    line(4, *_tiles(ask, available)),
+                    line(4, *_tiles(ask, claims)),
                     line(7, (24, _servers(ask))),
                 ),
             ),
-            Section("Availability: how fast its budget burns", (_burns(ask, available),)),
-            Section("Claims: how fast their budget burns", (_burns(ask, claims),)),
+            Section("Availability: how fast its budget burns", _burns(ask, available)),
+            Section("Claims: how fast their budget burns", _burns(ask, claims)),
             Section(
                 "What the budgets were spent on",
                 (
-                    line(8, (12, _left(ask, available)), (12, _left(ask, claims))),
-                    line(8, (12, _expected(ask)), (12, _attempts(ask))),
+                    line(9, (12, _left(ask, available)), (12, _left(ask, claims))),
+                    line(9, (12, _expected(ask)), (12, _attempts(ask))),
                 ),
             ),
         )
@@ -132,7 +133,7 @@ def _tiles(ask: Asker, promise: Promise) -> tuple[tuple[int, dashboard.Panel], .
     objective = promise.objective.objective
     return (
         (
-            4,
+            8,
             stat_panel(
                 Meaning(
                     title=f"{promise.name}, {period}",
@@ -147,10 +148,10 @@ def _tiles(ask: Asker, promise: Promise) -> tuple[tuple[int, dashboard.Panel], .
             ),
         ),
         (
-            4,
+            8,
             stat_panel(
                 Meaning(
-                    title="Budget left",
+                    title=f"{promise.name}: budget left",
                     question=f"May we still take risks? What is left of the {1 - objective:.2%} "
                     "that may go wrong, on the worst server; under 0 the objective is missed.",
                     nothing=promise.nothing,
@@ -162,10 +163,10 @@ def _tiles(ask: Asker, promise: Promise) -> tuple[tuple[int, dashboard.Panel], .
             ),
         ),
         (
-            4,
+            8,
             stat_panel(
                 Meaning(
-                    title=f"Burn rate, {first.long}",
+                    title=f"{promise.name}: burn rate, {first.long}",
                     question="Is it being spent now? 1 uses the budget up exactly at the end of "
                     f"the period; {first.factor:g} for {first.long} and {first.short} pages. The "
                     "worst server.",
@@ -194,7 +195,7 @@ def _servers(ask: Asker) -> dashboard.Panel:
                 nothing=promise.nothing,
             ),
             Column(
-                title=f"{promise.name}: budget left",
+                title=f"{promise.name} left",
                 query=f"bottomk({SHOWN}, {_budget_left(ask, promise)})",
                 unit="percentunit",
                 decimals=0,
@@ -202,7 +203,7 @@ def _servers(ask: Asker) -> dashboard.Panel:
                 nothing=promise.nothing,
             ),
             Column(
-                title=f"{promise.name}: burn rate, {first.long}",
+                title=f"{promise.name} burn",
                 query=f"topk({SHOWN}, {_burn(ask, promise, first.long)})",
                 unit="suffix: x",
                 decimals=1,
@@ -213,19 +214,20 @@ def _servers(ask: Asker) -> dashboard.Panel:
     return table_panel(
         Meaning(
             title="By server",
-            question=f"Whose budget is it? The {SHOWN} worst servers in each respect.",
+            question=f"Whose budget is it? The {SHOWN} worst servers in each respect; left is what "
+            f"is left of the budget, burn is its rate over {first.long}.",
             nothing=NOT_YET,
             unit="none",
         ),
         *columns,
-        sort_by="Availability: budget left",
+        sort_by="Availability left",
         descending=False,
     )
 
 
-def _burns(ask: Asker, promise: Promise) -> Line:
-    burns = ask.values.slo.burns
-    return line(8, *((24 // len(burns), _burn_graph(ask, promise, burn)) for burn in burns))
+def _burns(ask: Asker, promise: Promise) -> tuple[Line, ...]:
+    drawn = [(12, _burn_graph(ask, promise, burn)) for burn in ask.values.slo.burns]
+    return tuple(line(8, *pair) for pair in zip(drawn[::2], drawn[1::2], strict=True))
 
 
 def _burn_graph(ask: Asker, promise: Promise, burn: Burn) -> dashboard.Panel:
@@ -246,7 +248,7 @@ def _burn_graph(ask: Asker, promise: Promise, burn: Burn) -> dashboard.Panel:
         ),
         Query(worst(burn.long), f"{{{{server}}}} {burn.long}"),
         Query(worst(burn.short), f"{{{{server}}}} {burn.short}"),
-        lines=Lines(line=True),
+        lines=Lines(line=True, legend=(), up_to=1.5 * burn.factor),
     )
 
 
@@ -263,7 +265,7 @@ def _left(ask: Asker, promise: Promise) -> dashboard.Panel:
             thresholds=below(0),
         ),
         Query(f"bottomk({SHOWN}, {_budget_left(ask, promise)})", "{{server}}"),
-        lines=Lines(line=True, legend=("lastNotNull", "min")),
+        lines=Lines(line=True, legend=()),
     )
 
 

@@ -116,6 +116,9 @@ def _properties(column: Column) -> dict[str, object]:
         properties["thresholds"] = column.thresholds.quiet().model()
     if column.mappings or column.thresholds is not None:
         properties["mappings"] = [*column.mappings, of_nothing(column.nothing, TEXT)]
+    if column.mappings:
+        # Words, though they are numbers underneath.
+        properties["custom.align"] = common.FieldTextAlignment.LEFT
     if column.mappings or column.thresholds is not None:
         properties["custom.cellOptions"] = _cell(filled=column.filled)
     if column.links:
