@@ -16,6 +16,7 @@ from observed_fleet import ObservedFleet, until
 pytestmark = pytest.mark.e2e
 RECENT = {"from": "now-5m", "to": "now"}
 DASHBOARDS = ("exporter", "fleet", "runner", "slo")
+GREEN, GREY = "rgb(47, 158, 119)", "rgb(125, 143, 169)"
 
 
 def parameters(page: DashboardPage) -> dict[str, list[str]]:
@@ -87,6 +88,17 @@ def test_a_firing_alert_shows_as_an_annotation_that_can_be_switched_off(
     expect(alert).to_have_attribute("title", re.compile("critical on refusing"))
     page.page.get_by_role("switch", name="Firing alerts").click(force=True)
     expect(alert).to_have_count(0)
+
+
+def test_what_is_not_known_is_grey_and_not_green(page: DashboardPage) -> None:
+    page.open("electric-agents-fleet", {**RECENT, "var-server": "nobody"})
+    tile = panel(page, "Orphaned claims")
+    expect(tile).to_contain_text("not known")
+    colors = tile.locator("div").evaluate_all(
+        "all => all.map(each => getComputedStyle(each).backgroundColor)"
+    )
+    assert GREY in colors
+    assert GREEN not in colors
 
 
 def dashboard(**more: object) -> dict[str, object]:

@@ -25,11 +25,11 @@ _ARGUMENTS = (
 
 def find_chromium() -> Path | None:
     """Find the program."""
-    unpacked = _TOOLS / "usr/lib/chromium/chromium"
-    # Unpacked, /usr/bin/chromium is on PATH too; it is a script that knows installed paths only.
-    installed = shutil.which("chromium", path="/usr/bin:/usr/local/bin:/snap/bin")
-    if installed:
+    # Unpacked, there is a script of that name too, which knows only where it would be installed.
+    installed = shutil.which("chromium")
+    if installed and not Path(installed).is_relative_to(_TOOLS):
         return Path(installed)
+    unpacked = _TOOLS / "usr/lib/chromium/chromium"
     return unpacked if unpacked.exists() else None
 
 

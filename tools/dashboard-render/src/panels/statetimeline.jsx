@@ -18,13 +18,12 @@ const EVERY = [
   10, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 604800,
 ];
 
-/** Equal states in a row are one; each lasts until the next, the last for one more step. */
-function segments(times, field, merge, until) {
-  const step = times.length > 1 ? times[times.length - 1] - times[times.length - 2] : 0;
+/** Equal states in a row are one; each lasts for a step, so that where there is none stays empty. */
+function segments(times, step, field, merge, until) {
   const found = [];
   times.forEach((time, index) => {
     const value = field.values[index];
-    const end = Math.min(times[index + 1] ?? time + step, until);
+    const end = Math.min(times[index + 1] ?? Infinity, time + step, until);
     if (value == null) {
       return;
     }
@@ -42,11 +41,11 @@ function segments(times, field, merge, until) {
 
 function lanes(series, merge, until) {
   return series.flatMap((frame) => {
-    const times = frame.fields.find(({ type }) => type === FieldType.time)?.values ?? [];
+    const time = frame.fields.find(({ type }) => type === FieldType.time);
     const states = frame.fields.filter(({ type }) => type !== FieldType.time);
     return states.map((field) => ({
       name: getFieldDisplayName(field, frame, series),
-      states: segments(times, field, merge, until),
+      states: segments(time.values, time.config.interval, field, merge, until),
     }));
   });
 }
