@@ -32,6 +32,7 @@ STORIES = (
     Story("staging", "crash-loop", 4),
     Story("edge", "killed-at-work", 4),
     Story("batch", "night", 6),
+    Story("legacy", "healthy-day", 3),
 )
 # The runner whose story is told, by dashboard; elsewhere Grafana's own choice.
 CHOSEN: Mapping[str, Mapping[str, str]] = {
@@ -43,19 +44,26 @@ MAY_BE_EMPTY = {"Values not understood, by field"}
 
 @dataclass(frozen=True)
 class Trouble:
-    """A fault that is switched on for a while: when, in seconds into the story."""
+    """A fault that is switched on for a while: where, and when in seconds into the story."""
 
+    server: str
     begin: float
     end: float
     fault: Mapping[str, object]
 
 
-# What the stories lack: a server that answers badly, and a proxy that cuts a runner's stream.
+# What the stories lack: a proxy that cuts a runner's stream, a server that answers badly, and one
+# that refuses us for long enough to page.
 TROUBLES = (
-    Trouble(60, 240, {"kind": "reset", "route": "wake", "runner": "worker-1"}),
-    Trouble(250, 300, {"kind": "status", "status": 500, "route": "claim", "share": 0.04}),
-    Trouble(310, 355, {"kind": "status", "status": 503, "route": "health", "share": 0.2}),
-    Trouble(370, 400, {"kind": "hang", "route": "health", "share": 0.1}),
+    Trouble("production", 60, 240, {"kind": "reset", "route": "wake", "runner": "worker-1"}),
+    Trouble(
+        "production", 250, 300, {"kind": "status", "status": 500, "route": "claim", "share": 0.04}
+    ),
+    Trouble(
+        "production", 310, 355, {"kind": "status", "status": 503, "route": "health", "share": 0.2}
+    ),
+    Trouble("production", 370, 400, {"kind": "hang", "route": "health", "share": 0.1}),
+    Trouble("legacy", 130, 3600, {"kind": "status", "status": 401, "route": "list"}),
 )
 
 
@@ -95,13 +103,12 @@ def main() -> int:
 def _watch(fleet: ObservedFleet, seconds: float) -> None:
     """Let the story be told, with its troubles, and until an alert fires."""
     began = time.monotonic()
-    steps = [(each.begin, each.fault) for each in TROUBLES] + [
-        (each.end, None) for each in TROUBLES
-    ]
-    for at, fault in sorted(steps, key=lambda step: step[0]):
+    begins = ((each.begin, each.server, each.fault) for each in TROUBLES)
+    ends = ((each.end, each.server, None) for each in TROUBLES)
+    for at, server, fault in sorted((*begins, *ends), key=lambda step: step[0]):
         if at < seconds:
             time.sleep(max(0, began + at - time.monotonic()))
-            fleet.trouble("production", fault)
+            fleet.trouble(server, fault)
     time.sleep(max(0, began + seconds - time.monotonic()))
     firing = 'ALERTS{alertstate="firing",alertname=~"ElectricAgents.+",severity="critical"}'
     until(lambda: bool(fleet.ask(firing)), "an alert that fires", seconds=300)
