@@ -46,6 +46,7 @@ def _orphaned() -> Iterator[Case]:
     yield by_silence.turn("silence: a lease until the year 2099 is no sign of life")
     server = _server_alone("OrphanedClaims", "orphaned_claims", 2, 5 * MINUTE)
     yield server.turn(_ALONE)
+    yield replace(server, guards=story.guards).elsewhere("per-runner")
     yield server.seen_by_one("server, one")
     nothing = {**target(), **_aggregate("orphaned_claims", 0)}
     yield story.silence("server, none: nobody waits for anything", nothing)
@@ -81,6 +82,7 @@ def _leaking() -> Iterator[Case]:
     yield from _beside_another(story, lambda leak: world(replace(leaky, more={superseded: leak})))
     server = _server_alone("ClaimsLeaking", superseded, leaks, HOUR + 5 * MINUTE)
     yield server.turn(_ALONE)
+    yield replace(server, guards=story.guards).elsewhere("per-runner")
     yield from _beside_another(
         server, lambda leak: {**target(), **_aggregate(superseded, leak)}, "server, "
     )

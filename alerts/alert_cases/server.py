@@ -52,6 +52,7 @@ def _credentials() -> Iterator[Case]:
         world=world(errors=rising(1, 60)),
         fires=6 * MINUTE,
         fired=(of_server("CredentialsRejected", "critical"),),
+        apart=("recovered",),
         hold=0,
         guards={
             "recovered": (
@@ -89,6 +90,7 @@ def _stale() -> Iterator[Case]:
         world=world(),
         fires=3.5 * MINUTE,
         fired=(fired,),
+        apart=("server-down", "credentials"),
         hold=0,
         guards={
             "server-down": ("ServerUnreachable tells it", world(0)),
@@ -110,10 +112,12 @@ def _stale() -> Iterator[Case]:
     never = {name: signal for name, signal in world().items() if name != last}
     begun = story.told(never, fires=2 * MINUTE)
     yield begun.turn("never: no poll has come to its end since the start")
-    yield begun.silence(
-        "guard succeeded: a poll came to its end, so that its age tells the rest",
+    why, ended = (
+        "a poll came to its end, so that its age tells the rest",
         {**never, last: rising(30)},
     )
+    yield begun.silence(f"guard succeeded: {why}", ended)
+    yield replace(begun, guards={"succeeded": (why, ended)}).elsewhere("succeeded")
     blind = replace(
         fired,
         message="ExporterDataStale of a scheduler",
@@ -150,6 +154,7 @@ def _vanished() -> Iterator[Case]:
         world=world(all=turning(9, falls, 4)),
         fires=falls + 10 * MINUTE,
         fired=(of_server("RunnersVanished", "critical"),),
+        apart=("list-failed",),
         hold=0,
         guards={
             "list-failed": (

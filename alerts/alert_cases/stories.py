@@ -68,6 +68,8 @@ class Story:
     step: float = STEP
     one: bool = True
     """Whether it fires though another exporter has seen nothing of it."""
+    apart: tuple[str, ...] = ()
+    """The guards that are shown to be none to a target of the same name in another cluster."""
     either: tuple[str, ...] = ()
     """The guards that keep it silent where one exporter of two knows of them."""
     recorded: bool = False
@@ -91,6 +93,8 @@ class Story:
             yield self._replicas()
         if self.one:
             yield self.seen_by_one()
+        for name in self.apart:
+            yield self.elsewhere(name)
         for name in self.either:
             why, world = self.guards[name]
             yield self.silence(
@@ -121,6 +125,23 @@ class Story:
             name=f"{self.rule} / {part}",
             world=self._told(world),
             checks=(self._check(self.fires if at is None else at, others),),
+        )
+
+    def elsewhere(self, name: str) -> Case:
+        """Give the case of a target of the same name in another cluster, where a guard holds."""
+        here, there = {"cluster": "eu-1"}, {"cluster": "eu-2"}
+        _, guarded = self.guards[name]
+        alerts = (
+            *(fired.at(self.alert, self.fires, **here) for fired in self.fired),
+            *(fired.at(self.alert, self.fires, **there) for fired in self.others.get(name, ())),
+        )
+        return Case(
+            name=f"{self.rule} / guard {name}, cluster: what holds in another cluster is nothing",
+            world={
+                **scraped(labelled(self.world, **here)),
+                **scraped(labelled(guarded, **there), "b:9464"),
+            },
+            checks=(Check(f"ElectricAgents{self.alert}", self.fires, alerts),),
         )
 
     def seen_by_one(self, part: str = "one") -> Case:
