@@ -27,7 +27,7 @@ def _needed(what: str, found: object) -> None:
         pytest.skip(missing)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Path:
     found = find_chromium()
     _needed("Chromium", found)
@@ -36,7 +36,7 @@ def chromium() -> Path:
     return found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(chromium: Path) -> Iterator[Browser]:
     with open_browser(chromium) as opened:
         yield opened
@@ -53,7 +53,7 @@ def _impatient(rules: Path, folder: Path) -> Path:
     return copy
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObservedFleet]:
     """Two servers with runners, and one that refuses our credentials."""
     _needed("Prometheus", shutil.which("prometheus"))
@@ -71,7 +71,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObservedFleet]:
         yield observed
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def served(fleet: ObservedFleet) -> Iterator[str]:
     with serve(DASHBOARDS, fleet.prometheus, "1s") as url:
         yield url
