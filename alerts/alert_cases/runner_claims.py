@@ -16,7 +16,7 @@ from alert_cases.promtool import (
     turning,
 )
 from alert_cases.runner import RULES, RunnerStory, of_sandbox, world
-from alert_cases.stories import Story, of_runner, of_server
+from alert_cases.stories import STEP, Story, of_runner, of_server
 from alert_cases.worlds import SERVER, Runner, scraped, target
 
 _ALONE: Final = "server: without series of runners the server's sum tells it"
@@ -62,6 +62,7 @@ def _leaking() -> Iterator[Case]:
         fires=HOUR + 5 * MINUTE,
         fired=(of_runner("ClaimsLeaking", "warning"),),
         one=False,
+        step=MINUTE,
         guards={
             "old": (
                 "what leaked long ago was told then, and stays in the server for ever",
@@ -80,7 +81,8 @@ def _leaking() -> Iterator[Case]:
     yield from story.cases()
     yield of_sandbox(story, leaky, "warning")
     yield from _beside_another(story, lambda leak: world(replace(leaky, more={superseded: leak})))
-    server = _server_alone("ClaimsLeaking", superseded, leaks, HOUR + 5 * MINUTE)
+    alone = _server_alone("ClaimsLeaking", superseded, leaks, HOUR + 5 * MINUTE)
+    server = replace(alone, step=MINUTE)
     yield server.turn(_ALONE)
     yield replace(server, guards=story.guards).elsewhere("per-runner")
     yield from _beside_another(
@@ -167,10 +169,10 @@ def _aggregate(family: str, signal: Signal) -> World:
 
 def files() -> Iterator[TestFile]:
     """Give the files of tests."""
-    for name, cases in {
-        "OrphanedClaims": _orphaned,
-        "ClaimsLeaking": _leaking,
-        "ClaimStuck": _stuck,
-        "ClaimFailuresHigh": _failures,
-    }.items():
-        yield TestFile(name, RULES, tuple(cases()))
+    for name, cases, step in (
+        ("OrphanedClaims", _orphaned, STEP),
+        ("ClaimsLeaking", _leaking, MINUTE),
+        ("ClaimStuck", _stuck, STEP),
+        ("ClaimFailuresHigh", _failures, STEP),
+    ):
+        yield TestFile(name, RULES, tuple(cases()), step)
