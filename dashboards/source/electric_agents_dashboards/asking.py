@@ -39,10 +39,11 @@ class Asker:
         """Select series, the greatest of those that differ in the replica alone."""
         return f"max without ({self.replicas}) ({self.of(metric, *matchers)})"
 
-    def rate(self, metric: str, *matchers: str) -> str:
-        """Give a counter's rate a second, as the replica sees it that saw most."""
+    def rate(self, metric: str, *matchers: str, before: str = "") -> str:
+        """Give a counter's rate a second by the replica that saw most, now or so long before."""
         selector = self.of(metric, *matchers)
-        return f"max without ({self.replicas}) (rate({selector}[$__rate_interval]))"
+        offset = f" offset {before}" if before else ""
+        return f"max without ({self.replicas}) (rate({selector}[$__rate_interval]{offset}))"
 
     def increase(self, metric: str, window: Duration, *matchers: str) -> str:
         """Give a counter's increase within an alert's window."""

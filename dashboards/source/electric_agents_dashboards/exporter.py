@@ -44,14 +44,14 @@ RELOADED: Final = (Word(1, "as in its file", GOOD), Word(0, "old settings kept",
 def build(values: Values) -> dashboard.Dashboard:
     """Make the dashboard."""
     ask, target = Asker(values, EXPORTER), Asker(values, TARGET)
-    restarts = target.rate("electric_agents_runners_client_restarts_total")
+    restarts = frame.restarts(target, "electric_agents_runners_client_restarts_total")
     return frame.Outline(
         name="exporter",
         title="Electric Agents / Exporter",
         question="Can the other dashboards be believed: is everything polled, in time, in full?",
         since="now-3h",
         variables=(frame.JOB, frame.INSTANCE, frame.SERVER),
-        annotations=(frame.alerts_of_servers(), frame.restarts(restarts)),
+        annotations=(frame.alerts_of_servers(), restarts),
     ).fill(
         place(
             Section("Now", (*_now(ask, target), line(8, (24, _targets(target))))),

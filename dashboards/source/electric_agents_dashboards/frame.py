@@ -6,6 +6,7 @@ from typing import Final
 
 from grafana_foundation_sdk.models import dashboard, prometheus
 
+from electric_agents_dashboards.asking import Asker
 from electric_agents_dashboards.looks import BAD, NEUTRAL
 from electric_agents_dashboards.panels import DATASOURCE
 
@@ -143,11 +144,10 @@ def _alerts(*whose: str) -> dashboard.AnnotationQuery:
     return annotation("Firing alerts", expr, BAD, "{{alertname}}", "{{severity}} on {{server}}")
 
 
-def restarts(counted: str) -> dashboard.AnnotationQuery:
-    """Mark restarts of runners, told by a rate of them."""
-    return annotation(
-        "Runner restarts", f"{counted} > 0", NEUTRAL, "Runner restart", "on {{server}}"
-    )
+def restarts(ask: Asker, counter: str) -> dashboard.AnnotationQuery:
+    """Mark where runners restart, told by a counter of it; a crash loop where it begins."""
+    expr = f"{ask.rate(counter)} > 0 unless {ask.rate(counter, before=EVERY)} > 0"
+    return annotation("Runner restarts", expr, NEUTRAL, "Runner restart", "on {{server}}")
 
 
 @dataclass(frozen=True, kw_only=True)

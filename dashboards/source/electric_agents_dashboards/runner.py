@@ -40,14 +40,14 @@ DEAD_SAYS: Final = "Of its last heartbeat: shown only while it is online."
 def build(values: Values) -> dashboard.Dashboard:
     """Make the dashboard."""
     ask = Asker(values, RUNNER)
-    restarts = ask.rate("electric_agents_runner_client_restarts_total")
+    restarts = frame.restarts(ask, "electric_agents_runner_client_restarts_total")
     return frame.Outline(
         name="runner",
         title="Electric Agents / Runner",
         question="What happened to this runner, is it at work now, and what holds it up?",
         since="now-3h",
         variables=(frame.JOB, frame.SERVER, frame.RUNNER),
-        annotations=(frame.alerts_of_runner(), frame.restarts(restarts)),
+        annotations=(frame.alerts_of_runner(), restarts),
     ).fill(
         place(
             Section("Now", (_now(ask), line(5, (24, _alerts())))),
@@ -101,7 +101,7 @@ def _now(ask: Asker) -> Line:
                 Query(states.state(ask), "state", instant=True),
             ),
         ),
-        (4, _who(ask)),
+        (3, _who(ask)),
         (
             4,
             stat_panel(
@@ -133,7 +133,7 @@ def _now(ask: Asker) -> Line:
             ),
         ),
         (
-            3,
+            4,
             stat_panel(
                 Meaning(
                     title="Claims",

@@ -65,7 +65,7 @@ def build(values: Values) -> dashboard.Dashboard:
         variables=(frame.JOB, frame.SERVER),
         annotations=(
             frame.alerts_of_servers(),
-            frame.restarts(ask.rate("electric_agents_runners_client_restarts_total")),
+            frame.restarts(ask, "electric_agents_runners_client_restarts_total"),
         ),
     ).fill(
         place(
