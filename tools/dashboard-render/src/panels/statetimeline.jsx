@@ -104,7 +104,8 @@ function ticks(from, to, room) {
 
 function Axis({ from, to, at, y, width, timeZone }) {
   const { times, format } = ticks(from, to, Math.max(Math.floor(width / TICK_WIDTH), 1));
-  return times.map((time) => (
+  const whole = times.filter((time) => at(to) - at(time) > TICK_WIDTH / 4);
+  return whole.map((time) => (
     <text key={time} x={at(time)} y={y} textAnchor="middle" fontSize={12}>
       {dateTimeFormat(time, { format, timeZone })}
     </text>
