@@ -22,6 +22,7 @@ def _unavailable() -> Iterator[Case]:
         rule="FleetUnavailable",
         world=world(Fleet(expired=3)),
         fires=2 * MINUTE,
+        hold=10 * MINUTE,
         fired=(of_server("FleetUnavailable", "critical", layer="fleet"),),
         guards={
             "some": ("one at least is there", world(Fleet(online=1, expired=3))),

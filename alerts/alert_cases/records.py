@@ -25,6 +25,7 @@ _UP: Final = "instance:electric_agents_exporter_up:bool"
 _TIME: Final = "server:electric_agents_server_time:seconds"
 _ENABLED: Final = "server_runner:electric_agents_runner_enabled:info"
 _GONE: Final = "server_runner:electric_agents_runner_gone:bool"
+_LEAKED: Final = "server_runner:electric_agents_runner_leaked_claims:median"
 _ERRORS: Final = "server:electric_agents_runners_claim_errors:rate5m"
 _ATTEMPTS: Final = "server:electric_agents_runners_claim_attempts:rate5m"
 _RATIOS: Final = tuple(
@@ -261,6 +262,23 @@ def _claims() -> Iterator[Case]:
     )
 
 
+def _leaked() -> Iterator[Case]:
+    def holding(claims: Signal, agents: Signal) -> World:
+        return Runner(at_work=agents, more={"active_claims": claims}).world()
+
+    for name, claims, agents, leaked in (
+        ("none: it works on what it holds", 3, 3, 0),
+        ("some: it holds more than it works on", 3, 1, 2),
+        (
+            "moments: a report whose numbers are of two moments",
+            lambda now: 1 + (now == _WHEN),
+            1,
+            0,
+        ),
+    ):
+        yield _case(f"leaked, {name}", holding(claims, agents), _of_runner(_LEAKED, leaked))
+
+
 def _idle() -> Iterator[Case]:
     looks = [Query(ratio, _WHEN) for ratio in _RATIOS]
     idle = {**Fleet().world(), **_sums()}
@@ -279,7 +297,7 @@ def files() -> Iterator[TestFile]:
         ("records-exporters", ("records",), (*_exporters(), *_blind())),
         ("records-server", ("records",), (*_times(), *_fleets())),
         ("records-runners", ("records",), (*_enabled(), *_gone())),
-        ("records-claims", ("records", "slo"), (*_claims(), *_idle())),
+        ("records-claims", ("records", "slo"), (*_leaked(), *_claims(), *_idle())),
     ):
         yield TestFile(name, rules, tuple(cases))
     yield TestFile("records-memory", ("records",), tuple(_memory()), 5 * MINUTE)

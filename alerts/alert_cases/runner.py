@@ -35,6 +35,7 @@ class RunnerStory:
     others: Mapping[str, tuple[Fired, ...]] = field(default_factory=dict)
     either: tuple[str, ...] = ()
     severity: str = "warning"
+    hold: float = 6 * MINUTE
     sandbox: str | None = "info"
 
     def story(self) -> Story:
@@ -46,6 +47,7 @@ class RunnerStory:
             rule=self.rule,
             world=world(self.runner),
             fires=self.fires,
+            hold=self.hold,
             fired=(of_runner(self.rule, self.severity),),
             guards={name: (why, world(other)) for name, (why, other) in guards.items()},
             silent={name: world(other) for name, other in self.silent.items()},
@@ -70,8 +72,8 @@ def of_sandbox(story: Story, runner: Runner, severity: str) -> Case:
 
 def _unhealthy() -> Iterator[Case]:
     gone = Runner(liveness="expired", health="unhealthy", heartbeat_age=rising(30, start=95))
-    at_work = replace(gone, active_claims=3)
-    idle = replace(gone, active_claims=0)
+    at_work = replace(gone, at_work=3)
+    idle = replace(gone, at_work=0)
     page = of_runner("RunnerUnhealthy (critical)", "critical")
     ticket = of_runner("RunnerUnhealthy (warning)", "warning")
     degraded = {"degraded: a degraded runner is not gone": replace(at_work, health="degraded")}
@@ -80,6 +82,7 @@ def _unhealthy() -> Iterator[Case]:
         at_work,
         2 * MINUTE,
         severity="critical",
+        hold=8 * MINUTE,
         sandbox=None,
         guards={"idle": ("without work in hand it is a ticket", idle)},
         others={"idle": (ticket,)},
@@ -89,6 +92,7 @@ def _unhealthy() -> Iterator[Case]:
         "RunnerUnhealthy (warning)",
         idle,
         2 * MINUTE,
+        hold=8 * MINUTE,
         sandbox=None,
         guards={"at-work": ("with work in hand it is a page", at_work)},
         others={"at-work": (page,)},
@@ -264,7 +268,7 @@ def _spinning() -> Iterator[Case]:
     no_work = 'claims_total{outcome="no_work"}'
     claimed = 'claims_total{outcome="claimed"}'
     calm: World = {conflicts: 0}
-    spinning = Runner(more={events: rising(200), no_work: rising(198), claimed: rising(2), **calm})
+    spinning = Runner(more={events: rising(80), no_work: rising(79), claimed: rising(1), **calm})
     told = RunnerStory(
         "RunnerSpinning",
         spinning,
@@ -274,7 +278,7 @@ def _spinning() -> Iterator[Case]:
                 "it works on what it is woken for",
                 replace(
                     spinning,
-                    more={events: rising(200), no_work: rising(180), claimed: rising(20), **calm},
+                    more={events: rising(80), no_work: rising(72), claimed: rising(8), **calm},
                 ),
             ),
             "duplicate": (
@@ -282,9 +286,9 @@ def _spinning() -> Iterator[Case]:
                 replace(
                     spinning,
                     more={
-                        events: rising(200),
-                        no_work: rising(198),
-                        claimed: rising(2),
+                        events: rising(80),
+                        no_work: rising(79),
+                        claimed: rising(1),
                         conflicts: rising(1, 120),
                     },
                 ),
@@ -293,11 +297,11 @@ def _spinning() -> Iterator[Case]:
         silent={
             "working: it gets what it is woken for": replace(
                 spinning,
-                more={events: rising(200), no_work: rising(2), claimed: rising(198), **calm},
+                more={events: rising(80), no_work: rising(1), claimed: rising(79), **calm},
             ),
-            "slow: four wakes a second": replace(
+            "slow: a wake or two a second": replace(
                 spinning,
-                more={events: rising(120), no_work: rising(120), claimed: 0, **calm},
+                more={events: rising(48), no_work: rising(48), claimed: 0, **calm},
             ),
         },
         either=("duplicate",),

@@ -1,16 +1,18 @@
 """Stories of the alerts about a runner's claims."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
 from alert_cases.promtool import (
+    DAY,
     HOUR,
     MINUTE,
     Case,
     Signal,
     TestFile,
     World,
+    at,
     rising,
     series,
     turning,
@@ -23,7 +25,7 @@ _ALONE: Final = "server: without series of runners the server's sum tells it"
 
 
 def _orphaned() -> Iterator[Case]:
-    gone = Runner(liveness="expired", heartbeat_age=rising(30, start=95), active_claims=2)
+    gone = Runner(liveness="expired", heartbeat_age=rising(30, start=95), at_work=2)
     story = Story(
         rule="OrphanedClaims",
         world=world(gone),
@@ -34,10 +36,10 @@ def _orphaned() -> Iterator[Case]:
             "disabled": ("maintenance pages nobody", world(replace(gone, enabled=0))),
             "per-runner": (
                 "the runners are told one by one",
-                world(replace(gone, active_claims=0), _aggregate("orphaned_claims", 2)),
+                world(replace(gone, at_work=0), _aggregate("orphaned_claims", 2)),
             ),
         },
-        silent={"none: it held no work": world(replace(gone, active_claims=0))},
+        silent={"none: it held no work": world(replace(gone, at_work=0))},
     )
     yield from story.cases()
     yield of_sandbox(story, gone, "warning")
@@ -53,51 +55,47 @@ def _orphaned() -> Iterator[Case]:
 
 
 def _leaking() -> Iterator[Case]:
-    superseded = "superseded_claims"
-    leaks = turning(1, 5 * MINUTE, 3)
-    leaky = Runner(more={superseded: leaks})
+    # Days are told in steps of ten minutes, as long as the window that the middle is taken of.
+    step = 10 * MINUTE
+    leaks = turning(0, DAY, 2)
     story = Story(
         rule="ClaimsLeaking",
-        world=world(leaky),
-        fires=HOUR + 5 * MINUTE,
+        world=world(_leaky(leaks)),
+        fires=DAY + HOUR,
         fired=(of_runner("ClaimsLeaking", "warning"),),
+        hold=10 * MINUTE,
         one=False,
-        step=MINUTE,
+        step=step,
         guards={
             "old": (
                 "what leaked long ago was told then, and stays in the server for ever",
-                world(replace(leaky, more={superseded: 3})),
+                world(_leaky(2)),
             ),
-            "disabled": ("maintenance pages nobody", world(replace(leaky, enabled=0))),
+            "disabled": ("maintenance pages nobody", world(replace(_leaky(leaks), enabled=0))),
             "per-runner": (
                 "the runners are told one by one",
-                world(
-                    replace(leaky, more={superseded: 1}),
-                    _aggregate(superseded, leaks),
-                ),
+                world(_leaky(0), _aggregate("superseded_claims", leaks)),
+            ),
+        },
+        silent={
+            "work: what is worked on has not leaked": world(
+                Runner(at_work=turning(1, DAY, 4), more={"active_claims": turning(1, DAY, 4)})
             ),
         },
     )
     yield from story.cases()
-    yield of_sandbox(story, leaky, "warning")
-    yield from _beside_another(story, lambda leak: world(replace(leaky, more={superseded: leak})))
-    alone = _server_alone("ClaimsLeaking", superseded, leaks, HOUR + 5 * MINUTE)
-    server = replace(alone, step=MINUTE)
+    yield of_sandbox(story, _leaky(leaks), "warning")
+    young = story.told(world(_leaky(2)), fires=HOUR)
+    yield young.turn("first: what had leaked before anybody watched is told once")
+    alone = _server_alone("ClaimsLeaking", "superseded_claims", leaks, DAY + HOUR)
+    server = replace(alone, step=step)
     yield server.turn(_ALONE)
     yield replace(server, guards=story.guards).elsewhere("per-runner")
-    yield from _beside_another(
-        server, lambda leak: {**target(), **_aggregate(superseded, leak)}, "server, "
-    )
 
 
-def _beside_another(story: Story, tell: Callable[[Signal], World], of: str = "") -> Iterator[Case]:
-    """Tell of a leak that another exporter cannot have seen, or has not seen yet."""
-    for part, leak in (
-        ("started: an exporter that started after the leak hides nothing", turning(None, 1200, 3)),
-        ("behind: an exporter that has not seen the leak yet hides nothing", 1),
-    ):
-        both = {**scraped(story.world), **scraped(tell(leak), "b:9464")}
-        yield story.told(both).turn(f"{of}{part}")
+def _leaky(leaked: Signal) -> Runner:
+    """Give a runner that works for one agent, and holds so many claims beyond."""
+    return Runner(at_work=1, more={"active_claims": lambda now: 1 + (at(leaked, now) or 0)})
 
 
 def _stuck() -> Iterator[Case]:
@@ -171,7 +169,7 @@ def files() -> Iterator[TestFile]:
     """Give the files of tests."""
     for name, cases, step in (
         ("OrphanedClaims", _orphaned, STEP),
-        ("ClaimsLeaking", _leaking, MINUTE),
+        ("ClaimsLeaking", _leaking, 10 * MINUTE),
         ("ClaimStuck", _stuck, STEP),
         ("ClaimFailuresHigh", _failures, STEP),
     ):

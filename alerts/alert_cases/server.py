@@ -53,7 +53,6 @@ def _credentials() -> Iterator[Case]:
         fires=6 * MINUTE,
         fired=(of_server("CredentialsRejected", "critical"),),
         apart=("recovered",),
-        hold=0,
         guards={
             "recovered": (
                 "the newest poll was answered",

@@ -24,7 +24,8 @@ RUNNER = "builder-1"
 class Runner:
     """One runner; `more` are further families by name and labels, without the prefix.
 
-    What is None is not told: neither health nor issues are, unless a story is about them.
+    `at_work` is how many agents it works for. What is None is not told: neither health nor issues
+    are, unless a story is about them.
     """
 
     id: str = RUNNER
@@ -34,7 +35,7 @@ class Runner:
     heartbeat_age: Signal = 12
     health: str | None = None
     issues: Mapping[str, Signal] | None = None
-    active_claims: Signal | None = None
+    at_work: Signal | None = None
     more: World = field(default_factory=dict)
 
     def world(self) -> World:
@@ -55,8 +56,8 @@ class Runner:
         for issue in Issue if self.issues is not None else ():
             key = series(f"{prefix}health_issue", **who, issue=issue)
             told[key] = (self.issues or {}).get(issue, 0.0)
-        if self.active_claims is not None:
-            told[series(f"{prefix}active_claims", **who)] = self.active_claims
+        if self.at_work is not None:
+            told[series(f"{prefix}entities_with_active_claim", **who)] = self.at_work
         for name, signal in self.more.items():
             told[_with(f"{prefix}{name}", who)] = signal
         return told

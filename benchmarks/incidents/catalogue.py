@@ -145,7 +145,7 @@ def _ordinary_life() -> tuple[Incident, ...]:
             "maintenance",
             "runners are disabled for a while, at work or stopped, and enabled again",
             _played(
-                Role("patient", 2, conduct=_BRISK, pace=_QUICK),
+                Role("patient", 2, conduct=_STEADY),
                 Role("absent", 2, conduct=_IDLE),
                 steps={
                     20: (Disable("patient"), Disable("absent")),
@@ -371,7 +371,8 @@ def _troubled_runners() -> tuple[Incident, ...]:
                     runner="flappy-0",
                 ),
             ),
-            may=("RunnerFlapping",),
+            # Its heartbeats fail, and it says so.
+            may=("RunnerFlapping", "RunnerDegraded"),
         ),
         Incident(
             "duplicate-id",

@@ -51,7 +51,7 @@ def _other(value: str | float) -> str | float:
 
 
 def test_every_number_in_a_rule_is_a_value() -> None:
-    """But 0 and 1, which say no and yes."""
+    """But 0 and 1, which say no and yes, and 0.5, which is the middle."""
     for path in SOURCES.glob("*.yaml"):
         text = re.sub(r"<<.*?>>", "VALUE", path.read_text())
         text = "\n".join(
@@ -59,7 +59,11 @@ def test_every_number_in_a_rule_is_a_value() -> None:
         )
         for group in yaml.safe_load(text)["groups"]:
             for rule in group["rules"]:
-                assert set(_NUMBER.findall(re.sub(r'"[^"]*"', "", rule["expr"]))) <= {"0", "1"}
+                assert set(_NUMBER.findall(re.sub(r'"[^"]*"', "", rule["expr"]))) <= {
+                    "0",
+                    "1",
+                    "0.5",
+                }
                 for key in ("for", "keep_firing_for"):
                     assert rule.get(key, "VALUE") == "VALUE"
 
