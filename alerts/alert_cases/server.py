@@ -90,7 +90,7 @@ def _stale() -> Iterator[Case]:
         fires=3.5 * MINUTE,
         fired=(fired,),
         apart=("server-down", "credentials"),
-        hold=0,
+        hold=10 * MINUTE,
         guards={
             "server-down": ("ServerUnreachable tells it", world(0)),
             "credentials": (

@@ -3,6 +3,8 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
+from itertools import pairwise
 
 import pytest
 from tests.conftest import FakeClock
@@ -12,7 +14,7 @@ from electric_agents_exporter.fleet.clock import SystemClock
 from electric_agents_exporter.fleet.faults import Skip
 from electric_agents_exporter.fleet.roster import Policy
 from electric_agents_exporter.fleet.target import Poll, Target
-from electric_agents_exporter.scheduler import PollScheduler, TargetPoller
+from electric_agents_exporter.scheduler import PollScheduler, TargetPoller, every
 
 
 class ScriptedSource:
@@ -238,3 +240,17 @@ async def test_stopping_amid_a_poll_is_no_error(caplog: pytest.LogCaptureFixture
     await until(lambda: source.running == 0)
     await poller.aclose()
     assert not caplog.records
+
+
+def test_polls_drift_past_whatever_is_as_regular_as_they_are() -> None:
+    trigger = every(15.0)
+    moment = datetime.now(UTC)
+    moments = [moment]
+    for _ in range(40):
+        moment = trigger.get_next_fire_time(moment, moment)
+        moments.append(moment)
+    gaps = [(after - before).total_seconds() for before, after in pairwise(moments)]
+    assert min(gaps) >= 15
+    assert max(gaps) <= 16.5
+    # Of the fifteen seconds that a heartbeat may come at, nearly all are met within ten minutes.
+    assert len({int(at.timestamp() % 15) for at in moments}) > 10

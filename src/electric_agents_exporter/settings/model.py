@@ -175,7 +175,12 @@ class TargetSettings(Section):
         None, description="File of the token to send as a bearer, read again when it changes."
     )
     tls: TlsSettings = Field(default_factory=TlsSettings, description="Trust and identity.")
-    interval: Duration = Field("15s", validate_default=True, description="How often to poll.")
+    interval: Duration = Field(
+        "15s",
+        validate_default=True,
+        description="How often to poll; each time up to a tenth later, so as to keep no step with "
+        "the runners' heartbeats.",
+    )
     timeout: Duration = Field(
         "5s", validate_default=True, description="How long one request may take in all."
     )
