@@ -6,7 +6,8 @@ window.progress = progress;
 const fail = (reason) => {
   progress.fault ??= String(reason?.stack ?? reason);
 };
-window.addEventListener('error', ({ error, message }) => fail(error ?? message));
+// An event without an error is the browser's notice that a size changed twice within a frame.
+window.addEventListener('error', ({ error }) => error && fail(error));
 window.addEventListener('unhandledrejection', ({ reason }) => fail(reason));
 
 /** Runs a query and notes it: its panel, its final text, how many samples came or which error. */
