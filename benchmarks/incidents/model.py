@@ -73,6 +73,7 @@ class Incident:
         replicas: how many exporters poll the same.
         target: settings of the exporter's target beyond the usual ones.
         exporter_after: start the exporter only then, after the beginning of the lead-in.
+        slower: how many times slower than the others it is told.
         slo_speed: how much faster the windows of the objectives pass, beside the world.
         lead_in: how long it runs quietly before.
     """
@@ -88,6 +89,7 @@ class Incident:
     replicas: int = 1
     target: dict[str, Any] | None = None
     exporter_after: float = 0.0
+    slower: float = 1.0
     slo_speed: float = 1.0
     lead_in: float = LEAD_IN
 

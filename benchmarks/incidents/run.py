@@ -30,14 +30,14 @@ _HOLD: Final = 600.0
 
 
 def play(incident: Incident, speed: float, abandoned: threading.Event) -> Verdict:
-    """Play one incident, from the start of its processes to their end.
+    """Play one incident, from the start of its processes to their end; `speed` is the others'.
 
     Raises:
         KeyboardInterrupt: it was abandoned.
     """
     with (
         tempfile.TemporaryDirectory() as folder,
-        Stack(incident, speed, Path(folder), abandoned) as stack,
+        Stack(incident, speed / incident.slower, Path(folder), abandoned) as stack,
     ):
         for act in sorted(incident.acts, key=lambda act: act.at):
             stack.wait_until(act.at)
@@ -96,7 +96,7 @@ def main(arguments: Sequence[str]) -> int:
         return verdict
 
     # The longest first, so that none is waited for alone.
-    longest = sorted(chosen, key=lambda one: one.lasts + one.lead_in, reverse=True)
+    longest = sorted(chosen, key=lambda one: (one.lasts + one.lead_in) * one.slower, reverse=True)
     with ThreadPoolExecutor(options.at_once) as pool:
         try:
             results = list(pool.map(played, longest))
