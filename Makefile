@@ -43,7 +43,7 @@ bench-small: tools ## Only prove that the benchmarks work
 	@$(MAKE) --no-print-directory bench ARGS=--small
 
 incidents: tools ## Play every incident to a real Prometheus and Alertmanager; ARGS=--write keeps the table
-	@PYTHONPATH=benchmarks:alerts python -m incidents.run $(ARGS)
+	@PYTHONPATH=benchmarks:alerts:tests/support python -m incidents.run $(ARGS)
 
 check: setup ## Lint, types, import rules, generated files, Dockerfile
 	scripts/check

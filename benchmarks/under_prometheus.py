@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -16,6 +15,7 @@ from typing import Any
 
 from fleets import PRINCIPAL
 from http_poll import canned_server
+from loopback import free_port
 from measure import Comparison, limit
 
 _INTERVAL = 15
@@ -29,7 +29,7 @@ def measure(count: int, seconds: int) -> Iterator[Comparison]:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         url = stack.enter_context(canned_server(count, "churn"))
-        exporter_port, prometheus_port = _free_port(), _free_port()
+        exporter_port, prometheus_port = free_port(), free_port()
         exporter = _start(stack, _exporter(folder, exporter_port, url, count))
         _start(stack, _prometheus(folder, binary, exporter_port, prometheus_port))
         began = time.monotonic()
@@ -98,12 +98,6 @@ def _ask(asked: str, query: str) -> float:
     with urllib.request.urlopen(asked + urllib.parse.quote(query), timeout=30) as answer:  # noqa: S310
         result: list[Any] = json.load(answer)["data"]["result"]
     return float(result[0]["value"][1]) if result else 0.0
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        port: int = sock.getsockname()[1]
-        return port
 
 
 def _resident_megabytes(pid: int) -> float:

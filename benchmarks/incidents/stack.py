@@ -8,7 +8,6 @@ shorter, and the rules are written with durations to match.
 import json
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -28,6 +27,7 @@ from alert_rules import render
 from alert_values import Duration, hastened, load
 from incidents.model import Deed, Incident
 from incidents.webhook import Webhook
+from loopback import free_port
 
 INTERVAL: Final = 15.0
 """How often, in the story's seconds, the exporter polls, and Prometheus scrapes and evaluates."""
@@ -81,7 +81,7 @@ class Stack:
             self._closing = closing
             alertmanager = self._start_alertmanager()
             url = self._start_simulator()
-            self._ports = [_free_port() for _ in range(self._incident.replicas)]
+            self._ports = [free_port() for _ in range(self._incident.replicas)]
             self._write_settings(url)
             self.prometheus = self._start_prometheus(alertmanager)
             if self._incident.exporter_after:
@@ -180,7 +180,7 @@ class Stack:
         for name, text in render(hasty, values).items():
             (rules / name).write_text(text)
         (rules / "naive.yaml").write_text(_naive(60 / self._speed))
-        port = _free_port()
+        port = free_port()
         self._prometheus_settings = self._folder / "prometheus.yml"
         jobs = tuple(f"127.0.0.1:{port}" for port in self._ports)
         self._prometheus_settings.write_text(self._prometheus_yaml(alertmanager, jobs))
@@ -224,7 +224,7 @@ class Stack:
     def _start_alertmanager(self) -> str:
         settings = self._folder / "alertmanager.yml"
         settings.write_text(alertmanager_settings(self.webhook.url, self._speed))
-        port = _free_port()
+        port = free_port()
         self._start(
             "alertmanager",
             [
@@ -296,12 +296,6 @@ def _program(*names: str) -> str:
         if path := shutil.which(name):
             return path
     raise RuntimeError(f"{names[0]} is missing: run `make tools`")
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        port: int = sock.getsockname()[1]
-        return port
 
 
 def _answers(url: str) -> bool:

@@ -22,6 +22,8 @@ from urllib.parse import quote, unquote
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from loopback import free_port
+
 pytestmark = pytest.mark.e2e
 ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT / "tests" / "contract" / "samples"
@@ -95,12 +97,6 @@ def server() -> Iterator[MisbehavingServer]:
         made.mode = "well"
         made.shutdown()
         thread.join()
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        port: int = sock.getsockname()[1]
-        return port
 
 
 def until(condition: Callable[[], bool], what: str, seconds: float = 20) -> None:

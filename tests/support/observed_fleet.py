@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ from typing import Any, Self
 from urllib.parse import urlencode
 
 from electric_agents_simulator import scenarios
+from loopback import free_port
 
 _READY = "simulator ready on "
 
@@ -27,13 +27,6 @@ class Story:
     server: str
     scenario: str
     runners: int
-
-
-def free_port() -> int:
-    """Find a port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        port: int = sock.getsockname()[1]
-        return port
 
 
 def until(condition: Callable[[], bool], what: str, seconds: float = 30) -> None:

@@ -6,7 +6,6 @@ Each fleet is a scrape job, so that one Prometheus has them all.
 import itertools
 import json
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -24,6 +23,7 @@ import msgspec
 import alert_rules
 from alert_values import hastened, load
 from electric_agents_simulator import scenarios
+from loopback import free_port
 
 PLAIN: Final = "electric-agents"
 SINGLE: Final = "single"
@@ -82,12 +82,6 @@ def until(holds: Callable[[], bool], what: str, seconds: float = 120.0) -> None:
     while not holds():
         assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
         time.sleep(0.1)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        port: int = sock.getsockname()[1]
-        return port
 
 
 @contextmanager
