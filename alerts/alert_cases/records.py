@@ -1,6 +1,7 @@
 """What the recording rules give, where the alerts' stories do not show it."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Final
 
 from alert_cases.promtool import (
@@ -26,6 +27,19 @@ _TIME: Final = "server:electric_agents_server_time:seconds"
 _ENABLED: Final = "server_runner:electric_agents_runner_enabled:info"
 _GONE: Final = "server_runner:electric_agents_runner_gone:bool"
 _LEAKED: Final = "server_runner:electric_agents_runner_leaked_claims:median"
+_STATE: Final = "server_runner:electric_agents_runner_state:rank"
+STATES: Final = {
+    "gone with work": 8,
+    "gone": 7,
+    "unhealthy": 6,
+    "degraded": 5,
+    "no report": 4,
+    "unknown": 3,
+    "away": 2,
+    "disabled": 1,
+    "healthy": 0,
+}
+"""What a runner's state is recorded as."""
 _ERRORS: Final = "server:electric_agents_runners_claim_errors:rate5m"
 _ATTEMPTS: Final = "server:electric_agents_runners_claim_attempts:rate5m"
 _RATIOS: Final = tuple(
@@ -185,6 +199,30 @@ def _gone() -> Iterator[Case]:
     )
 
 
+def _states() -> Iterator[Case]:
+    polled, failed = {"poll_success": 1.0}, {"poll_success": 0.0}
+    gone = Runner(liveness="expired", health="unhealthy", more=polled)
+    for name, runner in (
+        ("gone with work", replace(gone, at_work=1)),
+        ("gone", replace(gone, at_work=0)),
+        ("unhealthy", Runner(health="unhealthy", more=polled)),
+        ("degraded", Runner(health="degraded", more=polled)),
+        ("no report", Runner(more=failed)),
+        ("unknown", Runner(health="unknown", more=polled)),
+        ("away", replace(gone, kind="local", at_work=0)),
+        ("disabled", replace(gone, enabled=0, at_work=1)),
+        ("healthy", Runner(health="healthy", more=polled)),
+    ):
+        state = f"state, {name}: of all that holds the first that is looked for"
+        yield _case(state, runner.world(), _of_runner(_STATE, STATES[name]))
+    well = Runner(health="healthy", more=polled).world()
+    yield _case(
+        "state, one: another exporter has its report",
+        {**scraped(Runner(more=failed).world(), "a:9464"), **scraped(well, "b:9464")},
+        _of_runner(_STATE, STATES["healthy"]),
+    )
+
+
 def _fleets() -> Iterator[Case]:
     words = ("expected", "available", "unavailable")
     names = [f"server:electric_agents_runners_{word}:sum" for word in words]
@@ -296,7 +334,7 @@ def files() -> Iterator[TestFile]:
     for name, rules, cases in (
         ("records-exporters", ("records",), (*_exporters(), *_blind())),
         ("records-server", ("records",), (*_times(), *_fleets())),
-        ("records-runners", ("records",), (*_enabled(), *_gone())),
+        ("records-runners", ("records",), (*_enabled(), *_gone(), *_states())),
         ("records-claims", ("records", "slo"), (*_leaked(), *_claims(), *_idle())),
     ):
         yield TestFile(name, rules, tuple(cases))

@@ -51,7 +51,7 @@ def _other(value: str | float) -> str | float:
 
 
 def test_every_number_in_a_rule_is_a_value() -> None:
-    """But 0 and 1, which say no and yes, and 0.5, which is the middle."""
+    """But 0 and 1, which say no and yes, and 0.5, which is the middle; a rank's are its words."""
     for path in SOURCES.glob("*.yaml"):
         text = re.sub(r"<<.*?>>", "VALUE", path.read_text())
         text = "\n".join(
@@ -59,6 +59,8 @@ def test_every_number_in_a_rule_is_a_value() -> None:
         )
         for group in yaml.safe_load(text)["groups"]:
             for rule in group["rules"]:
+                if rule.get("record", "").endswith(":rank"):
+                    continue
                 assert set(_NUMBER.findall(re.sub(r'"[^"]*"', "", rule["expr"]))) <= {
                     "0",
                     "1",

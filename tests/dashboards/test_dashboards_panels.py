@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import yaml
 
+from alert_cases import records
 from alert_values import Duration
 from alert_values import load as load_values
 from electric_agents_dashboards import looks, output, states
@@ -415,3 +416,7 @@ def test_no_two_places_of_a_dashboard_ask_under_one_name(name: str) -> None:
     shown = [f"{panel['title']} {panel['gridPos']}" for panel in panels(load(name))]
     assert len(set(shown)) == len(shown)
     assert list(asked(name))
+
+
+def test_a_state_has_the_number_that_it_is_recorded_as() -> None:
+    assert {word.text: word.code for word in states.STATES} == records.STATES

@@ -10,6 +10,7 @@ from typing import Final
 from electric_agents_dashboards.asking import Asker
 from electric_agents_dashboards.looks import BAD, DISABLED, GOOD, NEUTRAL, UNKNOWN, WARNING, Word
 
+RANK: Final = "server_runner:electric_agents_runner_state:rank"
 GONE: Final = "server_runner:electric_agents_runner_gone:bool"
 ENABLED: Final = "server_runner:electric_agents_runner_enabled:info"
 BY_RUNNER: Final = "by (server, runner_id)"
@@ -36,7 +37,7 @@ STATES: Final = (
     HEALTHY,
 )
 STATES_EXPLAINED: Final = (
-    "gone with work: not heard of, with active claims that nobody works on. gone: not heard of, "
+    "gone with work: not heard of, and agents wait for it to end their work. gone: not heard of, "
     "and of a kind that is meant to stay. no report: the last call for it failed, so nothing else "
     "is known. away: a laptop, job or sandbox that left, which is no news. disabled: by an "
     "operator, on purpose."
@@ -98,26 +99,8 @@ POLLED: Final = (Word(1, "polled", GOOD), Word(0, "no report", UNKNOWN))
 
 
 def state(ask: Asker) -> str:
-    """Give every listed runner's code of `STATES`."""
-    gone, enabled = ask.of(GONE), ask.of(ENABLED, 'tenure="transient"')
-    claims = ask.of("electric_agents_runner_active_claims")
-    polled = ask.of("electric_agents_runner_poll_success")
-
-    def health(status: str) -> str:
-        return ask.of("electric_agents_runner_health_status", f'status="{status}"') + " == 1"
-
-    return _first(
-        (SWITCHED_OFF, ask.of("electric_agents_runner_admin_enabled") + " == 0"),
-        (GONE_AT_WORK, f"{gone} and {ON_RUNNER} {claims} > 0"),
-        (AWAY, f"{gone} and {ON_RUNNER} {enabled}"),
-        (LOST, gone),
-        (UNHEALTHY, health("unhealthy")),
-        (DEGRADED, health("degraded")),
-        (NOT_REPORTED, f"{polled} == 0"),
-        (NOT_KNOWN, health("unknown")),
-        # The one big set comes last, and is not looked through: of 10,000 runners most are well.
-        (HEALTHY, polled),
-    )
+    """Give every listed runner's code of `STATES`, as it is recorded."""
+    return f"max {BY_RUNNER} ({ask.of(RANK)})"
 
 
 def issue(ask: Asker) -> str:
