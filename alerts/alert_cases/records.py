@@ -40,6 +40,7 @@ STATES: Final = {
     "healthy": 0,
 }
 """What a runner's state is recorded as."""
+_BEYOND: Final = "server_runner:electric_agents_runner_leaked_claims:sum"
 _ERRORS: Final = "server:electric_agents_runners_claim_errors:rate5m"
 _ATTEMPTS: Final = "server:electric_agents_runners_claim_attempts:rate5m"
 _RATIOS: Final = tuple(
@@ -206,7 +207,7 @@ def _states() -> Iterator[Case]:
         ("gone with work", replace(gone, at_work=1)),
         ("gone", replace(gone, at_work=0)),
         ("unhealthy", Runner(health="unhealthy", more=polled)),
-        ("degraded", Runner(health="degraded", more=polled)),
+        ("degraded", Runner(health="degraded", at_work=1, more=polled)),
         ("no report", Runner(more=failed)),
         ("unknown", Runner(health="unknown", more=polled)),
         ("away", replace(gone, kind="local", at_work=0)),
@@ -215,12 +216,24 @@ def _states() -> Iterator[Case]:
     ):
         state = f"state, {name}: of all that holds the first that is looked for"
         yield _case(state, runner.world(), _of_runner(_STATE, STATES[name]))
-    well = Runner(health="healthy", more=polled).world()
-    yield _case(
-        "state, one: another exporter has its report",
-        {**scraped(Runner(more=failed).world(), "a:9464"), **scraped(well, "b:9464")},
-        _of_runner(_STATE, STATES["healthy"]),
-    )
+    silent = Runner(more=polled).world()
+    yield _case("state, nothing else: it answered", silent, _of_runner(_STATE, STATES["healthy"]))
+    well = Runner(health="healthy", more=polled)
+    for what, one, other, name in (
+        ("report: one has none", Runner(more=failed), well, "healthy"),
+        ("enabled: one takes it for disabled", replace(well, enabled=0), well, "healthy"),
+        (
+            "work: one has not seen it",
+            replace(gone, at_work=0),
+            replace(gone, at_work=1),
+            "gone with work",
+        ),
+        ("unhealthy: one has not seen it", replace(well, health="unhealthy"), well, "unhealthy"),
+        ("degraded: one has not seen it", replace(well, health="degraded"), well, "degraded"),
+        ("unknown: to one", replace(well, health="unknown"), well, "unknown"),
+    ):
+        both = {**scraped(one.world(), "a:9464"), **scraped(other.world(), "b:9464")}
+        yield _case(f"state, two, {what}", both, _of_runner(_STATE, STATES[name]))
 
 
 def _fleets() -> Iterator[Case]:
@@ -307,6 +320,7 @@ def _leaked() -> Iterator[Case]:
     for name, claims, agents, leaked in (
         ("none: it works on what it holds", 3, 3, 0),
         ("some: it holds more than it works on", 3, 1, 2),
+        ("since: for most of the window", turning(1, 200, 3), 1, 2),
         (
             "moments: a report whose numbers are of two moments",
             lambda now: 1 + (now == _WHEN),
@@ -315,6 +329,9 @@ def _leaked() -> Iterator[Case]:
         ),
     ):
         yield _case(f"leaked, {name}", holding(claims, agents), _of_runner(_LEAKED, leaked))
+    both = {**scraped(holding(3, 1), "a:9464"), **scraped(holding(1, 0), "b:9464")}
+    looks = (_of_runner(record, 2) for record in (_LEAKED, _BEYOND))
+    yield _case("leaked, two: another exporter asked before", both, *looks)
 
 
 def _idle() -> Iterator[Case]:

@@ -420,7 +420,8 @@ def _troubled_runners() -> tuple[Incident, ...]:
                     "RunnerSpinning",
                     TICKET,
                     since=20,
-                    shows_after=60,
+                    # The rate of five minutes must have climbed to its threshold.
+                    shows_after=200,
                     until=900,
                     runner="spinning-0",
                 ),
