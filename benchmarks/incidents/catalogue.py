@@ -394,7 +394,8 @@ def _troubled_runners() -> tuple[Incident, ...]:
                     "DuplicateRunnerId",
                     TICKET,
                     since=24,
-                    shows_after=60,
+                    # Until polls have drifted to where they meet both.
+                    shows_after=180,
                     until=900,
                     runner="twin-0",
                 ),

@@ -24,7 +24,7 @@ from incidents.model import Expected, Incident
 from incidents.stack import INTERVAL, Stack
 
 SPEED: Final = 20.0
-_GROUP_WAIT: Final = 30.0
+_LONGEST_POLL_GAP: Final = INTERVAL * 1.1
 _HOLD: Final = 600.0
 """How long after a repair an alert may still begin anew without being wrong: never that late."""
 
@@ -72,7 +72,7 @@ def _patience(values: Values, incident: Incident, expected: Expected) -> float:
         waits = float(burn.for_) / incident.slo_speed
     else:
         waits = values.number(expected.alert, "for")
-    return waits + 3 * INTERVAL
+    return waits + 2 * _LONGEST_POLL_GAP + INTERVAL
 
 
 def main(arguments: Sequence[str]) -> int:
