@@ -34,6 +34,8 @@ LEASE: Final = 90.0
 """How long a runner at the usual pace lives on after its last heartbeat."""
 QUICK_LEASE: Final = 30.0
 """The same of those that heartbeat every ten seconds."""
+_START: Final = 120.0
+"""How long exporter and Prometheus may take to start, in the time of a fast story."""
 
 _QUICK: Final = Pace(heartbeat_seconds=10.0)
 _STEADY: Final = Workload(entities=2, every_seconds=30.0, seconds=(1.0, 4.0))
@@ -434,7 +436,9 @@ def _troubled_runners() -> tuple[Incident, ...]:
             scenario("odd-names"),
             lasts=15 * MINUTE,
             runners=14,
-            expected=(Expected("RunnerDeaf", TICKET, since=-300, runner="lost/100%"),),
+            expected=(
+                Expected("RunnerDeaf", TICKET, since=-300, shows_after=_START, runner="lost/100%"),
+            ),
         ),
         Incident(
             "odd-diagnostics",
@@ -443,8 +447,10 @@ def _troubled_runners() -> tuple[Incident, ...]:
             lasts=20 * MINUTE,
             runners=10,
             expected=(
-                Expected("RunnerDegraded", TICKET, since=-300, runner="mute-0"),
-                Expected("RunnerDegraded", TICKET, since=-300, runner="garbled-0"),
+                Expected("RunnerDegraded", TICKET, since=-300, shows_after=_START, runner="mute-0"),
+                Expected(
+                    "RunnerDegraded", TICKET, since=-300, shows_after=_START, runner="garbled-0"
+                ),
             ),
         ),
     )
@@ -584,7 +590,8 @@ def _watchers() -> tuple[Incident, ...]:
             "the exporter's scrape job disappears from Prometheus",
             lasts=25 * MINUTE,
             acts=(Act(60, Deed.SCRAPE_JOB_GOES),),
-            expected=(Expected("ExporterAbsent", PAGE, since=60),),
+            # Prometheus goes on seeing what it no longer scrapes for its five minutes of lookback.
+            expected=(Expected("ExporterAbsent", PAGE, since=60, shows_after=300),),
         ),
         incident(
             "broken-configuration",
@@ -598,7 +605,7 @@ def _watchers() -> tuple[Incident, ...]:
             "there are more runners than max_runners",
             lasts=15 * MINUTE,
             target={"max_runners": 4},
-            expected=(Expected("RunnersSuppressed", TICKET, since=-300),),
+            expected=(Expected("RunnersSuppressed", TICKET, since=-300, shows_after=_START),),
         ),
     )
 
