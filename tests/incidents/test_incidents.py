@@ -16,8 +16,8 @@ from incidents.run import play
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 
-SPEED = 30.0
-PLAYED = ("death-at-work", "server-down", "maintenance")
+SPEED = 20.0
+PLAYED = ("death-at-work", "server-down", "shrinking-fleet")
 
 
 @pytest.fixture(scope="module")
