@@ -638,8 +638,10 @@ def _budgets() -> tuple[Incident, ...]:
             lead_in=35 * MINUTE,
             slo_speed=24,
             expected=(
-                # The ratio of a day is told anew once a minute.
-                Expected("AvailabilityBudgetBurn", TICKET, since=0, shows_after=38 * MINUTE),
+                # After the lease; and the ratio of a day is told anew once a minute.
+                Expected(
+                    "AvailabilityBudgetBurn", TICKET, since=0, shows_after=37 * MINUTE + LEASE
+                ),
                 *tickets,
             ),
         ),

@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 
+from incidents.catalogue import catalogue, find
 from incidents.judge import Outcome, Verdict
 from incidents.model import PAGE, TICKET
 
@@ -15,7 +16,32 @@ _JSON: Final = _ROOT / "build" / "incidents.json"
 _PAGE: Final = _ROOT / "docs" / "alert-quality.md"
 _BEGIN: Final = "<!-- measured: begin -->"
 _END: Final = "<!-- measured: end -->"
-_MINUTE: Final = 60.0
+
+
+class Told(msgspec.Struct):
+    """What came of one expected alert; times are the story's seconds."""
+
+    alert: str
+    severity: str
+    fired_after: float | None
+    allowed: float
+    delivered_after: float | None
+    resolved_after: float | None
+    late: bool
+
+
+class Row(msgspec.Struct):
+    """How an incident went when it was last played."""
+
+    incident: str
+    day: str
+    speed: float
+    outcomes: list[Told]
+    false: list[str]
+    false_pages: int
+    naive_caught: list[bool]
+    naive_false_pages: list[str]
+    naive_false_tickets: list[str]
 
 
 def line(verdict: Verdict) -> str:
@@ -41,103 +67,121 @@ def _told(outcome: Outcome) -> str:
     )
 
 
-def summary(verdicts: Sequence[Verdict]) -> str:
+def summary(rows: Sequence[Row]) -> str:
     """Say how all of them went together."""
     return "\n".join(
         f"{name}: {caught} of {due} caught, {pages} false pages, {tickets} false tickets"
-        for name, due, caught, pages, tickets in _totals(verdicts)
+        for name, due, caught, pages, tickets in _totals(rows)
     )
 
 
-def _totals(verdicts: Sequence[Verdict]) -> list[tuple[str, int, int, int, int]]:
-    outcomes = [outcome for verdict in verdicts for outcome in verdict.outcomes]
+def keep(verdicts: Iterable[Verdict], speed: float) -> list[Row]:
+    """Write build/incidents.json: of every incident how it went when it was last played.
+
+    Returns:
+        What is known of each, in the catalogue's order.
+    """
+    known = {}
+    if _JSON.exists():
+        known = {
+            row.incident: row for row in msgspec.json.decode(_JSON.read_bytes(), type=list[Row])
+        }
+    known |= {verdict.incident.name: _row(verdict, speed) for verdict in verdicts}
+    rows = [known[incident.name] for incident in catalogue() if incident.name in known]
+    _JSON.parent.mkdir(exist_ok=True)
+    _JSON.write_bytes(msgspec.json.format(msgspec.json.encode(rows), indent=2))
+    return rows
+
+
+def write_page(rows: Sequence[Row]) -> None:
+    """Write the table into docs/alert-quality.md."""
+    text = _PAGE.read_text()
+    before, after = text[: text.index(_BEGIN)], text[text.index(_END) :]
+    _PAGE.write_text(before + _BEGIN + "\n\n" + _table(rows) + "\n" + after)
+
+
+def _row(verdict: Verdict, speed: float) -> Row:
+    return Row(
+        incident=verdict.incident.name,
+        day=f"{datetime.now(UTC):%Y-%m-%d}",
+        speed=speed / verdict.incident.slower,
+        outcomes=[
+            Told(
+                alert=outcome.expected.alert,
+                severity=outcome.expected.severity,
+                fired_after=outcome.fired_after,
+                allowed=outcome.allowed,
+                delivered_after=outcome.delivered_after,
+                resolved_after=outcome.resolved_after,
+                late=outcome.late,
+            )
+            for outcome in verdict.outcomes
+        ],
+        false=[*verdict.false_pages, *verdict.false_tickets],
+        false_pages=len(verdict.false_pages),
+        naive_caught=list(verdict.naive_caught),
+        naive_false_pages=list(verdict.naive_false_pages),
+        naive_false_tickets=list(verdict.naive_false_tickets),
+    )
+
+
+def _totals(rows: Sequence[Row]) -> list[tuple[str, int, int, int, int]]:
+    outcomes = [outcome for row in rows for outcome in row.outcomes]
     return [
         (
             "our rules",
             len(outcomes),
-            sum(not outcome.missed for outcome in outcomes),
-            sum(len(verdict.false_pages) for verdict in verdicts),
-            sum(len(verdict.false_tickets) for verdict in verdicts),
+            sum(outcome.delivered_after is not None for outcome in outcomes),
+            sum(row.false_pages for row in rows),
+            sum(len(row.false) - row.false_pages for row in rows),
         ),
         (
             "naive rules",
             len(outcomes),
-            sum(sum(verdict.naive_caught) for verdict in verdicts),
-            sum(len(verdict.naive_false_pages) for verdict in verdicts),
-            sum(len(verdict.naive_false_tickets) for verdict in verdicts),
+            sum(sum(row.naive_caught) for row in rows),
+            sum(len(row.naive_false_pages) for row in rows),
+            sum(len(row.naive_false_tickets) for row in rows),
         ),
     ]
 
 
-def keep(verdicts: Sequence[Verdict], speed: float, seconds: float, *, write: bool) -> None:
-    """Write build/incidents.json, and the page if wanted."""
-    _JSON.parent.mkdir(exist_ok=True)
-    rows = [
-        {
-            "incident": verdict.incident.name,
-            "good": verdict.good,
-            "outcomes": [
-                {
-                    "alert": outcome.expected.alert,
-                    "severity": outcome.expected.severity,
-                    "fired_after": outcome.fired_after,
-                    "allowed": outcome.allowed,
-                    "delivered_after": outcome.delivered_after,
-                    "resolved_after": outcome.resolved_after,
-                }
-                for outcome in verdict.outcomes
-            ],
-            "false_pages": verdict.false_pages,
-            "false_tickets": verdict.false_tickets,
-            "naive_caught": verdict.naive_caught,
-            "naive_false_pages": verdict.naive_false_pages,
-            "naive_false_tickets": verdict.naive_false_tickets,
-        }
-        for verdict in verdicts
-    ]
-    _JSON.write_bytes(msgspec.json.format(msgspec.json.encode(rows), indent=2))
-    if write:
-        text = _PAGE.read_text()
-        before, after = text[: text.index(_BEGIN)], text[text.index(_END) :]
-        _PAGE.write_text(before + _BEGIN + "\n\n" + _table(verdicts, speed, seconds) + "\n" + after)
-
-
-def _table(verdicts: Sequence[Verdict], speed: float, seconds: float) -> str:
-    day = f"{datetime.now(UTC):%Y-%m-%d}"
+def _table(rows: Sequence[Row]) -> str:
+    days = " to ".join(sorted({row.day for row in rows}))
+    fastest = max(row.speed for row in rows)
+    late = sum(outcome.late for row in rows for outcome in row.outcomes)
     head = (
-        f"Played on {day}, {len(verdicts)} incidents {speed:g} times as fast as the world, in "
-        f"{seconds / _MINUTE:.0f} minutes. Times are the story's.\n"
+        f"{len(rows)} incidents, played on {days}, up to {fastest:g} times as fast as the world. "
+        f"Times are the story's. Later than it may: {late or 'none'}.\n"
     )
-    return "\n".join([head, *_totals_table(verdicts), "", *_incident_table(verdicts), ""])
+    return "\n".join([head, *_totals_table(rows), "", *_incident_table(rows), ""])
 
 
-def _totals_table(verdicts: Sequence[Verdict]) -> Iterable[str]:
+def _totals_table(rows: Sequence[Row]) -> Iterable[str]:
     yield "| rules | expected | delivered | false pages | false tickets |"
     yield "|---|---|---|---|---|"
-    for name, due, caught, pages, tickets in _totals(verdicts):
+    for name, due, caught, pages, tickets in _totals(rows):
         share = f"{caught} ({caught / due:.0%})" if due else "-"
         yield f"| {name} | {due} | {share} | {pages} | {tickets} |"
 
 
-def _incident_table(verdicts: Sequence[Verdict]) -> Iterable[str]:
+def _incident_table(rows: Sequence[Row]) -> Iterable[str]:
     yield (
         "| incident | what happens | expected | fault to firing (at most) | to delivery "
         "| repair to resolved | missed | false | naive rules |"
     )
     yield "|---|---|---|---|---|---|---|---|---|"
-    for verdict in verdicts:
-        outcomes = verdict.outcomes
+    for row in rows:
+        told = row.outcomes
         cells = (
-            verdict.incident.name,
-            verdict.incident.what,
-            _lines(f"{_SORT[o.expected.severity]} {o.expected.alert}" for o in outcomes)
-            or "silence",
-            _lines(f"{_span(o.fired_after)} ({_span(o.allowed)})" for o in outcomes),
-            _lines(_span(o.delivered_after) for o in outcomes),
-            _lines(_span(o.resolved_after) for o in outcomes),
-            _lines(o.expected.alert for o in outcomes if o.missed) or "-",
-            _lines((*verdict.false_pages, *verdict.false_tickets)) or "-",
-            _naive(verdict),
+            row.incident,
+            find(row.incident).what,
+            _lines(f"{_SORT[one.severity]} {one.alert}" for one in told) or "silence",
+            _lines(f"{_span(one.fired_after)} ({_span(one.allowed)})" for one in told),
+            _lines(_span(one.delivered_after) for one in told),
+            _lines(_span(one.resolved_after) for one in told),
+            _lines(one.alert for one in told if one.delivered_after is None) or "-",
+            _lines(row.false) or "-",
+            _naive(row),
         )
         yield f"| {' | '.join(cells)} |"
 
@@ -145,12 +189,12 @@ def _incident_table(verdicts: Sequence[Verdict]) -> Iterable[str]:
 _SORT: Final = {PAGE: "page", TICKET: "ticket"}
 
 
-def _naive(verdict: Verdict) -> str:
-    missed = sum(not caught for caught in verdict.naive_caught)
+def _naive(row: Row) -> str:
+    missed = sum(not caught for caught in row.naive_caught)
     said = [
-        *([f"misses {missed} of {len(verdict.naive_caught)}"] if missed else []),
-        *(f"false page {words}" for words in verdict.naive_false_pages),
-        *(f"false ticket {words}" for words in verdict.naive_false_tickets),
+        *([f"misses {missed} of {len(row.naive_caught)}"] if missed else []),
+        *(f"false page {words}" for words in row.naive_false_pages),
+        *(f"false ticket {words}" for words in row.naive_false_tickets),
     ]
     return _lines(said) or "right"
 

@@ -1,7 +1,8 @@
 """Play the incidents, say of each what was expected and what came, and write it down.
 
 `make incidents` plays them all; `ARGS="NAME..."` some, `ARGS=--write` keeps the table in
-docs/alert-quality.md. Exit 1 where anything was missed, late or false.
+docs/alert-quality.md, where each incident stands as it went when it was last played. Exit 1 where
+anything was missed, late or false.
 """
 
 import argparse
@@ -9,7 +10,6 @@ import signal
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
@@ -84,7 +84,6 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--write", action="store_true", help="write docs/alert-quality.md")
     options = parser.parse_args(arguments)
     chosen = [one for one in catalogue() if not options.names or one.name in options.names]
-    began = time.monotonic()
     talking = threading.Lock()
     abandoned = threading.Event()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -104,11 +103,11 @@ def main(arguments: Sequence[str]) -> int:
             # What was started must end first.
             abandoned.set()
             raise
-    verdicts = {verdict.incident.name: verdict for verdict in results}
-    ordered = [verdicts[incident.name] for incident in chosen]
-    print(report.summary(ordered))
-    report.keep(ordered, options.speed, time.monotonic() - began, write=options.write)
-    return int(not all(verdict.good for verdict in ordered))
+    rows = report.keep(results, options.speed)
+    print(report.summary([row for row in rows if row.incident in {one.name for one in chosen}]))
+    if options.write:
+        report.write_page(rows)
+    return int(not all(verdict.good for verdict in results))
 
 
 if __name__ == "__main__":
