@@ -6,6 +6,7 @@ shorter, and the rules are written with durations to match.
 """
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -126,9 +127,12 @@ class Stack:
         program = "from incidents.play import main; main()"
         command = [sys.executable, "-c", program, self._incident.name, str(self._speed)]
         log = self._closing.enter_context((self._folder / "simulator.log").open("wb"))
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log)
-        self._closing.callback(_end, process)
+        # It finds the incidents where this process does.
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, env=environment)
         assert process.stdout is not None  # noqa: S101  (it is a pipe)
+        self._closing.callback(process.stdout.close)
+        self._closing.callback(_end, process)
         url = process.stdout.readline().decode().strip()
         self._began = time.time()
         if not url:
