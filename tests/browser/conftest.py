@@ -68,7 +68,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObservedFleet]:
     with ObservedFleet(folder, stories, rules=rules, poll_seconds=1) as observed:
         observed.trouble("refusing", REFUSED)
         until(lambda: len(observed.ask("electric_agents_runner_info")) >= 14, "every runner")
-        # A panel asks at a moment that is rounded down, which must not be before there was anything.
+        # A panel asks at a moment that is rounded down: there must have been something by then.
         until(lambda: bool(observed.ask("electric_agents_server_up offset 30s")), "a past", 90)
         yield observed
 
