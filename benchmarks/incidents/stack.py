@@ -80,11 +80,11 @@ class Stack:
         with ExitStack() as closing:
             closing.enter_context(self.webhook)
             self._closing = closing
-            alertmanager = self._start_alertmanager()
+            self._alertmanager = self._start_alertmanager()
             url = self._start_simulator()
             self._ports = [free_port() for _ in range(self._incident.replicas)]
             self._write_settings(url)
-            self.prometheus = self._start_prometheus(alertmanager)
+            self.prometheus = self._start_prometheus()
             if self._incident.exporter_after:
                 self.wait_until(self._incident.exporter_after - self._incident.lead_in)
             self._start_exporters()
@@ -112,7 +112,7 @@ class Stack:
                 (self._folder / "good.yaml").rename(self._settings(0))
                 self._exporters[0].send_signal(signal.SIGHUP)
             case Deed.SCRAPE_JOB_GOES:
-                self._prometheus_settings.write_text(self._prometheus_yaml("", jobs=()))
+                self._prometheus_settings.write_text(self._prometheus_yaml(jobs=()))
                 self._prometheus_process.send_signal(signal.SIGHUP)
 
     # The parts
@@ -176,7 +176,7 @@ class Stack:
             for replica in range(self._incident.replicas)
         ]
 
-    def _start_prometheus(self, alertmanager: str) -> str:
+    def _start_prometheus(self) -> str:
         values = load()
         hasty = hastened(values, self._speed, self._speed * self._incident.slo_speed)
         rules = self._folder / "rules"
@@ -187,7 +187,7 @@ class Stack:
         port = free_port()
         self._prometheus_settings = self._folder / "prometheus.yml"
         jobs = tuple(f"127.0.0.1:{port}" for port in self._ports)
-        self._prometheus_settings.write_text(self._prometheus_yaml(alertmanager, jobs))
+        self._prometheus_settings.write_text(self._prometheus_yaml(jobs))
         self._prometheus_process = self._start(
             "prometheus",
             [
@@ -201,10 +201,9 @@ class Stack:
         )
         url = f"http://127.0.0.1:{port}"
         _until(lambda: _answers(f"{url}/-/ready"), "Prometheus")
-        self._alertmanager = alertmanager
         return url
 
-    def _prometheus_yaml(self, alertmanager: str, jobs: tuple[str, ...]) -> str:
+    def _prometheus_yaml(self, jobs: tuple[str, ...]) -> str:
         span = self._span(INTERVAL)
         settings: dict[str, Any] = {
             "global": {
@@ -214,9 +213,7 @@ class Stack:
             },
             "rule_files": [str(self._folder / "rules" / "*.yaml")],
             "alerting": {
-                "alertmanagers": [
-                    {"static_configs": [{"targets": [alertmanager or self._alertmanager]}]}
-                ]
+                "alertmanagers": [{"static_configs": [{"targets": [self._alertmanager]}]}]
             },
         }
         if jobs:

@@ -11,7 +11,6 @@ from electric_agents_dashboards.asking import Asker
 from electric_agents_dashboards.looks import BAD, DISABLED, GOOD, NEUTRAL, UNKNOWN, WARNING, Word
 
 RANK: Final = "server_runner:electric_agents_runner_state:rank"
-GONE: Final = "server_runner:electric_agents_runner_gone:bool"
 ENABLED: Final = "server_runner:electric_agents_runner_enabled:info"
 BY_RUNNER: Final = "by (server, runner_id)"
 ON_RUNNER: Final = "on (job, server, runner_id)"
