@@ -14,12 +14,7 @@ from typing_extensions import override
 from electric_agents_exporter.fleet.clock import SystemClock
 from electric_agents_exporter.fleet.fleet import Fleet
 from electric_agents_exporter.fleet.roster import Policy
-from electric_agents_exporter.sources.http import (
-    HttpOptions,
-    HttpSource,
-    TransportFactory,
-    aiohttp_transport,
-)
+from electric_agents_exporter.sources.http import HttpOptions, HttpSource, TransportFactory
 from fleets import PRINCIPAL
 from measure import Comparison, compare, limit
 
@@ -33,9 +28,11 @@ def canned_server(count: int, *options: str) -> Iterator[str]:
     with subprocess.Popen(
         [sys.executable, str(script), str(count), *options], stdout=subprocess.PIPE, text=True
     ) as server:
-        assert server.stdout is not None  # noqa: S101
-        yield f"http://127.0.0.1:{int(server.stdout.readline())}"
-        server.kill()
+        try:
+            assert server.stdout is not None  # noqa: S101
+            yield f"http://127.0.0.1:{int(server.stdout.readline())}"
+        finally:
+            server.kill()
 
 
 class StockClient(httpx.AsyncBaseTransport):
@@ -55,7 +52,9 @@ class StockClient(httpx.AsyncBaseTransport):
         await self._client.aclose()
 
 
-async def cycle(url: str, count: int, transport: TransportFactory, concurrency: int) -> float:
+async def cycle(
+    url: str, count: int, transport: TransportFactory | None = None, concurrency: int = 10
+) -> float:
     """Poll twice, and give the CPU time of the second: connections stand by then."""
     clock = SystemClock()
     fleet = Fleet(clock)
@@ -80,7 +79,7 @@ def measure(count: int, runs: int) -> Iterator[Comparison]:
     theirs: dict[int, list[float]] = {}
     with canned_server(count) as url:
         for _ in range(runs):
-            ours.append(asyncio.run(cycle(url, count, aiohttp_transport, 10)))
+            ours.append(asyncio.run(cycle(url, count)))
             for concurrency in _CONCURRENCIES:
                 cost = asyncio.run(cycle(url, count, StockClient, concurrency))
                 theirs.setdefault(concurrency, []).append(cost)

@@ -19,7 +19,6 @@ from electric_agents_exporter.fleet.snapshot import FleetSnapshot
 from electric_agents_exporter.metrics.exposition import Exposer, Format
 from electric_agents_exporter.metrics.own import OwnState
 from electric_agents_exporter.metrics.table import build_table
-from electric_agents_exporter.sources.http import aiohttp_transport
 from electric_agents_exporter.sources.postgres import PRINCIPAL, PostgresOptions, PostgresSource
 from http_poll import canned_server, cycle
 from measure import Comparison, compare, limit
@@ -157,7 +156,7 @@ def measure(count: int, runs: int) -> Iterator[Comparison]:
         sweep, between = asyncio.run(_with_many_claims(url, count))
     if count <= 10_000:
         with canned_server(count) as server:
-            http = asyncio.run(cycle(server, count, aiohttp_transport, 10))
+            http = asyncio.run(cycle(server, count))
         yield compare(
             f"poll of a database, {size}", polled, http, goal=10, against="our poll over HTTP"
         )

@@ -25,7 +25,8 @@ from electric_agents_exporter.settings.model import (
     TargetSettings,
 )
 from electric_agents_exporter.sources.credentials import Credentials
-from electric_agents_exporter.sources.http import HttpOptions, HttpSource, Tls
+from electric_agents_exporter.sources.http import HttpOptions, HttpSource
+from electric_agents_exporter.sources.http_transport import Tls
 from electric_agents_exporter.sources.postgres import PRINCIPAL as DATABASE_PRINCIPAL
 from electric_agents_exporter.sources.postgres import PostgresOptions, PostgresSource
 from electric_agents_exporter.sources.source import Source

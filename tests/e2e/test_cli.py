@@ -391,7 +391,7 @@ def test_a_secret_may_change_vanish_and_come_back(
     token.unlink()
     until(lambda: (exporter.value(failed) or 0) >= 2, "counted")
     assert exporter.fetch("/-/healthy")[0] == 200
-    assert exporter.count("credentials or TLS files cannot be used") == 1
+    assert exporter.count("credentials, TLS files or proxy cannot be used") == 1
     assert f'error="{token}: No such file or directory"' in exporter.log
 
     # A reload while it is away refuses, by name, what could not work.

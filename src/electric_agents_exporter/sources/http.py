@@ -2,17 +2,14 @@
 
 import asyncio
 import logging
-import ssl
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
-from pathlib import Path
 from typing import Final, TypeVar
 from urllib.parse import quote, urlsplit
 
 import aiohttp
 import httpx
-from httpx_aiohttp import AiohttpTransport
 
 from electric_agents_exporter.contract import principals
 from electric_agents_exporter.contract.principals import Principal
@@ -30,13 +27,13 @@ from electric_agents_exporter.fleet.roster import Due
 from electric_agents_exporter.fleet.target import Poll
 from electric_agents_exporter.sources.credentials import CredentialError, Credentials
 from electric_agents_exporter.sources.http_reasons import reason_of_error, reason_of_status
+from electric_agents_exporter.sources.http_transport import Tls, aiohttp_transport
 
 log = logging.getLogger(__name__)
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer", HealthAnswer, ListAnswer)
 
-_IDLE_SECONDS: Final = 4.0  # the server closes an idle connection after 5 s
 _SPREAD: Final = 0.5  # of the interval
 _LONGEST_GAP: Final = 0.05
 _MAX_BODY: Final = {Endpoint.LIST: 64 << 20, Endpoint.HEALTH: 4 << 20}
@@ -57,36 +54,6 @@ _SERVER_WIDE: Final = frozenset(
         Reason.SERVER_ERROR,
     }
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Tls:
-    """How a server is to be trusted, and how we show who we are."""
-
-    ca_file: Path | None = None
-    cert_file: Path | None = None
-    key_file: Path | None = None
-    insecure_skip_verify: bool = False
-
-    @property
-    def files(self) -> tuple[Path, ...]:
-        """Every file that this rests on."""
-        return tuple(path for path in (self.ca_file, self.cert_file, self.key_file) if path)
-
-    def context(self) -> ssl.SSLContext:
-        """Load the files.
-
-        Raises:
-            OSError: a file cannot be read, or (ssl.SSLError) is not what it should be.
-        """
-        context = ssl.create_default_context(cafile=self.ca_file)
-        if self.insecure_skip_verify:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-        if self.cert_file is not None:
-            # The empty password keeps OpenSSL from asking for one on the terminal.
-            context.load_cert_chain(self.cert_file, self.key_file, password="")
-        return context
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +80,7 @@ class HttpSource:
     ) -> None:
         self._options = options
         self._clock = clock
-        self._make_transport = transport or aiohttp_transport
+        self._make_transport = transport or _reach
         self._transport: httpx.AsyncBaseTransport | None = None
         self._tls_stamp: tuple[object, ...] = ()
         self._complaint = ""
@@ -133,9 +100,9 @@ class HttpSource:
         try:
             headers = self._options.credentials.read()
             transport = await self._ready_transport()
-        except (CredentialError, OSError) as error:
+        except (CredentialError, httpx.ProxyError, OSError) as error:
             self._complain(str(error))
-            reason = Reason.TLS if isinstance(error, OSError) else Reason.OTHER
+            reason = _reason_of_ours(error)
             poll.requested(Endpoint.LIST, 0.0, reason)
             return False
         self._complain("")
@@ -148,11 +115,13 @@ class HttpSource:
         return await sweep.ask_all(due, pace)
 
     def _complain(self, complaint: str) -> None:
-        """Log what is wrong with our own files when that changes, and not at every poll."""
+        """Log what is wrong on our own side when that changes, and not at every poll."""
         if complaint and complaint != self._complaint:
-            log.warning("credentials or TLS files cannot be used", extra={"error": complaint})
+            log.warning(
+                "credentials, TLS files or proxy cannot be used", extra={"error": complaint}
+            )
         elif self._complaint and not complaint:
-            log.info("credentials and TLS files can be used again")
+            log.info("credentials, TLS files and proxy can be used again")
         self._complaint = complaint
 
     async def _ready_transport(self) -> httpx.AsyncBaseTransport:
@@ -373,24 +342,12 @@ def _date(response: httpx.Response) -> float | None:
         return None
 
 
-def aiohttp_transport(options: HttpOptions) -> httpx.AsyncBaseTransport:
-    """Make the transport that asks real servers.
+def _reason_of_ours(error: Exception) -> Reason:
+    """Classify what keeps us from asking at all; of files, only those of TLS raise OSError."""
+    if isinstance(error, OSError):
+        return Reason.TLS
+    return Reason.PROXY if isinstance(error, httpx.ProxyError) else Reason.OTHER
 
-    aiohttp's pool costs a fraction of httpx's own; it also repeats a GET once when the server had
-    closed the idle connection. Proxies are taken from the environment; cookies are not kept.
 
-    Raises:
-        OSError: a TLS file cannot be read, or (ssl.SSLError) is not what it should be.
-    """
-    context = options.tls.context()
-
-    def session() -> aiohttp.ClientSession:
-        return aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
-                limit=options.concurrency, keepalive_timeout=_IDLE_SECONDS, ssl=context
-            ),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            trust_env=True,
-        )
-
-    return AiohttpTransport(client=session, verify=context)
+def _reach(options: HttpOptions) -> httpx.AsyncBaseTransport:
+    return aiohttp_transport(options.url, options.tls, options.concurrency)

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import serialization
 
 from electric_agents_exporter.settings.model import Settings
 from electric_agents_exporter.sources.credentials import CredentialError, Credentials, read_secret
-from electric_agents_exporter.sources.http import Tls
+from electric_agents_exporter.sources.http_transport import Tls
 
 Load = Callable[..., Settings]
 Faults = Callable[..., list[str]]

@@ -15,7 +15,7 @@ import trustme
 
 from electric_agents_exporter.contract.vocabulary import HealthStatus
 from electric_agents_exporter.sources.credentials import Credentials
-from electric_agents_exporter.sources.http import Tls
+from electric_agents_exporter.sources.http_transport import Tls
 
 Server = Any
 Connect = Callable[..., Any]

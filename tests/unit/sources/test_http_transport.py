@@ -1,0 +1,85 @@
+"""How a server is reached: by the proxy that the environment names, and without threads."""
+
+import base64
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+Server = Any
+Connect = Callable[..., Any]
+BEHIND = "http://agents.invalid/t/acme/v1"
+
+
+@pytest.fixture(autouse=True)
+def no_proxies_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+async def test_the_proxy_of_the_environment_is_asked_for_the_whole_url(
+    server: Server, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.add("one")
+    monkeypatch.setenv("http_proxy", server.url.replace("://", "://m%40nitor:s%3Acret@"))
+    exchange = connect(url=BEHIND)
+
+    assert await exchange.poll()
+
+    assert server.requests[1].target == f"{BEHIND}/_electric/runners/one/health"
+    told = {request.headers["proxy-authorization"] for request in server.requests}
+    assert told == {"Basic " + base64.b64encode(b"m@nitor:s:cret").decode()}
+
+
+async def test_a_proxy_needs_no_scheme(
+    server: Server, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", server.url.removeprefix("http://"))
+    assert await connect(url=BEHIND).poll()
+
+
+@pytest.mark.parametrize("exempt", ["agents.invalid", ".invalid", "*", "agents.invalid:80"])
+async def test_a_server_that_needs_no_proxy_is_asked_itself(
+    server: Server, connect: Connect, monkeypatch: pytest.MonkeyPatch, exempt: str
+) -> None:
+    monkeypatch.setenv("http_proxy", server.url)
+    monkeypatch.setenv("no_proxy", exempt)
+    exchange = connect(url="http://agents.invalid:80")
+
+    await exchange.poll()
+
+    assert exchange.errors() == {"list dns": 1}
+    assert server.requests == []
+
+
+@pytest.mark.parametrize(
+    "proxy",
+    ["socks5://me:sesame@localhost", "http://", "http://me:sesame@host:99999", "http://[sesame"],
+)
+async def test_a_proxy_that_is_none_is_a_reason_and_its_password_stays_unsaid(
+    connect: Connect,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    proxy: str,
+) -> None:
+    monkeypatch.setenv("http_proxy", proxy)
+    exchange = connect()
+
+    assert not await exchange.poll()
+
+    assert exchange.errors() == {"list proxy": 1}
+    [record] = caplog.records
+    assert vars(record)["error"] == "http_proxy is not the URL of an HTTP proxy"
+    assert "sesame" not in str(vars(record))
+
+
+async def test_no_request_waits_for_a_thread(server: Server, connect: Connect) -> None:
+    for number in range(20):
+        server.add(f"runner-{number}")
+    before = set(threading.enumerate())
+
+    assert await connect().poll()
+
+    assert set(threading.enumerate()) == before
