@@ -1,41 +1,43 @@
-"""What scrapers feel and do: how long scrapes take, how far the event loop lags meanwhile."""
+"""What scrapers feel and do: how long scrapes take, how far the event loop lags meanwhile.
+
+The exporter is the one that `run` runs, polling a fleet whose every report changes every few
+seconds, so that nearly every scrape has something to render.
+"""
 
 import asyncio
-import socket
-import subprocess
+import os
+import signal
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import replace
 
-import uvicorn
-from prometheus_client import CollectorRegistry
-
-from electric_agents_exporter.metrics.exposition import Exposer
-from electric_agents_exporter.metrics.own import OwnState
-from electric_agents_exporter.metrics.scrape import Scraper
-from electric_agents_exporter.metrics.table import build_table
-from electric_agents_exporter.web.routes import Served, create_app
-from fleets import Polled, health_bodies
+from electric_agents_exporter.service import Service, listen
+from electric_agents_exporter.settings import loading
+from fleets import PRINCIPAL
+from http_poll import canned_server
 from measure import Comparison, limit, resident_megabytes
 
-_OWN = OwnState("0", "3", ticked_at=0.0)
+_SCRAPERS = (1, 4, 16)
 _SCRAPER = """
-import http.client, sys, threading
-port, scrapers, rounds, packed = map(int, sys.argv[1:])
+import http.client, sys, threading, time
+port, scrapers, seconds, packed = map(int, sys.argv[1:])
+end = time.monotonic() + seconds
+done = []
 def scrape():
-    for _ in range(rounds):
+    while time.monotonic() < end:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         connection.request("GET", "/metrics", headers={"Accept-Encoding": "gzip"} if packed else {})
         answer = connection.getresponse()
-        assert answer.status == 200
+        assert answer.status == 200, answer.status
         while answer.read(1 << 20):
             pass
         connection.close()
+        done.append(1)
 threads = [threading.Thread(target=scrape) for _ in range(scrapers)]
 [thread.start() for thread in threads]
 [thread.join() for thread in threads]
+print(len(done))
 """
 
 
@@ -58,56 +60,65 @@ class _Lag:
         return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
-async def _scrape(
-    polled: Polled, scrapers: int, rounds: int, *, packed: bool
-) -> tuple[float, _Lag]:
-    """Serve a fleet that changes all the time to some scrapers at once."""
-    exposer = Exposer(build_table(), replace(_OWN), CollectorRegistry())
-    scraper = Scraper(polled.fleet, exposer, polled.clock)
-    served = Served(polled.fleet, scraper, replace(_OWN), polled.clock, 64, None)
-    server = uvicorn.Server(uvicorn.Config(create_app(served), log_config=None, access_log=False))
-    sock = socket.create_server(("127.0.0.1", 0))
-    port = sock.getsockname()[1]
-    serving = asyncio.create_task(server.serve(sockets=[sock]))
-    arguments = [sys.executable, "-c", _SCRAPER, str(port), str(scrapers)]
-    warm_up = await asyncio.create_subprocess_exec(*arguments, "1", str(int(packed)))
-    await warm_up.wait()
-
-    async def change() -> None:
-        while True:
-            polled.fleet.targets["production"].begin_poll().end()
-            await asyncio.sleep(0.02)
-
+async def _scrape(port: int, scrapers: int, seconds: int, *, packed: bool) -> tuple[float, _Lag]:
+    """Let some scrapers scrape without a pause; gives how long a scrape took, and the lag."""
+    arguments = map(str, (port, scrapers, seconds, int(packed)))
     lag = _Lag()
-    background = [asyncio.create_task(lag.watch()), asyncio.create_task(change())]
+    watching = asyncio.create_task(lag.watch())
     began = time.perf_counter()
     scraping = await asyncio.create_subprocess_exec(
-        *arguments, str(rounds), str(int(packed)), stderr=subprocess.PIPE
+        sys.executable, "-c", _SCRAPER, *arguments, stdout=asyncio.subprocess.PIPE
     )
-    _, complaint = await scraping.communicate()
-    assert scraping.returncode == 0, complaint.decode()  # noqa: S101
-    seconds = (time.perf_counter() - began) / (rounds * scrapers)
-    for task in background:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
-    server.should_exit = True
-    await serving
-    return seconds, lag
+    output, _ = await scraping.communicate()
+    assert scraping.returncode == 0, "a scrape failed: nothing is measured"  # noqa: S101
+    took = time.perf_counter() - began
+    watching.cancel()
+    with suppress(asyncio.CancelledError):
+        await watching
+    return took / int(output), lag
 
 
-def measure(count: int, rounds: int) -> Iterator[Comparison]:
-    """Measure scrapes over sockets of a fleet of so many runners."""
-    polled = Polled(count)
-    polled.poll(health_bodies(count))
-    size = f"{count:,} runners"
-    for scrapers in (1, 4, 16):
+async def _serve(url: str, count: int, seconds: int) -> list[Comparison]:
+    target = {"name": "canned", "url": url, "principals": [PRINCIPAL], "max_runners": count}
+    flags = {"targets": [target], "web": {"max_concurrent_scrapes": max(_SCRAPERS)}}
+    settings = loading.load(None, flags, {})
+    service = Service(settings, lambda: settings)
+    sock = listen("127.0.0.1:0")
+    port = sock.getsockname()[1]
+    serving = asyncio.create_task(service.run(sock))
+    await _polled(port)
+    rows = []
+    for scrapers in _SCRAPERS:
         for packed in (True, False):
-            what = f"{scrapers} scraper{'s' if scrapers > 1 else ''}, {size}" + (
+            what = f"{scrapers} scraper{'s' if scrapers > 1 else ''}, {count:,} runners" + (
                 ", gzip" if packed else ""
             )
-            seconds, lag = asyncio.run(_scrape(polled, scrapers, rounds, packed=packed))
-            yield limit(f"time a scrape, {what}", seconds, goal=None, unit="s")
-            # The limit is for the 10,000 runners that fit one scrape.
-            yield limit(f"loop lag at p99, {what}", lag.percentile(0.99), goal=10, unit="ms")
-    yield limit(f"resident after serving, {size}", resident_megabytes(), goal=None, unit="MB")
+            took, lag = await _scrape(port, scrapers, seconds, packed=packed)
+            rows += [
+                limit(f"time a scrape, {what}", took, goal=None, unit="s"),
+                limit(f"loop lag at p99, {what}", lag.percentile(0.99), goal=10, unit="ms"),
+                limit(f"loop lag at worst, {what}", lag.percentile(1), goal=None, unit="ms"),
+            ]
+    rss = resident_megabytes()
+    rows.append(limit(f"resident after serving, {count:,} runners", rss, goal=None, unit="MB"))
+    os.kill(os.getpid(), signal.SIGTERM)
+    await serving
+    return rows
+
+
+async def _polled(port: int) -> None:
+    """Wait until the first poll has ended."""
+    while True:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET /-/ready HTTP/1.0\r\n\r\n")
+        status = await reader.readline()
+        writer.close()
+        if b" 200 " in status:
+            return
+        await asyncio.sleep(0.1)
+
+
+def measure(count: int, seconds: int) -> Iterator[Comparison]:
+    """Measure scrapes over sockets of a fleet of so many runners, each kind for some seconds."""
+    with canned_server(count, "churn") as url:
+        yield from asyncio.run(_serve(url, count, seconds))

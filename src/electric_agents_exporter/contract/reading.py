@@ -18,6 +18,7 @@ from electric_agents_exporter.contract.claims import ClaimTally
 from electric_agents_exporter.contract.health import classify_issue
 from electric_agents_exporter.contract.report import (
     MAX_ID_LENGTH,
+    NO_ISSUES,
     Claims,
     Client,
     Dispatch,
@@ -226,7 +227,7 @@ def _issues(section: "_Fields") -> frozenset[Issue] | None:
     for issue in issues:
         if issue is Issue.OTHER:
             section.miss("issues")
-    return frozenset(issues)
+    return frozenset(issues) if issues else NO_ISSUES
 
 
 def _server_time(lease_expires_at: float | None, remaining_ms: float | None) -> float | None:

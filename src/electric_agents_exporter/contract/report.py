@@ -23,6 +23,10 @@ MAX_ID_LENGTH: Final = 1024
 """Characters of the longest runner id that we keep: an id stands in some sixty series."""
 
 
+NO_ISSUES: Final[frozenset[Issue]] = frozenset()
+"""The issues of nearly every runner; one object for all of them."""
+
+
 class ListedRunner(msgspec.Struct, frozen=True, gc=False):
     """One item of `GET /_electric/runners`."""
 

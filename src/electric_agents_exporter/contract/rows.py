@@ -26,6 +26,7 @@ from electric_agents_exporter.contract.reading import (
 )
 from electric_agents_exporter.contract.report import (
     MAX_ID_LENGTH,
+    NO_ISSUES,
     Claims,
     Client,
     Dispatch,
@@ -159,7 +160,7 @@ def read_report(
         admin_status=admin_status,
         liveness=liveness,
         health=judge(issues),
-        issues=frozenset(issues),
+        issues=frozenset(issues) if issues else NO_ISSUES,
         created_at=runner.created_at,
         last_seen_at=last_seen_at,
         lease_expires_at=lease_expires_at,
