@@ -5,7 +5,7 @@ per family, and joined at every scrape; only what moves with time is written ane
 """
 
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Final, Generic, TypeVar
 
@@ -15,19 +15,14 @@ from prometheus_client.openmetrics import exposition as openmetrics
 from electric_agents_exporter.fleet.aggregate import aggregate
 from electric_agents_exporter.fleet.events import EventCounts
 from electric_agents_exporter.fleet.snapshot import Facts, FleetSnapshot, RunnerView
-from electric_agents_exporter.metrics.lines import (
-    MARK,
-    EnumLines,
-    fastest_lines,
-    own_labels,
-)
+from electric_agents_exporter.metrics.lines import MARK, fastest_writer, own_labels
 from electric_agents_exporter.metrics.own import OwnState, OwnSubject
 from electric_agents_exporter.metrics.runner_rows import (
     MovingSubject,
     RunnerSubject,
     runner_subject,
 )
-from electric_agents_exporter.metrics.spec import Kind, OneOf, Row, Value
+from electric_agents_exporter.metrics.spec import Kind, OneOf, Row, SomeOf, Value
 from electric_agents_exporter.metrics.table import Table
 from electric_agents_exporter.metrics.target_rows import TargetSubject
 
@@ -89,7 +84,7 @@ class _Family(Generic[Subject]):
         suffixes = ("_bucket", "_sum", "_count") if row.kind is Kind.HISTOGRAM else ("",)
         self.sample_names = frozenset(row.name + suffix for suffix in suffixes) | {row.name}
         self.head = _head(row, fmt).encode()
-        self.lines = fastest_lines(row, created=fmt is Format.OPENMETRICS)
+        self.writer = fastest_writer(row, created=fmt is Format.OPENMETRICS)
 
 
 _Part = tuple[_Family[Subject], bytes, int]
@@ -109,7 +104,7 @@ class _Writers:
         """Give every family, its lines, and how many samples these are."""
         process = OwnSubject(own, snapshot.drift)
         for of_process in self._own:
-            yield _part(of_process, [of_process.lines("", process)])
+            yield _part(of_process, [of_process.writer.lines("", process)])
         targets = [
             (
                 own_labels(server=target.name),
@@ -120,7 +115,7 @@ class _Writers:
             for target in snapshot.targets
         ]
         for of_target in self._target:
-            lines = [of_target.lines(common, subject) for common, subject in targets]
+            lines = [of_target.writer.lines(common, subject) for common, subject in targets]
             yield _part(of_target, lines)
         yield from self._runners.families(snapshot)
 
@@ -139,35 +134,39 @@ class _Column(Generic[Subject]):
     An entry is the runner's lines, or, of an enum, the template that all runners in its state
     share: enums make half of all lines, and would make half of all that is kept. `series` counts
     the lines of all entries.
+
+    Invariant: an entry says what the state beside it says; nothing where that is None.
     """
 
-    __slots__ = ("entries", "entry_of", "family", "lasting", "series", "varying")
+    __slots__ = ("entries", "family", "lasting", "read", "series", "states", "varying")
 
     def __init__(self, family: _Family[Subject]) -> None:
         self.family = family
         self.lasting = family.row.lasting
+        self.read = family.writer.read
         self.entries: list[bytes] = []
+        self.states: list[object] = []
         self.series = 0
-        lines = family.lines
         # An entry of one of these always has as many lines as any other, if it has any.
-        self.varying = not isinstance(family.row.samples, Value | OneOf)
-        self.entry_of: Callable[[str, Subject], bytes]
-        if isinstance(lines, EnumLines):
-            self.entry_of = lambda _, subject: lines.template(subject)
-        else:
-            self.entry_of = lambda common, subject: lines(common, subject).encode()
+        self.varying = not isinstance(family.row.samples, Value | OneOf | SomeOf)
 
-    def put(self, slot: int, entry: bytes) -> None:
-        """Keep another entry."""
+    def put(self, slot: int, common: str, state: object) -> None:
+        """Keep the lines of another state."""
+        writer = self.family.writer
+        if state is None:
+            entry = b""
+        elif writer.template is not None:
+            entry = writer.template(state)
+        else:
+            entry = writer.write(common, state).encode()
         before = self.entries[slot]
-        if entry != before:
-            if self.varying or not before or not entry:
-                self.series += entry.count(b"\n") - before.count(b"\n")
-            self.entries[slot] = entry
+        if self.varying or not before or not entry:
+            self.series += entry.count(b"\n") - before.count(b"\n")
+        self.entries[slot], self.states[slot] = entry, state
 
     def part(self, commons: Sequence[bytes]) -> _Part[Subject]:
         """Give the family, its lines, and how many samples these are."""
-        if not isinstance(self.family.lines, EnumLines):
+        if self.family.writer.template is None:
             return self.family, b"".join(self.entries), self.series
         filled = zip(self.entries, commons, strict=True)
         lines = b"".join([entry.replace(MARK, common) for entry, common in filled])
@@ -184,17 +183,19 @@ class _Columns(Generic[Subject]):
         """Make room for one runner more."""
         for column in self._columns:
             column.entries.append(b"")
+            column.states.append(None)
 
     def write(self, slot: int, common: str, subject: Subject, *, fresh: bool) -> None:
-        """Render a runner into its slot; without a fresh report only the lines that last."""
+        """Render what changed of a runner; without a fresh report there are but lines that last."""
         for column in self._columns:
-            shown = fresh or column.lasting
-            column.put(slot, column.entry_of(common, subject) if shown else b"")
+            state = column.read(subject) if fresh or column.lasting else None
+            if state != column.states[slot]:
+                column.put(slot, common, state)
 
     def clear(self, slot: int) -> None:
         """Forget the runner of a slot."""
         for column in self._columns:
-            column.put(slot, b"")
+            column.put(slot, "", None)
 
     def parts(self, commons: Sequence[bytes]) -> Iterator[_Part[Subject]]:
         """Give every family; `commons` are the runners' own labels by slot."""
@@ -241,7 +242,7 @@ class _Runners:
         yield from self._told.parts(self._commons)
         yield from self._polled.parts(self._commons)
         for family in self._ticking:
-            yield _part(family, [family.lines(common, subject) for common, subject in fresh])
+            yield _part(family, [family.writer.lines(common, subject) for common, subject in fresh])
 
     def _follow(self, snapshot: FleetSnapshot) -> list[tuple[str, MovingSubject]]:
         """Render what changed, and forget the runners that are gone.

@@ -31,6 +31,7 @@ from electric_agents_exporter.metrics.spec import (
     Samples,
     each,
     one_of,
+    some_of,
     value,
 )
 
@@ -203,7 +204,7 @@ def _core() -> tuple[RunnerRow, ...]:
             kind=Kind.GAUGE,
             help="1 while the server names the issue. reconnects_high stays until the runner "
             "restarts; other is a text that this exporter does not know.",
-            samples=each(Issue, _issues),
+            samples=some_of(Issue, lambda s: s.report.issues),
             labels=("issue",),
             source=("health.issues",),
             group=Group.CORE,
@@ -455,8 +456,3 @@ def _derived() -> tuple[RunnerRow, ...]:
 def _enabled(status: AdminStatus | None) -> float | None:
     known = status is not None and status is not AdminStatus.UNKNOWN
     return float(status is AdminStatus.ENABLED) if known else None
-
-
-def _issues(subject: RunnerSubject) -> list[float | None] | None:
-    issues = subject.report.issues
-    return None if issues is None else [float(issue in issues) for issue in Issue]

@@ -1,6 +1,6 @@
 """What a row of the metric table is made of."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, Generic, TypeAlias, TypeVar
@@ -105,18 +105,32 @@ class OneOf(Generic[Subject]):
 
 
 @dataclass(frozen=True, slots=True)
-class Each(Generic[Subject]):
-    """The samples of a row with a number for each word, in the words' order, or none at all."""
+class SomeOf(Generic[Subject]):
+    """The samples of a set of flags: a sample per word, 1 if it is in the set, or none at all."""
 
     words: type[StrEnum]
-    read: Callable[[Subject], Sequence[float | None] | None]
+    read: Callable[[Subject], frozenset[StrEnum] | None]
 
     def __call__(self, subject: Subject) -> Samples:
         """Give the samples."""
-        numbers = self.read(subject) or ()
+        current = self.read(subject)
+        if current is None:
+            return ()
+        return tuple(((word.value,), float(word in current)) for word in self.words)
+
+
+@dataclass(frozen=True, slots=True)
+class Each(Generic[Subject]):
+    """The samples of a row with a number for each word, in the words' order."""
+
+    words: type[StrEnum]
+    read: Callable[[Subject], tuple[float | None, ...]]
+
+    def __call__(self, subject: Subject) -> Samples:
+        """Give the samples."""
         return tuple(
             ((word.value,), number)
-            for word, number in zip(self.words, numbers, strict=bool(numbers))
+            for word, number in zip(self.words, self.read(subject), strict=True)
             if number is not None
         )
 
@@ -133,8 +147,15 @@ def one_of(
     return OneOf(words, read)
 
 
+def some_of(
+    words: type[StrEnum], read: Callable[[Subject], frozenset[StrEnum] | None]
+) -> Callable[[Subject], Samples]:
+    """Make flags: a sample per word, 1 for those in the set; None gives no sample."""
+    return SomeOf(words, read)
+
+
 def each(
-    words: type[StrEnum], read: Callable[[Subject], Sequence[float | None] | None]
+    words: type[StrEnum], read: Callable[[Subject], tuple[float | None, ...]]
 ) -> Callable[[Subject], Samples]:
     """Make a sample per word, of a number each, in the same order; None gives no sample."""
     return Each(words, read)
