@@ -84,11 +84,15 @@ class _Record:
         self.refresh()
 
     def refresh(self) -> None:
-        """Make the immutable view anew, keeping the facts where nothing in them changed."""
-        if self.facts is not None:
-            facts = Facts(self.runner, self.facts.report, self.counts)
-            if facts != self.facts:
-                self.facts = facts
+        """Make the immutable view anew, keeping the facts where nothing in them changed.
+
+        What they rest on is replaced only by what differs, so that identity tells.
+        """
+        facts = self.facts
+        if facts is not None and (
+            facts.runner is not self.runner or facts.counts is not self.counts
+        ):
+            self.facts = Facts(self.runner, facts.report, self.counts)
         self.view = RunnerView(
             runner=self.runner,
             principal=self.principal,

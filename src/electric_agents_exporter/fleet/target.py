@@ -306,7 +306,8 @@ class Poll:
         age = None
         if server_now is not None and report.last_seen_at is not None:
             age = max(0.0, server_now - report.last_seen_at)
-        state.drift.update(answer.drift)
+        if answer.drift:
+            state.drift.update(answer.drift)
         self._answered += 1
         state.version += 1
         changes = state.roster.report(
