@@ -26,6 +26,7 @@ BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 PARTS = {
     # module: (fleet sizes, how often), in full and small
     "exposition": (((1_000, 15), (10_000, 7), (50_000, 3)), ((50, 1),)),
+    "go_encoder": (((10_000, 7), (50_000, 3)), ((50, 1),)),
     "http_poll": (((1_000, 5), (10_000, 2)), ((50, 1),)),
     "postgres": (((10_000, 5), (50_000, 3)), ((50, 1),)),
     "serving": (((10_000, 15),), ((50, 1),)),
@@ -51,7 +52,8 @@ def main() -> int:
         for count, times in sizes[options.small]:
             longer = options.long and name == "under_prometheus"
             measured = _measure(name, count, 600 if longer else times)
-            print(*map(_line, measured), sep="\n", flush=True)
+            for row in measured:
+                print(_line(row), flush=True)
             comparisons += measured
     REPORT.parent.mkdir(exist_ok=True)
     REPORT.write_bytes(msgspec.json.format(msgspec.json.encode(comparisons), indent=2))
@@ -68,7 +70,7 @@ def _measure(name: str, count: int, times: int) -> list[Comparison]:
 
 
 def _line(row: Comparison) -> str:
-    theirs = "" if row.theirs is None else f"  theirs {row.theirs:.4g}  {row.ratio:.1f}x"
+    theirs = "" if row.theirs is None else f"  theirs {row.theirs:.4g}  {_ratio(row)}"
     return f"{row.name}: {row.ours:.4g} {row.unit}{theirs}"
 
 
@@ -88,7 +90,7 @@ def _write_page(comparisons: Iterable[Comparison]) -> None:
 
 def _row(row: Comparison) -> str:
     theirs = "" if row.theirs is None else f"{row.theirs:.4g} {row.unit}"
-    ratio = "" if row.ratio is None else f"**{row.ratio:.1f}x**"
+    ratio = "" if row.ratio is None else f"**{_ratio(row)}**"
     goal = ""
     if row.goal is not None:
         goal = f"{row.goal:g}x" if row.ratio is not None else f"{row.goal:g} {row.unit}"
@@ -96,6 +98,10 @@ def _row(row: Comparison) -> str:
     return (
         f"| {row.name} | {row.ours:.4g} {row.unit} | {theirs} | {ratio} | {goal} | {row.against} |"
     )
+
+
+def _ratio(row: Comparison) -> str:
+    return "" if row.ratio is None else f"{row.ratio:.{1 if row.ratio >= 1 else 2}f}x"
 
 
 def _machine() -> str:

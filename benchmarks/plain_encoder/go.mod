@@ -1,0 +1,3 @@
+module plain_encoder
+
+go 1.19
