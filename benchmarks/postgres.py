@@ -19,7 +19,8 @@ from electric_agents_exporter.fleet.snapshot import FleetSnapshot
 from electric_agents_exporter.metrics.exposition import Exposer, Format
 from electric_agents_exporter.metrics.own import OwnState
 from electric_agents_exporter.metrics.table import build_table
-from electric_agents_exporter.sources.postgres import PRINCIPAL, PostgresOptions, PostgresSource
+from electric_agents_exporter.sources.postgres import PostgresOptions, PostgresSource
+from electric_agents_exporter.sources.source import EVERYONE
 from http_poll import canned_server, cycle
 from measure import Comparison, compare, limit
 from postgres_cluster import Cluster, postgres_programs
@@ -86,7 +87,7 @@ class _Watched:
     def __init__(self, url: str, count: int) -> None:
         self._clock = SystemClock()
         self._fleet = Fleet(self._clock)
-        self._fleet.configure({Policy("production", max_runners=count): [PRINCIPAL]})
+        self._fleet.configure({Policy("production", max_runners=count): [EVERYONE]})
         self._source = PostgresSource(PostgresOptions(url, timeout=60.0), self._clock)
         self._exposer = Exposer(build_table(), OwnState("0", "3"), CollectorRegistry())
         self.sweep_seconds = 0.0

@@ -25,11 +25,7 @@ from electric_agents_exporter.settings.model import (
     TargetSettings,
 )
 from electric_agents_exporter.sources.credentials import Credentials
-from electric_agents_exporter.sources.http import HttpOptions, HttpSource
-from electric_agents_exporter.sources.http_transport import Tls
-from electric_agents_exporter.sources.postgres import PRINCIPAL as DATABASE_PRINCIPAL
-from electric_agents_exporter.sources.postgres import PostgresOptions, PostgresSource
-from electric_agents_exporter.sources.source import Source
+from electric_agents_exporter.sources.source import EVERYONE, Source
 
 DISTRIBUTION: Final = "electric-agents-exporter"
 
@@ -125,19 +121,26 @@ def _selector(settings: SelectorSettings) -> Selector:
 
 def principals_of(target: TargetSettings) -> Sequence[str]:
     """Give whose lists are got of a target: a database has one, of all owners."""
-    return target.principals if target.postgres is None else (DATABASE_PRINCIPAL,)
+    return target.principals if target.postgres is None else (EVERYONE,)
 
 
 def make_source(target: TargetSettings, clock: Clock) -> Source:
-    """Make what a target is asked with."""
+    """Make what a target is asked with.
+
+    A client takes ten megabytes and more, so only those that are in use are loaded.
+    """
     if target.postgres is not None:
-        return PostgresSource(postgres_options(target, target.postgres), clock)
-    return HttpSource(http_options(target), clock)
+        return _postgres_source(target, target.postgres, clock)
+    return _http_source(target, clock)
 
 
-def postgres_options(target: TargetSettings, url: str) -> PostgresOptions:
-    """Translate what the settings say of reading a target's database."""
-    return PostgresOptions(
+def _postgres_source(target: TargetSettings, url: str, clock: Clock) -> Source:
+    from electric_agents_exporter.sources.postgres import (  # noqa: PLC0415  (see make_source)
+        PostgresOptions,
+        PostgresSource,
+    )
+
+    options = PostgresOptions(
         url=url,
         password_file=target.password_file,
         ca_file=target.tls.ca_file,
@@ -146,11 +149,19 @@ def postgres_options(target: TargetSettings, url: str) -> PostgresOptions:
         tenant=None if target.tenants == "all" else target.tenant,
         timeout=target.timeout,
     )
+    return PostgresSource(options, clock)
 
 
-def http_options(target: TargetSettings) -> HttpOptions:
-    """Translate what the settings say of asking a target."""
-    return HttpOptions(
+def _http_source(target: TargetSettings, clock: Clock) -> Source:
+    from electric_agents_exporter.sources.http import (  # noqa: PLC0415  (see make_source)
+        HttpOptions,
+        HttpSource,
+    )
+    from electric_agents_exporter.sources.http_transport import (  # noqa: PLC0415
+        Tls,
+    )
+
+    options = HttpOptions(
         url=target.url or "",
         principals=tuple(target.principals),
         credentials=Credentials(
@@ -169,6 +180,7 @@ def http_options(target: TargetSettings) -> HttpOptions:
         timeout=target.timeout,
         concurrency=target.concurrency,
     )
+    return HttpSource(options, clock)
 
 
 def process_registry() -> CollectorRegistry:

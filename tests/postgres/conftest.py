@@ -18,7 +18,8 @@ from electric_agents_exporter.fleet.clock import Clock
 from electric_agents_exporter.fleet.fleet import Fleet
 from electric_agents_exporter.fleet.roster import Policy
 from electric_agents_exporter.fleet.snapshot import RunnerView, TargetSnapshot
-from electric_agents_exporter.sources.postgres import PRINCIPAL, PostgresOptions, PostgresSource
+from electric_agents_exporter.sources.postgres import PostgresOptions, PostgresSource
+from electric_agents_exporter.sources.source import EVERYONE
 from postgres_cluster import Cluster, postgres_programs
 
 SCHEMA = (Path(__file__).parent / "schema.sql").read_text()
@@ -215,7 +216,7 @@ class Polled:
     def __init__(self, options: PostgresOptions, clock: Clock, policy: Policy) -> None:
         self.clock = clock
         self.fleet = Fleet(clock)
-        self.fleet.configure({policy: [PRINCIPAL]})
+        self.fleet.configure({policy: [EVERYONE]})
         self.name = policy.name
         self.source = PostgresSource(options, clock)
 

@@ -21,8 +21,8 @@ from electric_agents_exporter.metrics.exposition import Exposer, Format
 from electric_agents_exporter.metrics.own import OwnState
 from electric_agents_exporter.metrics.table import build_table
 from electric_agents_exporter.sources.http import HttpOptions, HttpSource
-from electric_agents_exporter.sources.postgres import PRINCIPAL, PostgresOptions, PostgresSource
-from electric_agents_exporter.sources.source import Source
+from electric_agents_exporter.sources.postgres import PostgresOptions, PostgresSource
+from electric_agents_exporter.sources.source import EVERYONE, Source
 from electric_agents_simulator.clock import ManualClock
 from electric_agents_simulator.server.app import create_app
 from electric_agents_simulator.server.system import System, make_system
@@ -87,7 +87,7 @@ class Watched:
         self.sources: dict[str, tuple[Fleet, Source]] = {
             "http": (self._fleet(OWNERS), HttpSource(http, self.now, lambda _: transport)),
             "postgres": (
-                self._fleet((PRINCIPAL,)),
+                self._fleet((EVERYONE,)),
                 PostgresSource(PostgresOptions(database.url), self.now),
             ),
         }

@@ -42,13 +42,11 @@ from electric_agents_exporter.fleet.faults import Endpoint, Reason
 from electric_agents_exporter.fleet.target import Poll
 from electric_agents_exporter.sources import queries
 from electric_agents_exporter.sources.credentials import CredentialError, read_secret
+from electric_agents_exporter.sources.source import EVERYONE
 
 log = logging.getLogger(__name__)
 
 Row = TypeVar("Row")
-
-PRINCIPAL: Final = "all"
-"""Whose runners a database lists, in place of a principal."""
 
 _APPLICATION: Final = "electric-agents-exporter"
 _BATCH: Final = 250  # rows at a time: a few milliseconds of the event loop
@@ -303,7 +301,7 @@ class _Reading:
         else:
             self._polls = {self._tenant: self._poll}
         for tenant, runners in lists.items():
-            self._polls[tenant].listed(PRINCIPAL, ListAnswer(tuple(runners.values()), tuple(drift)))
+            self._polls[tenant].listed(EVERYONE, ListAnswer(tuple(runners.values()), tuple(drift)))
             drift.clear()
         return lists
 

@@ -1,8 +1,11 @@
 """The plug-in contract of a source."""
 
-from typing import Protocol
+from typing import Final, Protocol
 
 from electric_agents_exporter.fleet.target import Poll
+
+EVERYONE: Final = "all"
+"""Whose runners a source lists that asks as nobody, in place of a principal."""
 
 
 class Source(Protocol):
