@@ -5,28 +5,34 @@ per family, and joined at every scrape; only what moves with time is written ane
 """
 
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
-from typing import Final, Generic, TypeVar
+from itertools import chain
+from typing import Any, Final, Generic, TypeVar
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.openmetrics import exposition as openmetrics
+from typing_extensions import override
 
 from electric_agents_exporter.fleet.aggregate import aggregate
 from electric_agents_exporter.fleet.events import EventCounts
 from electric_agents_exporter.fleet.snapshot import Facts, FleetSnapshot, RunnerView
-from electric_agents_exporter.metrics.lines import MARK, fastest_writer, own_labels
+from electric_agents_exporter.metrics.lines import Template, fastest_writer, own_labels
 from electric_agents_exporter.metrics.own import OwnState, OwnSubject
 from electric_agents_exporter.metrics.runner_rows import (
     MovingSubject,
     RunnerSubject,
     runner_subject,
 )
-from electric_agents_exporter.metrics.spec import Kind, OneOf, Row, SomeOf, Value
+from electric_agents_exporter.metrics.spec import Kind, Row
 from electric_agents_exporter.metrics.table import Table
 from electric_agents_exporter.metrics.target_rows import TargetSubject
 
 Subject = TypeVar("Subject")
+Entry = TypeVar("Entry")
+
+_RUNNERS_AT_ONCE: Final = 512
 
 
 class Format(StrEnum):
@@ -47,19 +53,19 @@ class Exposer:
     def expose(
         self, snapshot: FleetSnapshot, fmt: Format, names: Collection[str] = ()
     ) -> Iterator[bytes]:
-        """Write a snapshot, a part at a time, so that no more than a family need be held.
+        """Write a snapshot, a piece at a time, so that no more than a piece need be held.
 
         `names` restricts it to the families with these names, if any. What a full exposition came
         to is noted once its last part was taken.
         """
         began = time.perf_counter()
         size = samples = 0
-        for family, lines, series in self._formats[fmt].families(snapshot, self._own):
+        for family, pieces, series in self._formats[fmt].families(snapshot, self._own):
             if series and (not names or not family.sample_names.isdisjoint(names)):
-                size += len(family.head) + len(lines)
                 samples += series
-                yield family.head
-                yield lines
+                for piece in chain((family.head,), pieces):
+                    size += len(piece)
+                    yield piece
         end = self._process_part(fmt, names)
         yield end
         if not names:
@@ -87,7 +93,7 @@ class _Family(Generic[Subject]):
         self.writer = fastest_writer(row, created=fmt is Format.OPENMETRICS)
 
 
-_Part = tuple[_Family[Subject], bytes, int]
+_Part = tuple[_Family[Subject], Iterable[bytes], int]
 
 
 class _Writers:
@@ -101,7 +107,7 @@ class _Writers:
     def families(
         self, snapshot: FleetSnapshot, own: OwnState
     ) -> Iterator["_Part[OwnSubject] | _Part[TargetSubject] | _RunnerPart"]:
-        """Give every family, its lines, and how many samples these are."""
+        """Give every family, its lines in pieces, and how many samples these are."""
         process = OwnSubject(own, snapshot.drift)
         for of_process in self._own:
             yield _part(of_process, [of_process.writer.lines("", process)])
@@ -122,68 +128,124 @@ class _Writers:
 
 def _part(family: _Family[Subject], lines: Sequence[str]) -> _Part[Subject]:
     text = "".join(lines)
-    return family, text.encode(), text.count("\n")
+    return family, (text.encode(),), text.count("\n")
 
 
 _RunnerPart = _Part[RunnerSubject] | _Part[MovingSubject]
 
 
-class _Column(Generic[Subject]):
-    """What is kept of every runner for one family, by slot.
-
-    An entry is the runner's lines, or, of an enum, the template that all runners in its state
-    share: enums make half of all lines, and would make half of all that is kept. `series` counts
-    the lines of all entries.
+class _Column(ABC, Generic[Subject, Entry]):
+    """What is kept of every runner for one family, by slot. `series` counts the lines of all.
 
     Invariant: an entry says what the state beside it says; nothing where that is None.
     """
 
-    __slots__ = ("entries", "family", "lasting", "read", "series", "states", "varying")
+    _NOTHING: Entry
 
     def __init__(self, family: _Family[Subject]) -> None:
         self.family = family
         self.lasting = family.row.lasting
         self.read = family.writer.read
-        self.entries: list[bytes] = []
         self.states: list[object] = []
         self.series = 0
-        # An entry of one of these always has as many lines as any other, if it has any.
-        self.varying = not isinstance(family.row.samples, Value | OneOf | SomeOf)
+        self._entries: list[Entry] = []
+
+    def grow(self) -> None:
+        """Make room for one runner more."""
+        self.states.append(None)
+        self._entries.append(self._NOTHING)
 
     def put(self, slot: int, common: str, state: object) -> None:
-        """Keep the lines of another state."""
-        writer = self.family.writer
-        if state is None:
-            entry = b""
-        elif writer.template is not None:
-            entry = writer.template(state)
-        else:
-            entry = writer.write(common, state).encode()
-        before = self.entries[slot]
-        if self.varying or not before or not entry:
-            self.series += entry.count(b"\n") - before.count(b"\n")
-        self.entries[slot], self.states[slot] = entry, state
+        """Keep what another state comes to."""
+        before = self._entries[slot]
+        entry = self._NOTHING if state is None else self._entry(common, state)
+        self.series += self._lines_of(entry) - self._lines_of(before)
+        self._entries[slot], self.states[slot] = entry, state
 
     def part(self, commons: Sequence[bytes]) -> _Part[Subject]:
-        """Give the family, its lines, and how many samples these are."""
-        if self.family.writer.template is None:
-            return self.family, b"".join(self.entries), self.series
-        filled = zip(self.entries, commons, strict=True)
-        lines = b"".join([entry.replace(MARK, common) for entry, common in filled])
-        return self.family, lines, self.series
+        """Give the family, its lines in pieces, and how many samples these are."""
+        return self.family, self._pieces(commons), self.series
+
+    def _pieces(self, commons: Sequence[bytes]) -> Iterator[bytes]:
+        """Join the lines, of some hundred runners at a time.
+
+        A family is megabytes, and as many blocks of megabytes would be kept by the allocator.
+        """
+        for start in range(0, len(self._entries), _RUNNERS_AT_ONCE):
+            some = slice(start, start + _RUNNERS_AT_ONCE)
+            yield self._joined(self._entries[some], commons[some])
+
+    @abstractmethod
+    def _entry(self, common: str, state: object) -> Entry:
+        """Render a state."""
+
+    @abstractmethod
+    def _lines_of(self, entry: Entry) -> int:
+        """Count the lines of an entry."""
+
+    @abstractmethod
+    def _joined(self, entries: Sequence[Entry], commons: Sequence[bytes]) -> bytes:
+        """Give the lines of some runners; `commons` are their own labels."""
+
+
+class _OwnLines(_Column[Subject, bytes]):
+    """A column of which every runner has lines of its own."""
+
+    _NOTHING = b""
+
+    @override
+    def _entry(self, common: str, state: object) -> bytes:
+        return self.family.writer.write(common, state).encode()
+
+    @override
+    def _lines_of(self, entry: bytes) -> int:
+        return entry.count(b"\n")
+
+    @override
+    def _joined(self, entries: Sequence[bytes], commons: Sequence[bytes]) -> bytes:
+        return b"".join(entries)
+
+
+class _SharedLines(_Column[Subject, Template]):
+    """A column of an enum, of which all runners in one state share a template.
+
+    Enums make half of all lines, and would make half of all that is kept.
+    """
+
+    _NOTHING = ()
+
+    def __init__(self, family: _Family[Subject], template: Callable[[object], Template]) -> None:
+        super().__init__(family)
+        self._template = template
+
+    @override
+    def _entry(self, common: str, state: object) -> Template:
+        return self._template(state)
+
+    @override
+    def _lines_of(self, entry: Template) -> int:
+        return max(0, len(entry) - 1)
+
+    @override
+    def _joined(self, entries: Sequence[Template], commons: Sequence[bytes]) -> bytes:
+        return b"".join(map(bytes.join, commons, entries))
+
+
+def _column(family: _Family[Subject]) -> _Column[Subject, Any]:
+    template = family.writer.template
+    return _OwnLines(family) if template is None else _SharedLines(family, template)
 
 
 class _Columns(Generic[Subject]):
     """A column per family, a slot per runner."""
 
     def __init__(self, families: Sequence[_Family[Subject]]) -> None:
-        self._columns = [_Column(family) for family in families]
+        self._columns = [_column(family) for family in families]
 
     def grow(self) -> None:
         """Make room for one runner more."""
         for column in self._columns:
-            column.entries.append(b"")
-            column.states.append(None)
+            column.grow()
 
     def write(self, slot: int, common: str, subject: Subject, *, fresh: bool) -> None:
         """Render what changed of a runner; without a fresh report there are but lines that last."""
@@ -235,7 +297,7 @@ class _Runners:
         self._turn = 0
 
     def families(self, snapshot: FleetSnapshot) -> Iterator[_RunnerPart]:
-        """Give every family, its lines, and how many samples these are."""
+        """Give every family, its lines in pieces, and how many samples these are."""
         if not self._any:
             return
         fresh = self._follow(snapshot)

@@ -24,9 +24,13 @@ from electric_agents_exporter.metrics.spec import (
 Subject = TypeVar("Subject")
 State = TypeVar("State")
 
-MARK: Final = b"{\0"
-"""What stands in a template for a subject's own labels, and in no line of ours."""
+Template: TypeAlias = tuple[bytes, ...]
+"""Lines without a subject's own labels: the parts before, between and after where they belong.
 
+One line has one such place, so there is one part more than lines.
+"""
+
+_MARK: Final = "{\0"  # where a subject's own labels belong; in no line of ours
 _EXACT_INTEGERS: Final = 1e15
 _SMALL: Final[Mapping[float, str]] = {whole: str(whole) for whole in range(256)}
 _MOST_STATES: Final = 512
@@ -43,13 +47,13 @@ class Writer(Generic[Subject, State]):
             said where that is None.
         write: writes the lines, given the subject's own labels as `{a="x",b="y"` with the brace
             left open, or as nothing where it has none.
-        template: the lines of a state with `MARK` in place of a subject's own labels, kept for as
-            long as it runs; None where there are too many states for that.
+        template: gives the lines of a state as they are for all subjects; None where there are
+            too many states for that to be worth while.
     """
 
     read: Callable[[Subject], State | None]
     write: Callable[[str, State], str]
-    template: Callable[[State], bytes] | None = None
+    template: Callable[[State], Template] | None = None
 
     def lines(self, common: str, subject: Subject) -> str:
         """Write the lines of a subject."""
@@ -102,7 +106,7 @@ def _enum_writer(
 ) -> Writer[Subject, object]:
     """Write rows whose lines are the same for all subjects in one of a few states."""
     words = tuple(samples.words)
-    kept: dict[object, bytes] = {}
+    kept: dict[object, Template] = {}
 
     def write(common: str, state: object) -> str:
         chosen = state if isinstance(state, frozenset) else (state,)
@@ -111,13 +115,13 @@ def _enum_writer(
             for word in words
         )
 
-    def template(state: object) -> bytes:
-        lines = kept.get(state)
-        if lines is None:
-            lines = write(MARK.decode(), state).encode()
+    def template(state: object) -> Template:
+        parts = kept.get(state)
+        if parts is None:
+            parts = tuple(write(_MARK, state).encode().split(_MARK.encode()))
             if len(kept) < _MOST_STATES:
-                kept[state] = lines
-        return lines
+                kept[state] = parts
+        return parts
 
     return Writer(samples.read, write, template)
 
