@@ -1,9 +1,10 @@
 """Scrapes: one builder at a time, off the event loop, and the same body for the same state."""
 
 import asyncio
-from collections.abc import Iterable, Iterator, Sequence
+import weakref
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final, TypeAlias
+from typing import Final
 
 import msgspec
 from isal import isal_zlib
@@ -13,27 +14,30 @@ from electric_agents_exporter.fleet.fleet import Fleet
 from electric_agents_exporter.metrics.exposition import Exposer, Format
 
 _GZIP_WINDOW: Final = 31
-_CHUNK: Final = 256 * 1024
 _KEPT_SECONDS: Final = 1.0
 
-Chunks: TypeAlias = Sequence[bytes | memoryview]
-"""A body in pieces that are small enough to be sent one at a time without stalling the loop."""
+CHUNK_BYTES: Final = 128 * 1024
+"""The most that is sent at once: so much does not stall the loop."""
+
+
+class Body(list[bytes | memoryview]):
+    """An exposition in pieces of at most `CHUNK_BYTES`."""
 
 
 class _Kept(msgspec.Struct, frozen=True):
-    """A body that was made, of what state, and when."""
+    """A body that was made, of what state and when; a plain one only while somebody sends it."""
 
     of: tuple[object, ...]
     monotonic: float
-    chunks: Chunks
+    body: Callable[[], Body | None]
 
 
 class Scraper:
-    """Makes expositions of a fleet, as many as are asked for, one after the other.
+    """Makes expositions of a fleet, one after the other, and no more than there need be.
 
-    A compressed body, which is small, is served again while nothing has changed and it is under a
-    second old, which is as far as a heartbeat's age may lag: several scrapers cost little more
-    than one.
+    All who came before a body was begun are given it. A later one is given it while nothing has
+    changed and it is under a second old, which is as far as a heartbeat's age may lag: several
+    scrapers cost little more than one.
     """
 
     def __init__(self, fleet: Fleet, exposer: Exposer, clock: Clock) -> None:
@@ -52,35 +56,47 @@ class Scraper:
 
     async def scrape(
         self, fmt: Format, names: frozenset[str] = frozenset(), *, gzip: bool = False
-    ) -> Chunks:
+    ) -> Body:
         """Give the exposition of this moment, in chunks that do not stall a socket."""
+        came = self._clock.monotonic()
         async with self._turn:
             exposer, state, now = self._exposer, self._fleet.version, self._clock.monotonic()
-            kept = self._kept.get((fmt, gzip))
-            if kept and not names and kept.of == state and now - kept.monotonic < _KEPT_SECONDS:
-                return kept.chunks
-            # Let go of the old body before the new one is made: either may be large.
-            del kept
-            self._kept.pop((fmt, gzip), None)
-            snapshot = self._fleet.snapshot()
+            if not names:
+                known = self._fit(self._kept.get((fmt, gzip)), came, now, state)
+                if known is not None:
+                    return known
+                # Let go of the old body before the new one is made: either may be large.
+                self._kept.pop((fmt, gzip), None)
+            snapshot, body = self._fleet.snapshot(), Body()
 
-            def build() -> Chunks:
+            def build() -> None:
                 parts = exposer.expose(snapshot, fmt, names)
-                return list(_compress(parts) if gzip else _cut(parts))
+                body.extend(_compress(parts) if gzip else _cut(parts))
 
-            loop = asyncio.get_running_loop()
-            chunks = await loop.run_in_executor(self._builder, build)
-            if not names and gzip and exposer is self._exposer:
-                self._kept[fmt, gzip] = _Kept(state, now, chunks)
-            return chunks
+            # It is filled there and not returned: a future and its result outlive their use until
+            # garbage is collected.
+            await asyncio.get_running_loop().run_in_executor(self._builder, build)
+            if not names and exposer is self._exposer:
+                kept = (lambda: body) if gzip else weakref.ref(body)
+                self._kept[fmt, gzip] = _Kept(state, now, kept)
+            return body
+
+    def _fit(
+        self, kept: _Kept | None, came: float, now: float, state: tuple[object, ...]
+    ) -> Body | None:
+        """Give the body that was kept, if it is right for a scrape that came at this time."""
+        if kept is None:
+            return None
+        unchanged = kept.of == state and now - kept.monotonic < _KEPT_SECONDS
+        return kept.body() if unchanged or came < kept.monotonic else None
 
 
 def _cut(parts: Iterable[bytes]) -> Iterator[memoryview]:
     """Cut the parts into pieces, without a copy."""
     for part in parts:
         view = memoryview(part)
-        for start in range(0, len(part), _CHUNK):
-            yield view[start : start + _CHUNK]
+        for start in range(0, len(part), CHUNK_BYTES):
+            yield view[start : start + CHUNK_BYTES]
 
 
 def _compress(parts: Iterable[bytes]) -> Iterator[bytes]:

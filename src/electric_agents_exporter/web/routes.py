@@ -15,7 +15,7 @@ from electric_agents_exporter.fleet.clock import Clock
 from electric_agents_exporter.fleet.fleet import Fleet
 from electric_agents_exporter.metrics.exposition import accepted
 from electric_agents_exporter.metrics.own import OwnState
-from electric_agents_exporter.metrics.scrape import Chunks, Scraper
+from electric_agents_exporter.metrics.scrape import CHUNK_BYTES, Body, Scraper
 from electric_agents_exporter.web.page import status_page
 
 log = logging.getLogger(__name__)
@@ -70,6 +70,7 @@ class _Metrics:
     def __init__(self, served: Served) -> None:
         self._served = served
         self._running = 0
+        self._turns = _Turns()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._running >= self._served.max_concurrent_scrapes:
@@ -102,14 +103,29 @@ class _Metrics:
         }
         if gzip:
             headers["content-encoding"] = "gzip"
-        return StreamingResponse(_each(chunks), headers=headers)
+        return StreamingResponse(self._turns.each(chunks), headers=headers)
 
 
-async def _each(chunks: Chunks) -> AsyncIterator[bytes | memoryview]:
-    for chunk in chunks:
-        yield chunk
-        # A reader that keeps up never makes us wait, and the loop would do nothing else.
-        await asyncio.sleep(0)
+class _Turns:
+    """Lets bodies be sent a part at a time: of all that are under way, one part a turn of the loop.
+
+    Nothing else gives the loop a turn while a socket takes all that it is given, as one on the same
+    machine may; and a turn with a part of each of many bodies is a long one.
+    """
+
+    def __init__(self) -> None:
+        self._one = asyncio.Lock()
+
+    async def each(self, chunks: Body) -> AsyncIterator[bytes | memoryview]:
+        """Give the chunks one by one."""
+        given = 0
+        for chunk in chunks:
+            yield chunk
+            given += len(chunk)
+            if given >= CHUNK_BYTES:
+                given = 0
+                async with self._one:
+                    await asyncio.sleep(0)
 
 
 def _takes_gzip(accept_encoding: str) -> bool:

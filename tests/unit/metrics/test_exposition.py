@@ -1,9 +1,11 @@
 """The bytes: against golden files, the plain path, the strict parsers and promtool."""
 
+import asyncio
 import gzip
 import os
 import shutil
 import subprocess
+import weakref
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -298,6 +300,34 @@ async def test_a_compressed_body_is_served_again_while_nothing_changed_and_for_a
     assert second != first
     sampled.poll([listing(runner_id) for runner_id in samples], samples)
     assert await scraper.scrape(Format.TEXT, gzip=True) != second
+
+
+@pytest.mark.parametrize("packed", [False, True])
+async def test_all_who_came_before_a_body_was_begun_are_given_it_and_no_older_one(
+    sampled: Any,  # noqa: ANN401
+    samples: dict[str, Any],
+    listing: Listing,
+    packed: bool,  # noqa: FBT001
+) -> None:
+    scraper = Scraper(sampled.fleet, exposer(), sampled.clock)
+    scrapes = [asyncio.create_task(scraper.scrape(Format.TEXT, gzip=packed)) for _ in range(4)]
+    await asyncio.sleep(0)  # the first has begun, the others wait
+    sampled.clock.advance(0.1)
+    sampled.poll([listing(runner_id) for runner_id in samples], samples)
+
+    first, second, third, fourth = await asyncio.gather(*scrapes)
+
+    assert first != second
+    assert second is third is fourth
+
+
+async def test_a_plain_body_is_let_go_once_it_is_sent(sampled: Any) -> None:  # noqa: ANN401
+    scraper = Scraper(sampled.fleet, exposer(), sampled.clock)
+    body = await scraper.scrape(Format.TEXT)
+    assert await scraper.scrape(Format.TEXT) is body
+    held = weakref.ref(body)
+    del body
+    assert held() is None
 
 
 async def test_sums_beyond_all_bounds_are_still_written(

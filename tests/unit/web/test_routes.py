@@ -14,7 +14,7 @@ from electric_agents_exporter.fleet.fleet import Fleet
 from electric_agents_exporter.fleet.roster import Policy
 from electric_agents_exporter.metrics.exposition import Exposer, Format
 from electric_agents_exporter.metrics.own import OwnState
-from electric_agents_exporter.metrics.scrape import Chunks, Scraper
+from electric_agents_exporter.metrics.scrape import Body, Scraper
 from electric_agents_exporter.metrics.table import build_table
 from electric_agents_exporter.web.routes import Served, create_app
 
@@ -31,7 +31,7 @@ class SlowScraper(Scraper):
 
     async def scrape(
         self, fmt: Format, names: frozenset[str] = frozenset(), *, gzip: bool = False
-    ) -> Chunks:
+    ) -> Body:
         self.waiting += 1
         await self.go.wait()
         return await self._scraper.scrape(fmt, names, gzip=gzip)
