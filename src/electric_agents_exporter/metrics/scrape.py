@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 from isal import isal_zlib
+from typing_extensions import override
 
 from electric_agents_exporter.fleet.clock import Clock
 from electric_agents_exporter.fleet.fleet import Fleet
@@ -22,6 +23,11 @@ CHUNK_BYTES: Final = 128 * 1024
 
 class Body(list[bytes | memoryview]):
     """An exposition in pieces of at most `CHUNK_BYTES`."""
+
+    @override
+    def __repr__(self) -> str:
+        # asyncio writes results into the repr of its tasks, and so into what is logged of them.
+        return f"<{len(self)} pieces of an exposition>"
 
 
 class _Kept(msgspec.Struct, frozen=True):
