@@ -21,7 +21,7 @@ from electric_agents_exporter.metrics.own import OwnState
 from electric_agents_exporter.metrics.table import build_table
 from electric_agents_exporter.sources.postgres import PostgresOptions, PostgresSource
 from electric_agents_exporter.sources.source import EVERYONE
-from http_poll import canned_server, cycle
+from http_poll import STOCK_AT_BEST, StockClient, canned_server, cycle
 from measure import Comparison, compare, limit
 from postgres_cluster import Cluster, postgres_programs
 
@@ -57,8 +57,13 @@ SELECT 'w_' || md5(n::text), 1, 'w_' || md5(n::text), '/task/' || md5((n / 2)::t
 _CHANGE = """
 UPDATE runner_runtime_diagnostics
    SET last_seen_at = last_seen_at + interval '1 s',
-       diagnostics = diagnostics || jsonb_build_object('events_received', %(turn)s)
+       liveness_lease_expires_at = liveness_lease_expires_at + interval '1 s',
+       diagnostics = diagnostics || jsonb_build_object(
+         'events_received', %(turn)s, 'claims_skipped', %(turn)s,
+         'last_heartbeat_at',
+         to_char(last_seen_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'))
 """
+"""What a heartbeat changes."""
 
 
 @contextmanager
@@ -157,17 +162,19 @@ def measure(count: int, runs: int) -> Iterator[Comparison]:
         sweep, between = asyncio.run(_with_many_claims(url, count))
     if count <= 10_000:
         with canned_server(count) as server:
-            http = asyncio.run(cycle(server, count))
-        yield compare(
-            f"poll of a database, {size}", polled, http, goal=10, against="our poll over HTTP"
-        )
-        yield compare(
-            f"poll of a database and rendering what changed, {size}",
-            polled + rendered,
-            http + rendered,
-            goal=10,
-            against="our poll over HTTP, and the same rendering",
-        )
+            ours = asyncio.run(cycle(server, count))
+            stock = asyncio.run(cycle(server, count, StockClient, STOCK_AT_BEST))
+        for http, goal, whose in (
+            (stock, 10, "the poll over HTTP on httpx as it comes"),
+            (ours, None, "our poll over HTTP"),
+        ):
+            yield compare(
+                f"poll of a database and rendering what changed, {size}",
+                polled + rendered,
+                http + rendered,
+                goal=goal,
+                against=f"{whose}, and the same rendering",
+            )
     yield limit(
         f"poll of a database and rendering what changed, {size}",
         polled + rendered,

@@ -1,4 +1,7 @@
-"""The exporter as it runs: a real Prometheus scrapes it while its fleet changes and churns."""
+"""The exporter as it runs: a real Prometheus scrapes it and evaluates all of our rules.
+
+Meanwhile every report of the fleet changes every few seconds, and runners come and go.
+"""
 
 import json
 import shutil
@@ -19,6 +22,7 @@ from loopback import free_port
 from measure import Comparison, limit
 
 _INTERVAL = 15
+_RULES = Path(__file__).parents[1] / "alerts" / "rules"
 
 
 def measure(count: int, seconds: int) -> Iterator[Comparison]:
@@ -31,7 +35,7 @@ def measure(count: int, seconds: int) -> Iterator[Comparison]:
         url = stack.enter_context(canned_server(count, "churn"))
         exporter_port, prometheus_port = free_port(), free_port()
         exporter = _start(stack, _exporter(folder, exporter_port, url, count))
-        _start(stack, _prometheus(folder, binary, exporter_port, prometheus_port))
+        prometheus = _start(stack, _prometheus(folder, binary, exporter_port, prometheus_port))
         began = time.monotonic()
         time.sleep(seconds)
         asked = f"http://127.0.0.1:{prometheus_port}/api/v1/query?query="
@@ -44,25 +48,56 @@ def measure(count: int, seconds: int) -> Iterator[Comparison]:
         )
         cpu = _cpu_seconds(exporter.pid) / (time.monotonic() - began)
         yield limit(f"CPU under Prometheus, {count:,} runners", cpu, goal=None, unit="cores")
+        theirs = _cpu_seconds(prometheus.pid) / (time.monotonic() - began)
+        yield limit(f"CPU of Prometheus, {count:,} runners", theirs, goal=None, unit="cores")
+        yield limit(
+            f"resident in Prometheus, {count:,} runners",
+            _resident_megabytes(prometheus.pid),
+            goal=None,
+            unit="MB",
+        )
 
 
 def _report(asked: str, size: str, seconds: float) -> Iterator[Comparison]:
-    window = f"{int(seconds)}s"
+    window, ours = f"[{int(seconds)}s]", '{job="electric-agents-exporter"}'
+    groups = "prometheus_rule_group"
     expected = int(seconds / _INTERVAL)
-    good = _ask(asked, f"sum_over_time(up[{window}])")
-    yield limit(
-        f"scrapes of Prometheus that failed or never came, {size}, of {expected}",
-        max(0.0, expected - good),
-        goal=0,
-        unit="scrapes",
-    )
-    for name, query, unit in (
-        ("scrape_duration_seconds, middle", "quantile_over_time(0.5, scrape_duration_seconds", "s"),
-        ("scrape_duration_seconds, worst", "max_over_time(scrape_duration_seconds", "s"),
-        ("scrape_samples_scraped, most", "max_over_time(scrape_samples_scraped", "samples"),
+    good = _ask(asked, f"sum_over_time(up{ours}{window})")
+    missing = max(0.0, expected - good)
+    for name, figure, goal, unit in (
+        (f"scrapes of Prometheus that failed or never came, of {expected}", missing, 0, "scrapes"),
+        (
+            "scrape_duration_seconds, middle",
+            _ask(asked, f"quantile_over_time(0.5, scrape_duration_seconds{ours}{window})"),
+            None,
+            "s",
+        ),
+        (
+            "scrape_duration_seconds, worst",
+            _ask(asked, f"max_over_time(scrape_duration_seconds{ours}{window})"),
+            None,
+            "s",
+        ),
+        (
+            "scrape_samples_scraped, most",
+            _ask(asked, f"max_over_time(scrape_samples_scraped{ours}{window})"),
+            None,
+            "samples",
+        ),
+        (
+            "evaluations of rules that were missed",
+            _ask(asked, f"sum({groups}_iterations_missed_total)"),
+            0,
+            "evaluations",
+        ),
+        (
+            "evaluation of one group of rules, worst",
+            _ask(asked, f"max(max_over_time({groups}_last_duration_seconds{window}))"),
+            None,
+            "s",
+        ),
     ):
-        figure = _ask(asked, f"{query}[{window}])")
-        yield limit(f"{name}, {size}", figure, goal=None, unit=unit)
+        yield limit(f"{name}, {size}", figure, goal=goal, unit=unit)
 
 
 def _exporter(folder: Path, port: int, url: str, count: int) -> list[str]:
@@ -75,9 +110,13 @@ def _exporter(folder: Path, port: int, url: str, count: int) -> list[str]:
 def _prometheus(folder: Path, binary: str, scraped: int, port: int) -> list[str]:
     config = folder / "prometheus.yaml"
     config.write_text(
-        f"global: {{scrape_interval: {_INTERVAL}s, scrape_timeout: 14s}}\n"
+        f"global: {{scrape_interval: {_INTERVAL}s, evaluation_interval: {_INTERVAL}s}}\n"
+        f"rule_files: ['{_RULES}/*.yaml']\n"
         "scrape_configs:\n"
-        f"- {{job_name: exporter, static_configs: [{{targets: ['127.0.0.1:{scraped}']}}]}}\n"
+        "- job_name: electric-agents-exporter\n"
+        f"  static_configs: [{{targets: ['127.0.0.1:{scraped}']}}]\n"
+        "- job_name: prometheus\n"
+        f"  static_configs: [{{targets: ['127.0.0.1:{port}']}}]\n"
     )
     return [
         binary,

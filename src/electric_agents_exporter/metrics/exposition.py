@@ -25,7 +25,7 @@ from electric_agents_exporter.metrics.runner_rows import (
     RunnerSubject,
     runner_subject,
 )
-from electric_agents_exporter.metrics.spec import Kind, Row
+from electric_agents_exporter.metrics.spec import Kind, OneOf, Row, SomeOf, Value
 from electric_agents_exporter.metrics.table import Table
 from electric_agents_exporter.metrics.target_rows import TargetSubject
 
@@ -148,6 +148,8 @@ class _Column(ABC, Generic[Subject, Entry]):
         self.read = family.writer.read
         self.states: list[object] = []
         self.series = 0
+        # An entry of these rows has as many lines as any other, if it has any.
+        self._varying = not isinstance(family.row.samples, Value | OneOf | SomeOf)
         self._entries: list[Entry] = []
 
     def grow(self) -> None:
@@ -159,7 +161,8 @@ class _Column(ABC, Generic[Subject, Entry]):
         """Keep what another state comes to."""
         before = self._entries[slot]
         entry = self._NOTHING if state is None else self._entry(common, state)
-        self.series += self._lines_of(entry) - self._lines_of(before)
+        if self._varying or not entry or not before:
+            self.series += self._lines_of(entry) - self._lines_of(before)
         self._entries[slot], self.states[slot] = entry, state
 
     def part(self, commons: Sequence[bytes]) -> _Part[Subject]:
@@ -243,6 +246,7 @@ class _Columns(Generic[Subject]):
 
     def __init__(self, families: Sequence[_Family[Subject]]) -> None:
         self._columns = [_column(family) for family in families]
+        self._reads = [(column, column.read, column.states) for column in self._columns]
 
     def grow(self) -> None:
         """Make room for one runner more."""
@@ -251,9 +255,9 @@ class _Columns(Generic[Subject]):
 
     def write(self, slot: int, common: str, subject: Subject, *, fresh: bool) -> None:
         """Render what changed of a runner; without a fresh report there are but lines that last."""
-        for column in self._columns:
-            state = column.read(subject) if fresh or column.lasting else None
-            if state != column.states[slot]:
+        for column, read, states in self._reads:
+            state = read(subject) if fresh or column.lasting else None
+            if state != states[slot]:
                 column.put(slot, common, state)
 
     def clear(self, slot: int) -> None:
