@@ -13,7 +13,8 @@ from prometheus_client.registry import Collector
 from typing_extensions import override
 
 from electric_agents_exporter.fleet.snapshot import FleetSnapshot
-from electric_agents_exporter.metrics.exposition import Exposer, Format
+from electric_agents_exporter.metrics.exposition import Exposer
+from electric_agents_exporter.metrics.formats import Format
 from electric_agents_exporter.metrics.own import OwnState
 from electric_agents_exporter.metrics.scrape import Scraper
 from electric_agents_exporter.metrics.table import build_table

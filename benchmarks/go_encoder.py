@@ -16,7 +16,8 @@ from pathlib import Path
 import msgspec
 from prometheus_client import CollectorRegistry
 
-from electric_agents_exporter.metrics.exposition import Exposer, Format
+from electric_agents_exporter.metrics.exposition import Exposer
+from electric_agents_exporter.metrics.formats import Format
 from electric_agents_exporter.metrics.own import OwnState
 from electric_agents_exporter.metrics.scrape import Scraper
 from electric_agents_exporter.metrics.table import build_table

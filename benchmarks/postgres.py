@@ -16,7 +16,8 @@ from electric_agents_exporter.fleet.clock import SystemClock
 from electric_agents_exporter.fleet.fleet import Fleet
 from electric_agents_exporter.fleet.roster import Policy
 from electric_agents_exporter.fleet.snapshot import FleetSnapshot
-from electric_agents_exporter.metrics.exposition import Exposer, Format
+from electric_agents_exporter.metrics.exposition import Exposer
+from electric_agents_exporter.metrics.formats import Format
 from electric_agents_exporter.metrics.own import OwnState
 from electric_agents_exporter.metrics.table import build_table
 from electric_agents_exporter.sources.postgres import PostgresOptions, PostgresSource

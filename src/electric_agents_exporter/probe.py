@@ -5,7 +5,7 @@ import logging
 from typing import BinaryIO
 
 from electric_agents_exporter.app import Exporter
-from electric_agents_exporter.metrics.exposition import Format
+from electric_agents_exporter.metrics.formats import Format
 from electric_agents_exporter.settings.model import Settings
 
 log = logging.getLogger(__name__)

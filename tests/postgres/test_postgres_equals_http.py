@@ -17,7 +17,8 @@ from electric_agents_exporter.app import process_registry
 from electric_agents_exporter.contract.principals import parse
 from electric_agents_exporter.fleet.fleet import Fleet
 from electric_agents_exporter.fleet.roster import Policy
-from electric_agents_exporter.metrics.exposition import Exposer, Format
+from electric_agents_exporter.metrics.exposition import Exposer
+from electric_agents_exporter.metrics.formats import Format
 from electric_agents_exporter.metrics.own import OwnState
 from electric_agents_exporter.metrics.table import build_table
 from electric_agents_exporter.sources.http import HttpOptions, HttpSource

@@ -7,7 +7,7 @@ from tests.conftest import FakeClock
 from tests.postgres.conftest import Database
 
 from electric_agents_exporter.app import Exporter
-from electric_agents_exporter.metrics.exposition import Format
+from electric_agents_exporter.metrics.formats import Format
 from electric_agents_exporter.settings.loading import load
 from electric_agents_exporter.settings.model import Settings
 

@@ -12,7 +12,8 @@ from electric_agents_exporter.contract.reading import read_health, read_list
 from electric_agents_exporter.fleet.faults import Endpoint, Reason
 from electric_agents_exporter.fleet.fleet import Fleet
 from electric_agents_exporter.fleet.roster import Policy
-from electric_agents_exporter.metrics.exposition import Exposer, Format
+from electric_agents_exporter.metrics.exposition import Exposer
+from electric_agents_exporter.metrics.formats import Format
 from electric_agents_exporter.metrics.own import OwnState
 from electric_agents_exporter.metrics.table import build_table
 

@@ -86,12 +86,11 @@ class _Record:
     def refresh(self) -> None:
         """Make the immutable view anew, keeping the facts where nothing in them changed.
 
-        What they rest on is replaced only by what differs, so that identity tells.
+        What is listed is replaced only by what differs, so that identity tells; counts change with
+        reports alone.
         """
         facts = self.facts
-        if facts is not None and (
-            facts.runner is not self.runner or facts.counts is not self.counts
-        ):
+        if facts is not None and facts.runner is not self.runner:
             self.facts = Facts(self.runner, facts.report, self.counts)
         self.view = RunnerView(
             runner=self.runner,

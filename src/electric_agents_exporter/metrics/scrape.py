@@ -12,7 +12,8 @@ from typing_extensions import override
 
 from electric_agents_exporter.fleet.clock import Clock
 from electric_agents_exporter.fleet.fleet import Fleet
-from electric_agents_exporter.metrics.exposition import Exposer, Format
+from electric_agents_exporter.metrics.exposition import Exposer
+from electric_agents_exporter.metrics.formats import Format
 
 _GZIP_WINDOW: Final = 31
 _KEPT_SECONDS: Final = 1.0

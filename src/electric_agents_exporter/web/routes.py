@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from electric_agents_exporter.fleet.clock import Clock
 from electric_agents_exporter.fleet.fleet import Fleet
-from electric_agents_exporter.metrics.exposition import accepted
+from electric_agents_exporter.metrics.formats import accepted
 from electric_agents_exporter.metrics.own import OwnState
 from electric_agents_exporter.metrics.scrape import CHUNK_BYTES, Body, Scraper
 from electric_agents_exporter.web.page import status_page

@@ -2,11 +2,14 @@
 
 import asyncio
 import gzip
+import itertools
+import json
 import os
 import shutil
 import subprocess
+import threading
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +23,8 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from electric_agents_exporter.fleet.snapshot import FleetSnapshot
-from electric_agents_exporter.metrics.exposition import Exposer, Format, accepted
+from electric_agents_exporter.metrics.exposition import Exposer
+from electric_agents_exporter.metrics.formats import Format, accepted
 from electric_agents_exporter.metrics.own import OwnState
 from electric_agents_exporter.metrics.scrape import Scraper
 from electric_agents_exporter.metrics.spec import Group, Kind
@@ -29,6 +33,7 @@ from plain_path import plainly
 
 OWN = OwnState("1.2.3", "3.11.7", reloaded_at=1.0, ticked_at=2.5)
 GOLDEN = Path(__file__).parent / "golden"
+CAPTURED = Path(__file__).parents[2] / "contract" / "samples"
 PARSERS: dict[Format, Callable[[str], Iterable[Metric]]] = {
     Format.TEXT: parse_text,
     Format.OPENMETRICS: parse_openmetrics,
@@ -99,6 +104,69 @@ def test_fragments_follow_every_change(
         for fmt in Format:
             again = text(made, snapshot, fmt)
             assert _without_self(again) == _without_self(text(exposer(), snapshot, fmt))
+
+
+SAMPLES = [json.loads(path.read_text()) for path in sorted(CAPTURED.glob("health-*.json"))]
+# One that leaves some of its counters unsaid, so that a family has fewer lines of it.
+SAMPLES.append({**SAMPLES[0], "client": {"claims_failed": 3}})
+NAMES = [f"runner-{number}" for number in range(5)]
+TURNS = st.lists(
+    st.tuples(
+        # Who is listed, and which report each gives, if any; then so many seconds pass.
+        st.dictionaries(st.sampled_from(NAMES), st.none() | st.sampled_from(SAMPLES)),
+        st.integers(0, 90),
+    ),
+    min_size=2,
+    max_size=8,
+)
+
+
+@given(turns=TURNS)
+def test_whatever_comes_goes_changes_or_falls_silent_fragments_say_what_is(
+    turns: list[tuple[dict[str, Any], int]], fresh_fleet: Callable[[], Any], listing: Listing
+) -> None:
+    polled, own = fresh_fleet(), replace(OWN)
+    made = Exposer(build_table(), own, CollectorRegistry())
+    for runners, seconds in turns:
+        reports = {
+            name: {**report, "runner": {**report["runner"], "id": name}}
+            for name, report in runners.items()
+            if report
+        }
+        polled.poll([listing(name) for name in runners], reports)
+        polled.clock.advance(seconds)
+        snapshot = polled.fleet.snapshot()
+        for fmt in Format:
+            # A runner that comes takes the place of one that went, and so its place in the order.
+            kept = text(made, snapshot, fmt)
+            anew = text(exposer(), snapshot, fmt)
+            assert sorted(_without_self(kept)) == sorted(_without_self(anew))
+            samples = [line for line in kept.splitlines() if not line.startswith("#")]
+            created = [line for line in samples if "_created{" in line]
+            assert own.exposition_series == len(samples), created[:1]
+
+
+@pytest.mark.parametrize("fmt", Format)
+def test_a_large_fleet_is_written_whole(
+    fmt: Format,
+    polled: Any,  # noqa: ANN401
+    samples: dict[str, Any],
+    listing: Listing,
+) -> None:
+    kinds = itertools.cycle(samples.values())
+    reports = {
+        f"runner-{number}": {**report, "runner": {**report["runner"], "id": f"runner-{number}"}}
+        for number, report in zip(range(700), kinds, strict=False)
+    }
+    polled.poll([listing(name) for name in reports], reports)
+    snapshot, made = polled.fleet.snapshot(), exposer()
+    pieces = list(made.expose(snapshot, fmt))
+    assert len(pieces) > 2 * sum(piece.startswith(b"# HELP") for piece in pieces) + 1
+    parsed = all_samples(PARSERS[fmt](b"".join(pieces).decode()))
+    plain = all_samples(plainly(build_table(), snapshot, OWN))
+    if fmt is Format.TEXT:
+        plain = {key: value for key, value in plain.items() if not key[0].endswith("_created")}
+    assert parsed == plain
 
 
 def _without_self(exposition: str) -> list[str]:
@@ -302,23 +370,40 @@ async def test_a_compressed_body_is_served_again_while_nothing_changed_and_for_a
     assert await scraper.scrape(Format.TEXT, gzip=True) != second
 
 
+class RestlessExposer(Exposer):
+    """Sees to it that the fleet has changed, and time has passed, whenever a body is made.
+
+    None is made before `go` is set.
+    """
+
+    def __init__(self, polled: Any) -> None:  # noqa: ANN401
+        super().__init__(build_table(), replace(OWN), CollectorRegistry())
+        self.go = threading.Event()
+        self._polled = polled
+
+    def expose(
+        self, snapshot: FleetSnapshot, fmt: Format, names: Collection[str] = ()
+    ) -> Iterator[bytes]:
+        self.go.wait()
+        self._polled.clock.advance(0.1)
+        self._polled.poll([], {})
+        yield from super().expose(snapshot, fmt, names)
+
+
 @pytest.mark.parametrize("packed", [False, True])
 async def test_all_who_came_before_a_body_was_begun_are_given_it_and_no_older_one(
     sampled: Any,  # noqa: ANN401
-    samples: dict[str, Any],
-    listing: Listing,
     packed: bool,  # noqa: FBT001
 ) -> None:
-    scraper = Scraper(sampled.fleet, exposer(), sampled.clock)
+    restless = RestlessExposer(sampled)
+    scraper = Scraper(sampled.fleet, restless, sampled.clock)
     scrapes = [asyncio.create_task(scraper.scrape(Format.TEXT, gzip=packed)) for _ in range(4)]
-    await asyncio.sleep(0)  # the first has begun, the others wait
-    sampled.clock.advance(0.1)
-    sampled.poll([listing(runner_id) for runner_id in samples], samples)
-
+    await asyncio.sleep(0)  # the first is begun, the others wait for it
+    restless.go.set()
     first, second, third, fourth = await asyncio.gather(*scrapes)
-
-    assert first != second
     assert second is third is fourth
+    assert first != second
+    assert await scraper.scrape(Format.TEXT, gzip=packed) != second
 
 
 async def test_a_plain_body_is_let_go_once_it_is_sent(sampled: Any) -> None:  # noqa: ANN401

@@ -12,9 +12,10 @@ from tests.conftest import FakeClock
 from electric_agents_exporter.contract.reading import read_health, read_list
 from electric_agents_exporter.fleet.fleet import Fleet
 from electric_agents_exporter.fleet.roster import Policy
-from electric_agents_exporter.metrics.exposition import Exposer, Format
+from electric_agents_exporter.metrics.exposition import Exposer
+from electric_agents_exporter.metrics.formats import Format
 from electric_agents_exporter.metrics.own import OwnState
-from electric_agents_exporter.metrics.scrape import Body, Scraper
+from electric_agents_exporter.metrics.scrape import CHUNK_BYTES, Body, Scraper
 from electric_agents_exporter.metrics.table import build_table
 from electric_agents_exporter.web.routes import Served, create_app
 
@@ -35,6 +36,19 @@ class SlowScraper(Scraper):
         self.waiting += 1
         await self.go.wait()
         return await self._scraper.scrape(fmt, names, gzip=gzip)
+
+
+class LargeScraper(Scraper):
+    """Gives a body of so many of the largest parts."""
+
+    def __init__(self, parts: int) -> None:
+        self._parts = parts
+
+    async def scrape(
+        self, fmt: Format, names: frozenset[str] = frozenset(), *, gzip: bool = False
+    ) -> Body:
+        del fmt, names, gzip
+        return Body([bytes(CHUNK_BYTES)] * self._parts)
 
 
 @pytest.fixture
@@ -95,6 +109,27 @@ async def test_metrics_are_gzipped_for_whoever_takes_that(
     answer = await client.get("/metrics", headers={"accept-encoding": accepted})
     assert ("content-encoding" in answer.headers) is encoded
     assert "electric_agents_server_up{" in answer.text
+
+
+async def test_everything_else_has_its_turn_between_the_parts_of_a_body(served: Served) -> None:
+    served.scraper = LargeScraper(parts=40)
+    turns = 0
+
+    async def work() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    working = asyncio.create_task(work())
+    async with client_of(served) as client:
+        plain = {"accept-encoding": "identity"}
+        scrapes = (client.get("/metrics", headers=plain) for _ in range(2))
+        answers = await asyncio.gather(*scrapes)
+    working.cancel()
+
+    assert [len(answer.content) for answer in answers] == [40 * CHUNK_BYTES] * 2
+    assert turns > 2 * 40
 
 
 async def test_a_name_filter_restricts_metrics(client: httpx.AsyncClient) -> None:
