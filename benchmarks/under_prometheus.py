@@ -60,44 +60,38 @@ def measure(count: int, seconds: int) -> Iterator[Comparison]:
 
 def _report(asked: str, size: str, seconds: float) -> Iterator[Comparison]:
     window, ours = f"[{int(seconds)}s]", '{job="electric-agents-exporter"}'
-    groups = "prometheus_rule_group"
     expected = int(seconds / _INTERVAL)
-    good = _ask(asked, f"sum_over_time(up{ours}{window})")
-    missing = max(0.0, expected - good)
-    for name, figure, goal, unit in (
-        (f"scrapes of Prometheus that failed or never came, of {expected}", missing, 0, "scrapes"),
+    took, groups = f"scrape_duration_seconds{ours}{window}", "prometheus_rule_group"
+    good = f"(sum(sum_over_time(up{ours}{window})) or vector(0))"
+    for name, query, goal, unit in (
         (
-            "scrape_duration_seconds, middle",
-            _ask(asked, f"quantile_over_time(0.5, scrape_duration_seconds{ours}{window})"),
-            None,
-            "s",
+            f"scrapes of Prometheus that failed or never came, of {expected}",
+            f"clamp_min({expected} - {good}, 0)",
+            0,
+            "scrapes",
         ),
-        (
-            "scrape_duration_seconds, worst",
-            _ask(asked, f"max_over_time(scrape_duration_seconds{ours}{window})"),
-            None,
-            "s",
-        ),
+        ("scrape_duration_seconds, middle", f"quantile_over_time(0.5, {took})", None, "s"),
+        ("scrape_duration_seconds, worst", f"max_over_time({took})", None, "s"),
         (
             "scrape_samples_scraped, most",
-            _ask(asked, f"max_over_time(scrape_samples_scraped{ours}{window})"),
+            f"max_over_time(scrape_samples_scraped{ours}{window})",
             None,
             "samples",
         ),
         (
             "evaluations of rules that were missed",
-            _ask(asked, f"sum({groups}_iterations_missed_total)"),
+            f"sum({groups}_iterations_missed_total)",
             0,
             "evaluations",
         ),
         (
             "evaluation of one group of rules, worst",
-            _ask(asked, f"max(max_over_time({groups}_last_duration_seconds{window}))"),
+            f"max(max_over_time({groups}_last_duration_seconds{window}))",
             None,
             "s",
         ),
     ):
-        yield limit(f"{name}, {size}", figure, goal=goal, unit=unit)
+        yield limit(f"{name}, {size}", _ask(asked, query), goal=goal, unit=unit)
 
 
 def _exporter(folder: Path, port: int, url: str, count: int) -> list[str]:
