@@ -4,6 +4,8 @@ import gc
 import statistics
 import time
 from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -54,8 +56,8 @@ def cpu_seconds(work: Callable[[], object], runs: int) -> float:
     return statistics.median(costs)
 
 
-def resident_megabytes() -> float:
-    """Give the memory that this process holds now."""
-    with open("/proc/self/status", encoding="ascii") as status:  # noqa: PTH123
-        line = next(line for line in status if line.startswith("VmRSS:"))
+def resident_megabytes(pid: int | Literal["self"] = "self") -> float:
+    """Give the memory that a process holds now."""
+    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace")
+    line = next(line for line in status.splitlines() if line.startswith("VmRSS:"))
     return int(line.split()[1]) / 1024

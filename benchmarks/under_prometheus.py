@@ -19,7 +19,7 @@ from typing import Any
 from fleets import PRINCIPAL
 from http_poll import canned_server
 from loopback import free_port
-from measure import Comparison, limit
+from measure import Comparison, limit, resident_megabytes
 
 _INTERVAL = 15
 _RULES = Path(__file__).parents[1] / "alerts" / "rules"
@@ -42,7 +42,7 @@ def measure(count: int, seconds: int) -> Iterator[Comparison]:
         yield from _report(asked, f"{count:,} runners", time.monotonic() - began)
         yield limit(
             f"resident after {seconds} s under Prometheus, {count:,} runners",
-            _resident_megabytes(exporter.pid),
+            resident_megabytes(exporter.pid),
             goal=200,
             unit="MB",
         )
@@ -52,7 +52,7 @@ def measure(count: int, seconds: int) -> Iterator[Comparison]:
         yield limit(f"CPU of Prometheus, {count:,} runners", theirs, goal=None, unit="cores")
         yield limit(
             f"resident in Prometheus, {count:,} runners",
-            _resident_megabytes(prometheus.pid),
+            resident_megabytes(prometheus.pid),
             goal=None,
             unit="MB",
         )
@@ -131,13 +131,6 @@ def _ask(asked: str, query: str) -> float:
     with urllib.request.urlopen(asked + urllib.parse.quote(query), timeout=30) as answer:  # noqa: S310
         result: list[Any] = json.load(answer)["data"]["result"]
     return float(result[0]["value"][1]) if result else 0.0
-
-
-def _resident_megabytes(pid: int) -> float:
-    status = Path(f"/proc/{pid}/status").read_text()
-    return next(
-        int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmRSS:")
-    )
 
 
 def _cpu_seconds(pid: int) -> float:

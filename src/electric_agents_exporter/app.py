@@ -157,9 +157,7 @@ def _http_source(target: TargetSettings, clock: Clock) -> Source:
         HttpOptions,
         HttpSource,
     )
-    from electric_agents_exporter.sources.http_transport import (  # noqa: PLC0415
-        Tls,
-    )
+    from electric_agents_exporter.sources.http_transport import Tls  # noqa: PLC0415
 
     options = HttpOptions(
         url=target.url or "",
