@@ -15,14 +15,14 @@ from typing_extensions import override
 from electric_agents_exporter.fleet.snapshot import FleetSnapshot
 from electric_agents_exporter.metrics.exposition import Exposer
 from electric_agents_exporter.metrics.formats import Format
-from electric_agents_exporter.metrics.own import OwnState
+from electric_agents_exporter.metrics.process_families import ProcessState
 from electric_agents_exporter.metrics.scrape import Scraper
 from electric_agents_exporter.metrics.table import build_table
 from fleets import Polled, health_bodies
 from measure import Comparison, compare, cpu_seconds, limit
 from plain_path import plainly
 
-_OWN = OwnState("0", "3")
+_OWN = ProcessState("0", "3")
 _GOALS_AT = 10_000
 _AGAINST = "prometheus_client, custom collector"
 

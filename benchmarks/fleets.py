@@ -8,7 +8,7 @@ from typing import Any
 from electric_agents_exporter.contract.reading import read_health, read_list
 from electric_agents_exporter.fleet.clock import SystemClock
 from electric_agents_exporter.fleet.fleet import Fleet
-from electric_agents_exporter.fleet.roster import Policy
+from electric_agents_exporter.fleet.inventory import Policy
 
 _SAMPLES = Path(__file__).parents[1] / "tests" / "contract" / "samples"
 PRINCIPAL = "service:monitor"

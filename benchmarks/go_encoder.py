@@ -18,7 +18,7 @@ from prometheus_client import CollectorRegistry
 
 from electric_agents_exporter.metrics.exposition import Exposer
 from electric_agents_exporter.metrics.formats import Format
-from electric_agents_exporter.metrics.own import OwnState
+from electric_agents_exporter.metrics.process_families import ProcessState
 from electric_agents_exporter.metrics.scrape import Scraper
 from electric_agents_exporter.metrics.table import build_table
 from fleets import Polled, health_bodies
@@ -43,7 +43,7 @@ def measure(count: int, runs: int) -> Iterator[Comparison]:
     polled = Polled(count)
     for turn in range(2):
         polled.poll(health_bodies(count, turn))
-    exposer = Exposer(build_table(), OwnState("0", "3"), CollectorRegistry())
+    exposer = Exposer(build_table(), ProcessState("0", "3"), CollectorRegistry())
     snapshot = polled.fleet.snapshot()
 
     def text() -> list[bytes]:

@@ -13,7 +13,7 @@ from typing_extensions import override
 
 from electric_agents_exporter.fleet.clock import SystemClock
 from electric_agents_exporter.fleet.fleet import Fleet
-from electric_agents_exporter.fleet.roster import Policy
+from electric_agents_exporter.fleet.inventory import Policy
 from electric_agents_exporter.sources.http import HttpOptions, HttpSource, TransportFactory
 from fleets import PRINCIPAL
 from measure import Comparison, compare, limit

@@ -14,11 +14,11 @@ from prometheus_client import CollectorRegistry
 
 from electric_agents_exporter.fleet.clock import SystemClock
 from electric_agents_exporter.fleet.fleet import Fleet
-from electric_agents_exporter.fleet.roster import Policy
+from electric_agents_exporter.fleet.inventory import Policy
 from electric_agents_exporter.fleet.snapshot import FleetSnapshot
 from electric_agents_exporter.metrics.exposition import Exposer
 from electric_agents_exporter.metrics.formats import Format
-from electric_agents_exporter.metrics.own import OwnState
+from electric_agents_exporter.metrics.process_families import ProcessState
 from electric_agents_exporter.metrics.table import build_table
 from electric_agents_exporter.sources.postgres import PostgresOptions, PostgresSource
 from electric_agents_exporter.sources.source import EVERYONE
@@ -96,7 +96,7 @@ class _Watched:
         self._fleet = Fleet(self._clock)
         self._fleet.configure({Policy("production", max_runners=count): [EVERYONE]})
         self._source = PostgresSource(PostgresOptions(url, timeout=60.0), self._clock)
-        self._exposer = Exposer(build_table(), OwnState("0", "3"), CollectorRegistry())
+        self._exposer = Exposer(build_table(), ProcessState("0", "3"), CollectorRegistry())
         self.sweep_seconds = 0.0
 
     async def poll(self) -> tuple[float, float, float]:
@@ -121,8 +121,8 @@ class _Watched:
 
     def rest(self) -> None:
         """Let no sweep fall due for long."""
-        ledger = self._fleet.targets["production"].begin_poll().claims
-        ledger.swept(self._clock.time(), self._clock.monotonic(), 3600.0)
+        tracker = self._fleet.targets["production"].begin_poll().claims
+        tracker.swept(self._clock.time(), self._clock.monotonic(), 3600.0)
 
     async def aclose(self) -> None:
         """Close the connection."""

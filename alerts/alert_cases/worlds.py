@@ -12,7 +12,7 @@ from electric_agents_exporter.contract.vocabulary import (
     AdminStatus,
     HealthStatus,
     Issue,
-    Liveness,
+    LivenessStatus,
     RunnerKind,
 )
 
@@ -47,7 +47,7 @@ class Runner:
             series(f"{prefix}admin_enabled", **who): self.enabled,
             series(f"{prefix}heartbeat_age_seconds", **who): self.heartbeat_age,
         }
-        for word in Liveness:
+        for word in LivenessStatus:
             key = series(f"{prefix}liveness_status", **who, status=word)
             told[key] = float(word == self.liveness)
         for status in HealthStatus if self.health else ():
@@ -78,9 +78,9 @@ class Fleet:
         for kind in sorted({self.kind, RunnerKind.SERVER, RunnerKind.LOCAL}):
             for admin in (AdminStatus.ENABLED, AdminStatus.DISABLED):
                 for liveness, health, count in (
-                    (Liveness.ONLINE, HealthStatus.HEALTHY, self.online),
-                    (Liveness.ONLINE, HealthStatus.DEGRADED, 0.0),
-                    (Liveness.EXPIRED, HealthStatus.UNHEALTHY, self.expired),
+                    (LivenessStatus.ONLINE, HealthStatus.HEALTHY, self.online),
+                    (LivenessStatus.ONLINE, HealthStatus.DEGRADED, 0.0),
+                    (LivenessStatus.EXPIRED, HealthStatus.UNHEALTHY, self.expired),
                 ):
                     name = series(
                         "electric_agents_runners",

@@ -10,12 +10,12 @@ from prometheus_client import CollectorRegistry, PlatformCollector, ProcessColle
 from electric_agents_exporter.contract.vocabulary import RunnerKind
 from electric_agents_exporter.fleet.clock import Clock, SystemClock
 from electric_agents_exporter.fleet.fleet import Fleet
-from electric_agents_exporter.fleet.roster import Policy
+from electric_agents_exporter.fleet.inventory import Policy
 from electric_agents_exporter.fleet.selection import Selection, Selector, Shard
 from electric_agents_exporter.metrics.exposition import Exposer
-from electric_agents_exporter.metrics.own import OwnState
+from electric_agents_exporter.metrics.family import Group
+from electric_agents_exporter.metrics.process_families import ProcessState
 from electric_agents_exporter.metrics.scrape import Scraper
-from electric_agents_exporter.metrics.spec import Group
 from electric_agents_exporter.metrics.table import build_table
 from electric_agents_exporter.scheduler import TargetPoller
 from electric_agents_exporter.settings.model import (
@@ -36,13 +36,13 @@ class Exporter:
     def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
         self.clock = clock or SystemClock()
         self.fleet = Fleet(self.clock)
-        self.own = OwnState(version(DISTRIBUTION), platform.python_version())
+        self.process = ProcessState(version(DISTRIBUTION), platform.python_version())
         self._registry = process_registry()
         self.scraper = Scraper(self.fleet, self._exposer(settings), self.clock)
         self.pollers: dict[str, TargetPoller] = {}
         self._settings = settings
         self._configure_targets(settings, {})
-        self.own.reloaded_at = self.clock.time()
+        self.process.reloaded_at = self.clock.time()
 
     def configure(self, settings: Settings) -> None:
         """Follow new settings; targets that keep their name keep what is known of them."""
@@ -50,7 +50,7 @@ class Exporter:
         self._settings = settings
         self.scraper.replace_exposer(self._exposer(settings))
         self._configure_targets(settings, before)
-        self.own.reloaded_at = self.clock.time()
+        self.process.reloaded_at = self.clock.time()
 
     def intervals(self) -> dict[str, tuple[TargetPoller, float]]:
         """Give every poller by its target's name, with how often it polls."""
@@ -66,7 +66,7 @@ class Exporter:
 
     def tick(self) -> None:
         """Note that the scheduler is alive."""
-        self.own.ticked_at = self.clock.time()
+        self.process.ticked_at = self.clock.time()
 
     def _exposer(self, settings: Settings) -> Exposer:
         table = build_table(
@@ -74,7 +74,7 @@ class Exporter:
             per_runner=settings.metrics.per_runner,
             owner_label=settings.metrics.owner_label,
         )
-        return Exposer(table, self.own, self._registry)
+        return Exposer(table, self.process, self._registry)
 
     def _configure_targets(self, settings: Settings, before: Mapping[str, TargetSettings]) -> None:
         self.fleet.configure(

@@ -12,7 +12,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
 from electric_agents_exporter.fleet.clock import Clock
-from electric_agents_exporter.fleet.faults import Skip
+from electric_agents_exporter.fleet.reasons import Skip
 from electric_agents_exporter.fleet.target import Poll, Target
 from electric_agents_exporter.sources.source import Source
 
@@ -36,16 +36,16 @@ class TargetPoller:
         self._next_source: Source | None = None
         self._clock = clock
         self._turn = asyncio.Lock()
-        self._fruitless = 0
+        self._without_list = 0
         self._skips_left = 0
         self._ticked_at: float | None = None
-        self._complained = False
+        self._failing = False
 
     def replace_source(self, source: Source) -> None:
         """Ask another source from the next poll on."""
         self._next_source = source
         self._ticked_at = None  # the interval may be another
-        self._fruitless = self._skips_left = 0
+        self._without_list = self._skips_left = 0
 
     async def aclose(self) -> None:
         """Close what is open, once the poll in progress has ended."""
@@ -66,8 +66,8 @@ class TargetPoller:
         except asyncio.CancelledError:
             # Only stopping cancels a job, which ends here; APScheduler would call it an error.
             return
-        if self._fruitless:
-            self._skips_left = min(2 ** (self._fruitless - 1), _LONGEST_BACKOFF) - 1
+        if self._without_list:
+            self._skips_left = min(2 ** (self._without_list - 1), _LONGEST_BACKOFF) - 1
 
     def overrun(self) -> None:
         """Note that a poll was due while one still ran."""
@@ -88,8 +88,8 @@ class TargetPoller:
             complete = await self._ask(poll, paced=paced)
             self._target.credential_changed_at = self._source.credential_changed_at()
             succeeded = poll.end(complete=complete)
-            self._fruitless = 0 if poll.fruitful else self._fruitless + 1
-            self._complain(succeeded=succeeded)
+            self._without_list = 0 if poll.got_list else self._without_list + 1
+            self._log_transition(succeeded=succeeded)
             return succeeded
 
     async def _ask(self, poll: Poll, *, paced: bool) -> bool:
@@ -104,14 +104,14 @@ class TargetPoller:
             log.exception("poll failed by a bug", extra=fields)
         return False
 
-    def _complain(self, *, succeeded: bool) -> None:
+    def _log_transition(self, *, succeeded: bool) -> None:
         """Log when a target begins to fail and when it is well again, and not in between."""
         fields = {"target": self._target.policy.name}
-        if not succeeded and not self._complained:
+        if not succeeded and not self._failing:
             log.warning("target cannot be polled in full", extra=fields)
-        elif succeeded and self._complained:
+        elif succeeded and self._failing:
             log.info("target is polled in full again", extra=fields)
-        self._complained = not succeeded
+        self._failing = not succeeded
 
     def _count_misfires(self) -> None:
         """Count the ticks that never came since the last one, the process being too busy."""

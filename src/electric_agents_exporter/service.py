@@ -109,7 +109,7 @@ class Service:
                 fresh = await asyncio.to_thread(self._reread)
                 _refuse_changes(self._settings, fresh)
             except SettingsFault as fault:
-                self._exporter.own.reload_succeeded = False
+                self._exporter.process.reload_succeeded = False
                 log.error(  # noqa: TRY400  (the faults say it all)
                     "settings not reloaded, the old ones stay", extra={"faults": str(fault)}
                 )
@@ -127,14 +127,14 @@ class Service:
         self._scheduler.configure(self._exporter.intervals())
         logs.configure(fresh.log.level, fresh.log.format)
         self._settings = fresh
-        self._exporter.own.reload_succeeded = True
+        self._exporter.process.reload_succeeded = True
 
     def _served(self) -> Served:
         web = self._settings.web
         return Served(
             fleet=self._exporter.fleet,
             scraper=self._exporter.scraper,
-            own=self._exporter.own,
+            process=self._exporter.process,
             clock=self._exporter.clock,
             max_concurrent_scrapes=web.max_concurrent_scrapes,
             reload=self.reload if web.enable_reload else None,

@@ -17,12 +17,12 @@ from electric_agents_exporter.contract.vocabulary import (
     ClaimOutcome,
     HealthStatus,
     Issue,
-    Liveness,
+    LivenessStatus,
     RunnerKind,
 )
-from electric_agents_exporter.fleet.faults import Endpoint, Reason, Skip, Suppression
+from electric_agents_exporter.fleet.reasons import Operation, Reason, Skip, Suppression
+from electric_agents_exporter.metrics.family import Each, Kind, OneOf
 from electric_agents_exporter.metrics.reference import rows
-from electric_agents_exporter.metrics.spec import Each, Kind, OneOf
 from promql import selections
 from rule_files import ALERTS, PREFIX, Rule, alert_rules, promtool_files, record_rules, rules
 
@@ -40,11 +40,11 @@ LABELS: Final = {row.name: {*subject, *row.labels} for _, subject, row in rows()
 WORDS: Final[dict[str, set[str]]] = {
     "kind": set(RunnerKind),
     "admin_status": set(AdminStatus),
-    "liveness_status": set(Liveness),
+    "liveness_status": set(LivenessStatus),
     "health_status": set(HealthStatus),
     "issue": set(Issue),
     "outcome": set(ClaimOutcome),
-    "endpoint": set(Endpoint),
+    "endpoint": set(Operation),
     "reason": {*Reason, *Skip, *Suppression},
     "tenure": {"permanent", "transient"},
 }

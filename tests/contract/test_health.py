@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from electric_agents_exporter.contract.health import (
-    Evidence,
+    HealthInputs,
     classify_issue,
     derive_health,
     derive_liveness,
@@ -20,7 +20,7 @@ from electric_agents_exporter.contract.vocabulary import (
     AdminStatus,
     HealthStatus,
     Issue,
-    Liveness,
+    LivenessStatus,
 )
 
 SAMPLES = sorted((Path(__file__).parent / "samples").glob("health-*.json"))
@@ -28,7 +28,7 @@ NOW = 1_795_346_133.0
 
 leases = st.none() | st.floats(NOW - 1e9, NOW + 1e9)
 some_evidence = st.builds(
-    Evidence,
+    HealthInputs,
     admin_status=st.sampled_from([AdminStatus.ENABLED, AdminStatus.DISABLED]),
     last_seen_at=st.none() | st.just(NOW - 30),
     lease_expires_at=leases,
@@ -41,7 +41,7 @@ some_evidence = st.builds(
 )
 
 
-HEALTHY = Evidence(
+HEALTHY = HealthInputs(
     admin_status=AdminStatus.ENABLED,
     last_seen_at=NOW - 30,
     lease_expires_at=NOW + 60,
@@ -67,7 +67,7 @@ def test_the_verdict_on_every_sample_is_the_real_servers(path: Path) -> None:
     else:
         now = NOW  # without a lease the time plays no part
     client = sample["client"] or {}
-    evidence = Evidence(
+    inputs = HealthInputs(
         admin_status=AdminStatus(sample["runner"]["admin_status"]),
         last_seen_at=report.last_seen_at,
         lease_expires_at=report.lease_expires_at,
@@ -76,8 +76,8 @@ def test_the_verdict_on_every_sample_is_the_real_servers(path: Path) -> None:
         last_heartbeat_ok=client.get("last_heartbeat_ok"),
         reconnect_count=client.get("reconnect_count"),
     )
-    liveness = derive_liveness(evidence.admin_status, evidence.lease_expires_at, now)
-    status, issues = derive_health(evidence, now)
+    liveness = derive_liveness(inputs.admin_status, inputs.lease_expires_at, now)
+    status, issues = derive_health(inputs, now)
     assert liveness == sample["runner"]["liveness_status"]
     assert status == sample["health"]["status"]
     assert list(issues) == sample["health"]["issues"]
@@ -111,14 +111,14 @@ def test_each_ailment_has_its_text_and_its_floor(
 
 
 def test_issues_stand_in_the_servers_order_and_any_unhealthy_one_wins() -> None:
-    evidence = replace(
+    inputs = replace(
         HEALTHY,
         lease_expires_at=NOW - 2,
         stream_connected=False,
         last_heartbeat_ok=False,
         reconnect_count=9,
     )
-    assert derive_health(evidence, NOW) == (
+    assert derive_health(inputs, NOW) == (
         HealthStatus.UNHEALTHY,
         (
             "Heartbeat lease expired 2s ago",
@@ -150,33 +150,31 @@ def test_a_disabled_runner_keeps_the_issues_of_its_client() -> None:
 
 @pytest.mark.parametrize("unsaid", [None, True])
 def test_what_a_client_leaves_unsaid_ails_nobody(unsaid: bool | None) -> None:  # noqa: FBT001
-    evidence = replace(
+    inputs = replace(
         HEALTHY, stream_connected=unsaid, last_heartbeat_ok=unsaid, reconnect_count=None
     )
-    assert derive_health(evidence, NOW) == (HealthStatus.HEALTHY, ())
+    assert derive_health(inputs, NOW) == (HealthStatus.HEALTHY, ())
 
 
 def test_what_a_client_once_said_counts_for_nothing_without_diagnostics() -> None:
-    evidence = replace(
-        HEALTHY, diagnostics_present=False, stream_connected=False, reconnect_count=9
-    )
-    assert derive_health(evidence, NOW)[1] == ("No client diagnostics available",)
+    inputs = replace(HEALTHY, diagnostics_present=False, stream_connected=False, reconnect_count=9)
+    assert derive_health(inputs, NOW)[1] == ("No client diagnostics available",)
 
 
 @pytest.mark.parametrize(
     "admin, lease, liveness",
     [
-        (AdminStatus.ENABLED, NOW + 0.001, Liveness.ONLINE),
-        (AdminStatus.ENABLED, NOW, Liveness.EXPIRED),
-        (AdminStatus.ENABLED, NOW - 0.001, Liveness.EXPIRED),
-        (AdminStatus.ENABLED, None, Liveness.OFFLINE),
-        (AdminStatus.DISABLED, NOW + 60, Liveness.OFFLINE),
-        (AdminStatus.DISABLED, NOW - 60, Liveness.OFFLINE),
-        (AdminStatus.DISABLED, None, Liveness.OFFLINE),
+        (AdminStatus.ENABLED, NOW + 0.001, LivenessStatus.ONLINE),
+        (AdminStatus.ENABLED, NOW, LivenessStatus.EXPIRED),
+        (AdminStatus.ENABLED, NOW - 0.001, LivenessStatus.EXPIRED),
+        (AdminStatus.ENABLED, None, LivenessStatus.OFFLINE),
+        (AdminStatus.DISABLED, NOW + 60, LivenessStatus.OFFLINE),
+        (AdminStatus.DISABLED, NOW - 60, LivenessStatus.OFFLINE),
+        (AdminStatus.DISABLED, None, LivenessStatus.OFFLINE),
     ],
 )
 def test_liveness_follows_the_lease_unless_disabled(
-    admin: AdminStatus, lease: float | None, liveness: Liveness
+    admin: AdminStatus, lease: float | None, liveness: LivenessStatus
 ) -> None:
     assert derive_liveness(admin, lease, NOW) is liveness
 
@@ -253,21 +251,21 @@ def test_more_than_five_reconnects_are_told_by_their_number(count: float, text: 
 
 @given(some_evidence)
 def test_every_text_of_a_verdict_is_classified_as_the_issue_that_caused_it(
-    evidence: Evidence,
+    inputs: HealthInputs,
 ) -> None:
-    client = evidence.diagnostics_present
-    disabled = evidence.admin_status is AdminStatus.DISABLED
-    lease = evidence.lease_expires_at
+    client = inputs.diagnostics_present
+    disabled = inputs.admin_status is AdminStatus.DISABLED
+    lease = inputs.lease_expires_at
     expected = {
         Issue.DISABLED: disabled,
         Issue.LEASE_EXPIRED: not disabled and lease is not None and lease <= NOW,
         Issue.NEVER_HEARTBEAT: not disabled and lease is None,
-        Issue.STREAM_DISCONNECTED: client and evidence.stream_connected is False,
-        Issue.HEARTBEAT_FAILED: client and evidence.last_heartbeat_ok is False,
-        Issue.RECONNECTS_HIGH: client and (evidence.reconnect_count or 0) > 5,
-        Issue.NO_DIAGNOSTICS: not client and evidence.last_seen_at is not None,
+        Issue.STREAM_DISCONNECTED: client and inputs.stream_connected is False,
+        Issue.HEARTBEAT_FAILED: client and inputs.last_heartbeat_ok is False,
+        Issue.RECONNECTS_HIGH: client and (inputs.reconnect_count or 0) > 5,
+        Issue.NO_DIAGNOSTICS: not client and inputs.last_seen_at is not None,
     }
-    status, texts = derive_health(evidence, NOW)
+    status, texts = derive_health(inputs, NOW)
     issues = [classify_issue(text) for text in texts]
     assert issues == [issue for issue, present in expected.items() if present]
     assert (status is HealthStatus.HEALTHY) == (not texts)
@@ -306,4 +304,4 @@ def test_any_text_is_classified(text: str) -> None:
 
 def test_disabled_is_offline_whatever_the_lease() -> None:
     for lease, now in product((None, 0.0, NOW), (0.0, NOW, 2 * NOW)):
-        assert derive_liveness(AdminStatus.DISABLED, lease, now) is Liveness.OFFLINE
+        assert derive_liveness(AdminStatus.DISABLED, lease, now) is LivenessStatus.OFFLINE

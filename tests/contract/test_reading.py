@@ -24,7 +24,7 @@ from electric_agents_exporter.contract.vocabulary import (
     ClientStatus,
     HealthStatus,
     Issue,
-    Liveness,
+    LivenessStatus,
     RunnerKind,
 )
 
@@ -217,7 +217,7 @@ def test_a_word_that_we_do_not_know_is_unknown_and_drift(field: str, word: bytes
     "field, words",
     [
         ("runner.admin_status", AdminStatus),
-        ("runner.liveness_status", Liveness),
+        ("runner.liveness_status", LivenessStatus),
         ("client.status", ClientStatus),
         ("health.status", HealthStatus),
     ],

@@ -19,7 +19,7 @@ from electric_agents_exporter.contract.vocabulary import (
     ClientStatus,
     HealthStatus,
     Issue,
-    Liveness,
+    LivenessStatus,
     RunnerKind,
 )
 
@@ -42,7 +42,7 @@ REPORTS: dict[str, tuple[Report, float | None]] = {
         Report(
             runner_id="runner-busy-0",
             admin_status=AdminStatus.ENABLED,
-            liveness=Liveness.ONLINE,
+            liveness=LivenessStatus.ONLINE,
             health=HealthStatus.HEALTHY,
             issues=frozenset(),
             created_at=at(11, 15, 32, 482),
@@ -76,7 +76,7 @@ REPORTS: dict[str, tuple[Report, float | None]] = {
         Report(
             runner_id="runner-disabled",
             admin_status=AdminStatus.DISABLED,
-            liveness=Liveness.OFFLINE,
+            liveness=LivenessStatus.OFFLINE,
             health=HealthStatus.UNHEALTHY,
             issues=frozenset({Issue.DISABLED}),
             created_at=at(11, 15, 32, 964),
@@ -109,7 +109,7 @@ REPORTS: dict[str, tuple[Report, float | None]] = {
         Report(
             runner_id="runner-healthy-0",
             admin_status=AdminStatus.ENABLED,
-            liveness=Liveness.ONLINE,
+            liveness=LivenessStatus.ONLINE,
             health=HealthStatus.HEALTHY,
             issues=frozenset(),
             created_at=at(11, 15, 32, 205),
@@ -142,7 +142,7 @@ REPORTS: dict[str, tuple[Report, float | None]] = {
         Report(
             runner_id="runner-hbfailed",
             admin_status=AdminStatus.ENABLED,
-            liveness=Liveness.ONLINE,
+            liveness=LivenessStatus.ONLINE,
             health=HealthStatus.DEGRADED,
             issues=frozenset({Issue.HEARTBEAT_FAILED}),
             created_at=at(11, 15, 33, 388),
@@ -175,7 +175,7 @@ REPORTS: dict[str, tuple[Report, float | None]] = {
         Report(
             runner_id="runner-stuckclaim",
             admin_status=AdminStatus.ENABLED,
-            liveness=Liveness.ONLINE,
+            liveness=LivenessStatus.ONLINE,
             health=HealthStatus.HEALTHY,
             issues=frozenset(),
             created_at=at(11, 15, 33, 624),
@@ -212,7 +212,7 @@ REPORTS: dict[str, tuple[Report, float | None]] = {
         Report(
             runner_id="runner-stopped",
             admin_status=AdminStatus.ENABLED,
-            liveness=Liveness.EXPIRED,
+            liveness=LivenessStatus.EXPIRED,
             health=HealthStatus.UNHEALTHY,
             issues=frozenset({Issue.LEASE_EXPIRED}),
             created_at=at(11, 15, 32, 941),
@@ -245,7 +245,7 @@ REPORTS: dict[str, tuple[Report, float | None]] = {
         Report(
             runner_id="runner-neverhb",
             admin_status=AdminStatus.ENABLED,
-            liveness=Liveness.OFFLINE,
+            liveness=LivenessStatus.OFFLINE,
             health=HealthStatus.DEGRADED,
             issues=frozenset({Issue.NEVER_HEARTBEAT}),
             created_at=at(11, 15, 33, 305),
@@ -262,7 +262,7 @@ REPORTS: dict[str, tuple[Report, float | None]] = {
         Report(
             runner_id="runner-nodiag",
             admin_status=AdminStatus.ENABLED,
-            liveness=Liveness.ONLINE,
+            liveness=LivenessStatus.ONLINE,
             health=HealthStatus.DEGRADED,
             issues=frozenset({Issue.NO_DIAGNOSTICS}),
             created_at=at(11, 15, 33, 411),
@@ -279,7 +279,7 @@ REPORTS: dict[str, tuple[Report, float | None]] = {
         Report(
             runner_id="runner-flappy",
             admin_status=AdminStatus.ENABLED,
-            liveness=Liveness.ONLINE,
+            liveness=LivenessStatus.ONLINE,
             health=HealthStatus.DEGRADED,
             issues=frozenset({Issue.RECONNECTS_HIGH}),
             created_at=at(11, 15, 33, 372),
@@ -312,7 +312,7 @@ REPORTS: dict[str, tuple[Report, float | None]] = {
         Report(
             runner_id="runner-streamdown",
             admin_status=AdminStatus.ENABLED,
-            liveness=Liveness.ONLINE,
+            liveness=LivenessStatus.ONLINE,
             health=HealthStatus.DEGRADED,
             issues=frozenset({Issue.STREAM_DISCONNECTED, Issue.RECONNECTS_HIGH}),
             created_at=at(11, 15, 33, 314),
@@ -345,7 +345,7 @@ REPORTS: dict[str, tuple[Report, float | None]] = {
         Report(
             runner_id="runner-multi",
             admin_status=AdminStatus.ENABLED,
-            liveness=Liveness.ONLINE,
+            liveness=LivenessStatus.ONLINE,
             health=HealthStatus.DEGRADED,
             issues=frozenset(
                 {Issue.STREAM_DISCONNECTED, Issue.HEARTBEAT_FAILED, Issue.RECONNECTS_HIGH}

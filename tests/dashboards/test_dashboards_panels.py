@@ -22,7 +22,7 @@ from electric_agents_exporter.contract.vocabulary import (
     ClientStatus,
     HealthStatus,
     Issue,
-    Liveness,
+    LivenessStatus,
 )
 from made_dashboards import BUILT_IN, FOLDER, NAMES, asked, load, panels, variables
 
@@ -321,7 +321,7 @@ def test_good_warning_and_bad_differ_in_lightness_and_not_in_hue_alone() -> None
 def test_every_word_of_the_contract_has_a_code_of_its_own() -> None:
     for known, vocabulary in (
         (states.HEALTH, HealthStatus),
-        (states.LIVENESS, Liveness),
+        (states.LIVENESS, LivenessStatus),
         (states.CLIENT, ClientStatus),
         (states.CLAIM, ClaimResult),
     ):

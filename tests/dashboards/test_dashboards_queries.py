@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from alert_values import load as load_values
+from electric_agents_exporter.metrics.family import Each, Kind, OneOf
 from electric_agents_exporter.metrics.reference import rows
-from electric_agents_exporter.metrics.spec import Each, Kind, OneOf
 from made_dashboards import BUILT_IN, FOLDER, NAMES, Asked, asked, filled, load, panels
 from promql import CHOSEN, Selection, labels, parsed, selections
 

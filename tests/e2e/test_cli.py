@@ -338,7 +338,7 @@ def test_a_reload_takes_effect_or_keeps_everything(
 def test_an_interval_changes_by_a_reload(
     server: AgentsServer, start: Start, config: Config
 ) -> None:
-    requests = 'electric_agents_server_requests_total{server="a",endpoint="list"}'
+    requests = 'electric_agents_server_requests_total{server="a",operation="list"}'
     config.write(target(server, interval="60s", stale_after="120s"))
     exporter = start(*config.options)
     until(lambda: exporter.value(UP % "a") == 1, "up")
@@ -372,7 +372,7 @@ def test_a_secret_may_change_vanish_and_come_back(
 ) -> None:
     changed = 'electric_agents_server_credential_last_change_timestamp_seconds{server="a"}'
     failed = (
-        'electric_agents_server_request_errors_total{server="a",endpoint="list",reason="other"}'
+        'electric_agents_server_request_errors_total{server="a",operation="list",reason="other"}'
     )
     token = tmp_path / "token"
     token.write_text(f"{SECRET}-1\n")

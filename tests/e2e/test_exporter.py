@@ -218,7 +218,7 @@ def test_an_exporter_survives_every_failure_of_its_server_and_recovers_by_itself
 
         until(stale, f"{mode}: what is stale is dropped")
         during = exporter.series()
-        errors = 'electric_agents_server_request_errors_total{"endpoint": "list", "reason": "%s"'
+        errors = 'electric_agents_server_request_errors_total{"operation": "list", "reason": "%s"'
         assert [during[key] > before[key] for key in during if key.startswith(errors % reason)] == [
             True
         ]

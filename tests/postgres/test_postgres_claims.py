@@ -7,12 +7,12 @@ from hypothesis import strategies as st
 from tests.conftest import FakeClock
 from tests.postgres.conftest import Database, MakePolled, Polled
 
-from electric_agents_exporter.contract.rows import ClaimRow
+from electric_agents_exporter.contract.database import ClaimRow
 from electric_agents_exporter.contract.vocabulary import ClaimStatus, RunnerKind
+from electric_agents_exporter.fleet.claim_tracker import ClaimTracker
 from electric_agents_exporter.fleet.clock import SystemClock
-from electric_agents_exporter.fleet.faults import Endpoint, Reason
-from electric_agents_exporter.fleet.ledger import ClaimLedger
-from electric_agents_exporter.fleet.roster import Policy
+from electric_agents_exporter.fleet.inventory import Policy
+from electric_agents_exporter.fleet.reasons import Operation, Reason
 from electric_agents_exporter.fleet.selection import Selection, Shard
 from electric_agents_exporter.sources.postgres import PostgresOptions
 
@@ -243,23 +243,23 @@ async def test_a_sweep_that_takes_too_long_leaves_claims_unknown_and_the_rest_kn
 
     assert active(polled) is None
     assert polled.views()["r"].poll_success
-    assert polled.snapshot.polls.errors[Endpoint.HEALTH, Reason.TIMEOUT] == 1
+    assert polled.snapshot.polls.errors[Operation.HEALTH, Reason.TIMEOUT] == 1
     sweep = polled.snapshot.sweep
     assert sweep is not None
     assert sweep.at is None
     assert await polled.poll()
     assert active(polled) is None
-    assert polled.snapshot.polls.errors[Endpoint.HEALTH, Reason.TIMEOUT] == 1
+    assert polled.snapshot.polls.errors[Operation.HEALTH, Reason.TIMEOUT] == 1
 
 
 async def test_a_sweep_rests_fifty_times_as_long_as_it_took(clock: FakeClock) -> None:
-    ledger = ClaimLedger()
-    assert ledger.sweep_due(clock.monotonic())
-    ledger.swept(clock.time(), clock.monotonic(), 2.0)
+    tracker = ClaimTracker()
+    assert tracker.sweep_due(clock.monotonic())
+    tracker.swept(clock.time(), clock.monotonic(), 2.0)
     clock.advance(99)
-    assert not ledger.sweep_due(clock.monotonic())
+    assert not tracker.sweep_due(clock.monotonic())
     clock.advance(1)
-    assert ledger.sweep_due(clock.monotonic())
+    assert tracker.sweep_due(clock.monotonic())
 
 
 class _Table:
@@ -268,8 +268,8 @@ class _Table:
     def __init__(self) -> None:
         self.rows: dict[str, tuple[str, float]] = {}
 
-    def read(self, ledger: ClaimLedger, now: float, *, sweep: bool) -> list[ClaimRow]:
-        watermark, known = ledger.begin(now), set(ledger.known)
+    def read(self, tracker: ClaimTracker, now: float, *, sweep: bool) -> list[ClaimRow]:
+        watermark, known = tracker.begin(now), set(tracker.known)
         return [
             ClaimRow("t", name, 1, "r", "/s", status, 0.0, None, 1.0, lease >= watermark)
             for name, (status, lease) in self.rows.items()
@@ -288,8 +288,8 @@ steps = st.lists(
 def test_whatever_happens_every_claim_that_ends_is_counted_once(
     steps: list[tuple[str, int]],
 ) -> None:
-    ledger, table, now, counted = ClaimLedger(), _Table(), 1000.0, 0
-    ledger.take(table.read(ledger, now, sweep=True), now)
+    tracker, table, now, counted = ClaimTracker(), _Table(), 1000.0, 0
+    tracker.take(table.read(tracker, now, sweep=True), now)
     expected = 0
     for step, (what, number) in enumerate(steps):
         if what == "claim":
@@ -303,10 +303,10 @@ def test_whatever_happens_every_claim_that_ends_is_counted_once(
                 table.rows[name] = ("released", table.rows[name][1])
                 expected += 1
         else:
-            rows = table.read(ledger, now, sweep=what == "sweep")
-            counted += len(ledger.take(rows, now))
+            rows = table.read(tracker, now, sweep=what == "sweep")
+            counted += len(tracker.take(rows, now))
             active_now = {row.consumer_id for row in rows if row.status == ClaimStatus.ACTIVE}
             truth = {name for name, (status, _) in table.rows.items() if status == "active"}
             assert active_now == truth
-    counted += len(ledger.take(table.read(ledger, now, sweep=False), now))
+    counted += len(tracker.take(table.read(tracker, now, sweep=False), now))
     assert counted == expected

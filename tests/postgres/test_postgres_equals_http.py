@@ -16,10 +16,10 @@ from tests.postgres.conftest import Database
 from electric_agents_exporter.app import process_registry
 from electric_agents_exporter.contract.principals import parse
 from electric_agents_exporter.fleet.fleet import Fleet
-from electric_agents_exporter.fleet.roster import Policy
+from electric_agents_exporter.fleet.inventory import Policy
 from electric_agents_exporter.metrics.exposition import Exposer
 from electric_agents_exporter.metrics.formats import Format
-from electric_agents_exporter.metrics.own import OwnState
+from electric_agents_exporter.metrics.process_families import ProcessState
 from electric_agents_exporter.metrics.table import build_table
 from electric_agents_exporter.sources.http import HttpOptions, HttpSource
 from electric_agents_exporter.sources.postgres import PostgresOptions, PostgresSource
@@ -170,7 +170,7 @@ class Watched:
     def series(self, name: str) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
         """Everything that is told of runners and of the fleet."""
         fleet, _ = self.sources[name]
-        exposer = Exposer(build_table(owner_label=True), OwnState("1", "3"), process_registry())
+        exposer = Exposer(build_table(owner_label=True), ProcessState("1", "3"), process_registry())
         parts = exposer.expose(fleet.snapshot(), Format.TEXT)
         return dict(_of_runners(b"".join(parts).decode()))
 

@@ -14,8 +14,8 @@ import trustme
 from tests.conftest import FakeClock
 from tests.postgres.conftest import Database, MakePolled, Polled, make_cluster
 
-from electric_agents_exporter.fleet.faults import Endpoint, Reason
-from electric_agents_exporter.fleet.roster import Policy
+from electric_agents_exporter.fleet.inventory import Policy
+from electric_agents_exporter.fleet.reasons import Operation, Reason
 from electric_agents_exporter.sources.postgres import PostgresOptions
 from postgres_cluster import Cluster
 
@@ -23,7 +23,7 @@ TABLES = ("runners", "runner_runtime_diagnostics", "consumer_claims", "entity_di
 PASSWORD = "hunter2"  # noqa: S105  (what must not be seen anywhere)
 
 
-def errors(polled: Polled) -> dict[tuple[Endpoint, Reason], int]:
+def errors(polled: Polled) -> dict[tuple[Operation, Reason], int]:
     """The failures that were counted."""
     return {key: count for key, count in polled.snapshot.polls.errors.items() if count}
 
@@ -116,9 +116,9 @@ async def test_a_locked_table_is_a_timeout_and_over_when_the_lock_is(
 ) -> None:
     with locked(database, table):
         assert not await impatient.poll()
-    endpoint = Endpoint.LIST if table == "runners" else Endpoint.HEALTH
-    assert set(errors(impatient)) == {(endpoint, Reason.TIMEOUT)}
-    if endpoint is Endpoint.HEALTH:
+    operation = Operation.LIST if table == "runners" else Operation.HEALTH
+    assert set(errors(impatient)) == {(operation, Reason.TIMEOUT)}
+    if operation is Operation.HEALTH:
         assert impatient.views()["r"].poll_success is False
         assert impatient.snapshot.up
 
@@ -182,7 +182,7 @@ async def test_a_connection_that_is_killed_mid_poll_is_a_reset(
         database.execute("SELECT pg_terminate_backend(%s)", pid)
         assert not await poll
 
-    assert errors(polled) == {(Endpoint.HEALTH, Reason.RESET): 1}
+    assert errors(polled) == {(Operation.HEALTH, Reason.RESET): 1}
     assert await polled.poll()
 
 
@@ -336,7 +336,7 @@ async def test_a_database_that_is_not_to_be_had_says_why(
 ) -> None:
     polled = make_polled(PostgresOptions(url.format(port=cluster.port), timeout=2))
     assert not await polled.poll()
-    assert errors(polled) == {(Endpoint.LIST, reason): 1}
+    assert errors(polled) == {(Operation.LIST, reason): 1}
     assert not polled.snapshot.up
 
 
@@ -352,8 +352,8 @@ async def test_something_else_on_the_port_is_told_apart_from_a_database(
     polled = make_polled(PostgresOptions(f"postgresql://x@127.0.0.1:{port}/y?sslmode=disable"))
     assert not await polled.poll()
     server.close()
-    ((endpoint, reason),) = errors(polled)
-    assert endpoint is Endpoint.LIST
+    ((operation, reason),) = errors(polled)
+    assert operation is Operation.LIST
     assert reason in {Reason.CONNECT, Reason.RESET}
 
 
@@ -376,14 +376,14 @@ async def test_a_password_comes_from_a_file_and_is_seen_nowhere(  # noqa: PLR091
     polled = make_polled(PostgresOptions(cluster.url(database.name, role), password_file=password))
 
     assert not await polled.poll()
-    assert errors(polled) == {(Endpoint.LIST, Reason.UNAUTHORIZED): 1}
+    assert errors(polled) == {(Operation.LIST, Reason.UNAUTHORIZED): 1}
     password.write_text(f"{PASSWORD}\n")
     os.utime(password, (1, 1))
     assert await polled.poll()
     assert polled.source.credential_changed_at() == 1
     password.unlink()
     assert not await polled.poll()
-    assert (Endpoint.LIST, Reason.OTHER) in errors(polled)
+    assert (Operation.LIST, Reason.OTHER) in errors(polled)
 
     rules.write_text(old)
     cluster.reload()

@@ -10,11 +10,11 @@ from electric_agents_exporter.contract.vocabulary import (
     ClientStatus,
     HealthStatus,
     Issue,
-    Liveness,
+    LivenessStatus,
     RunnerKind,
 )
-from electric_agents_exporter.fleet.faults import Suppression
-from electric_agents_exporter.fleet.roster import Policy
+from electric_agents_exporter.fleet.inventory import Policy
+from electric_agents_exporter.fleet.reasons import Suppression
 from electric_agents_exporter.fleet.selection import Selection, Selector, Shard
 from electric_agents_exporter.sources.postgres import PostgresOptions
 
@@ -51,7 +51,7 @@ async def test_a_healthy_runner_is_told_with_all_that_it_says(
     assert report == Report(
         runner_id="r",
         admin_status=AdminStatus.ENABLED,
-        liveness=Liveness.ONLINE,
+        liveness=LivenessStatus.ONLINE,
         health=HealthStatus.HEALTHY,
         issues=frozenset(),
         created_at=NOW - 3600,
@@ -79,9 +79,9 @@ async def test_a_healthy_runner_is_told_with_all_that_it_says(
         RunnerKind.CLOUD_WORKER,
         ALICE,
     )
-    sighting = polled.views()["r"].sighting
-    assert sighting is not None
-    assert sighting.heartbeat_age == pytest.approx(10)
+    observation = polled.views()["r"].observation
+    assert observation is not None
+    assert observation.heartbeat_age == pytest.approx(10)
     assert polled.drift == {}
 
 
@@ -129,7 +129,7 @@ async def test_a_disabled_runner_and_one_that_never_came_are_told_apart(
 
     off, never = await report_of(polled, "off"), await report_of(polled, "never")
 
-    assert off.liveness is never.liveness is Liveness.OFFLINE
+    assert off.liveness is never.liveness is LivenessStatus.OFFLINE
     assert off.issues == frozenset({Issue.DISABLED})
     assert never.issues == frozenset({Issue.NEVER_HEARTBEAT})
     assert never.client_present is False

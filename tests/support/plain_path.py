@@ -16,16 +16,16 @@ from prometheus_client.metrics_core import (
 
 from electric_agents_exporter.fleet.aggregate import aggregate
 from electric_agents_exporter.fleet.snapshot import FleetSnapshot
-from electric_agents_exporter.metrics.own import OwnState, OwnSubject
-from electric_agents_exporter.metrics.runner_rows import MovingSubject, runner_subject
-from electric_agents_exporter.metrics.spec import Kind, Row
+from electric_agents_exporter.metrics.family import Family, Kind
+from electric_agents_exporter.metrics.process_families import ProcessState, ProcessSubject
+from electric_agents_exporter.metrics.runner_families import PollSubject, runner_subject
 from electric_agents_exporter.metrics.table import Table
-from electric_agents_exporter.metrics.target_rows import TargetSubject
+from electric_agents_exporter.metrics.target_families import TargetSubject
 
 
-def plainly(table: Table, snapshot: FleetSnapshot, own: OwnState) -> Iterable[Metric]:
+def plainly(table: Table, snapshot: FleetSnapshot, own: ProcessState) -> Iterable[Metric]:
     """Give every family of a snapshot."""
-    yield from _families(table.own, [({}, OwnSubject(own, snapshot.drift))])
+    yield from _families(table.process, [({}, ProcessSubject(own, snapshot.drift))])
     targets = [
         (
             {"server": target.name},
@@ -45,20 +45,22 @@ def plainly(table: Table, snapshot: FleetSnapshot, own: OwnState) -> Iterable[Me
     ]
     for row in table.runner:
         shown = [
-            (labels, runner_subject(v)) for labels, v, fresh in everyone if fresh or row.lasting
+            (labels, runner_subject(v))
+            for labels, v, fresh in everyone
+            if fresh or row.keep_when_stale
         ]
         yield from _families([row], shown)
-    for moving in table.moving:
+    for moving in table.per_poll:
         subjects = [
-            (labels, MovingSubject(view, snapshot.monotonic, fresh))
+            (labels, PollSubject(view, snapshot.monotonic, fresh))
             for labels, view, fresh in everyone
-            if fresh or moving.lasting
+            if fresh or moving.keep_when_stale
         ]
         yield from _families([moving], subjects)
 
 
 def _families(
-    rows: Iterable[Row[Any]], subjects: list[tuple[dict[str, str], Any]]
+    rows: Iterable[Family[Any]], subjects: list[tuple[dict[str, str], Any]]
 ) -> Iterable[Metric]:
     for row in rows:
         labels = [*(subjects[0][0] if subjects else ()), *row.labels]
@@ -68,7 +70,7 @@ def _families(
         yield family
 
 
-def _family(row: Row[Any], labels: list[str]) -> Metric:
+def _family(row: Family[Any], labels: list[str]) -> Metric:
     if row.kind is Kind.COUNTER:
         return CounterMetricFamily(row.name, row.help, labels=labels)
     if row.kind is Kind.INFO:
@@ -78,7 +80,7 @@ def _family(row: Row[Any], labels: list[str]) -> Metric:
     return GaugeMetricFamily(row.name, row.help, labels=labels)
 
 
-def _fill(family: Any, row: Row[Any], common: list[str], subject: Any) -> None:  # noqa: ANN401
+def _fill(family: Any, row: Family[Any], common: list[str], subject: Any) -> None:  # noqa: ANN401
     if row.kind is Kind.HISTOGRAM:
         buckets: dict[tuple[str, ...], list[tuple[str, float]]] = {}
         for (le, *rest), number in row.samples(subject):

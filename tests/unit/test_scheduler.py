@@ -11,8 +11,8 @@ from tests.conftest import FakeClock
 
 from electric_agents_exporter.contract.reading import read_list
 from electric_agents_exporter.fleet.clock import SystemClock
-from electric_agents_exporter.fleet.faults import Skip
-from electric_agents_exporter.fleet.roster import Policy
+from electric_agents_exporter.fleet.inventory import Policy
+from electric_agents_exporter.fleet.reasons import Skip
 from electric_agents_exporter.fleet.target import Poll, Target
 from electric_agents_exporter.scheduler import PollScheduler, TargetPoller, every
 

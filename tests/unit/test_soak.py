@@ -9,12 +9,12 @@ from prometheus_client import CollectorRegistry
 from tests.conftest import FakeClock
 
 from electric_agents_exporter.contract.reading import read_health, read_list
-from electric_agents_exporter.fleet.faults import Endpoint, Reason
 from electric_agents_exporter.fleet.fleet import Fleet
-from electric_agents_exporter.fleet.roster import Policy
+from electric_agents_exporter.fleet.inventory import Policy
+from electric_agents_exporter.fleet.reasons import Operation, Reason
 from electric_agents_exporter.metrics.exposition import Exposer
 from electric_agents_exporter.metrics.formats import Format
-from electric_agents_exporter.metrics.own import OwnState
+from electric_agents_exporter.metrics.process_families import ProcessState
 from electric_agents_exporter.metrics.table import build_table
 
 POLLS = 10_000
@@ -67,14 +67,14 @@ def test_ten_thousand_polls_of_a_churning_fleet_leave_nothing_behind() -> None:
     clock = FakeClock()
     fleet = Fleet(clock)
     fleet.configure({Policy("production"): [PRINCIPAL]})
-    exposer = Exposer(build_table(), OwnState("1", "3"), CollectorRegistry())
+    exposer = Exposer(build_table(), ProcessState("1", "3"), CollectorRegistry())
 
     def poll(turn: int) -> None:
         begun = fleet.targets["production"].begin_poll()
         begun.listed(PRINCIPAL, read_list(json.dumps(listed(turn)).encode()))
         for due in begun.due():
             if turn % 17 == 0:
-                begun.requested(Endpoint.HEALTH, 1.0, Reason.TIMEOUT)
+                begun.requested(Operation.HEALTH, 1.0, Reason.TIMEOUT)
                 begun.failed(due.runner_id, Reason.TIMEOUT)
             else:
                 body = json.dumps(report(due.runner_id, turn)).encode()

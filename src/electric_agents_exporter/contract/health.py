@@ -15,7 +15,7 @@ from electric_agents_exporter.contract.vocabulary import (
     AdminStatus,
     HealthStatus,
     Issue,
-    Liveness,
+    LivenessStatus,
 )
 
 RECONNECTS_TOLERATED: Final = 5
@@ -23,7 +23,7 @@ RECONNECTS_TOLERATED: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class HealthInputs:
     """What the verdict on one runner rests on."""
 
     admin_status: AdminStatus
@@ -37,57 +37,57 @@ class Evidence:
 
 def derive_liveness(
     admin_status: AdminStatus, lease_expires_at: float | None, now: float
-) -> Liveness:
+) -> LivenessStatus:
     """Tell whether a runner is there: a disabled one never is, an enabled one while leased."""
     if admin_status is AdminStatus.DISABLED or lease_expires_at is None:
-        return Liveness.OFFLINE
-    return Liveness.ONLINE if lease_expires_at > now else Liveness.EXPIRED
+        return LivenessStatus.OFFLINE
+    return LivenessStatus.ONLINE if lease_expires_at > now else LivenessStatus.EXPIRED
 
 
-def derive_issues(evidence: Evidence, liveness: Liveness) -> tuple[Issue, ...]:
+def derive_issues(inputs: HealthInputs, liveness: LivenessStatus) -> tuple[Issue, ...]:
     """Name what the server finds wrong with a runner of this liveness, in its order."""
     issues = []
-    if evidence.admin_status is AdminStatus.DISABLED:
+    if inputs.admin_status is AdminStatus.DISABLED:
         issues.append(Issue.DISABLED)
-    if liveness is Liveness.EXPIRED:
+    if liveness is LivenessStatus.EXPIRED:
         issues.append(Issue.LEASE_EXPIRED)
-    elif liveness is Liveness.OFFLINE and evidence.admin_status is AdminStatus.ENABLED:
+    elif liveness is LivenessStatus.OFFLINE and inputs.admin_status is AdminStatus.ENABLED:
         issues.append(Issue.NEVER_HEARTBEAT)
-    if evidence.diagnostics_present:
-        if evidence.stream_connected is False:
+    if inputs.diagnostics_present:
+        if inputs.stream_connected is False:
             issues.append(Issue.STREAM_DISCONNECTED)
-        if evidence.last_heartbeat_ok is False:
+        if inputs.last_heartbeat_ok is False:
             issues.append(Issue.HEARTBEAT_FAILED)
-        if (evidence.reconnect_count or 0) > RECONNECTS_TOLERATED:
+        if (inputs.reconnect_count or 0) > RECONNECTS_TOLERATED:
             issues.append(Issue.RECONNECTS_HIGH)
-    elif evidence.last_seen_at is not None:
+    elif inputs.last_seen_at is not None:
         issues.append(Issue.NO_DIAGNOSTICS)
     return tuple(issues)
 
 
-def judge(issues: Collection[Issue]) -> HealthStatus:
+def health_status(issues: Collection[Issue]) -> HealthStatus:
     """Give the server's verdict on a runner with these issues."""
     if Issue.DISABLED in issues or Issue.LEASE_EXPIRED in issues:
         return HealthStatus.UNHEALTHY
     return HealthStatus.DEGRADED if issues else HealthStatus.HEALTHY
 
 
-def derive_health(evidence: Evidence, now: float) -> tuple[HealthStatus, tuple[str, ...]]:
+def derive_health(inputs: HealthInputs, now: float) -> tuple[HealthStatus, tuple[str, ...]]:
     """Give the server's verdict and its issue texts, letter by letter and in its order."""
-    liveness = derive_liveness(evidence.admin_status, evidence.lease_expires_at, now)
-    issues = derive_issues(evidence, liveness)
-    return judge(issues), tuple(_text(issue, evidence, now) for issue in issues)
+    liveness = derive_liveness(inputs.admin_status, inputs.lease_expires_at, now)
+    issues = derive_issues(inputs, liveness)
+    return health_status(issues), tuple(_text(issue, inputs, now) for issue in issues)
 
 
-def _text(issue: Issue, evidence: Evidence, now: float) -> str:
+def _text(issue: Issue, inputs: HealthInputs, now: float) -> str:
     if issue is Issue.LEASE_EXPIRED:
         # A lease that ended at 0 is no date to the server, and it says 0 s.
-        lapsed_for = now - evidence.lease_expires_at if evidence.lease_expires_at else 0
+        lapsed_for = now - inputs.lease_expires_at if inputs.lease_expires_at else 0
         # Math.round over whole milliseconds: halves go up.
         seconds = math.floor(round(lapsed_for * 1000) / 1000 + 0.5)
         return f"Heartbeat lease expired {seconds}s ago"
     if issue is Issue.RECONNECTS_HIGH:
-        return f"Client has reconnected {format_number(evidence.reconnect_count or 0)} times"
+        return f"Client has reconnected {format_number(inputs.reconnect_count or 0)} times"
     return _PATTERNS[issue]
 
 

@@ -31,7 +31,7 @@ from electric_agents_exporter.contract.vocabulary import (
     ClientStatus,
     HealthStatus,
     Issue,
-    Liveness,
+    LivenessStatus,
     RunnerKind,
 )
 
@@ -87,7 +87,7 @@ def read_health(body: bytes) -> HealthAnswer:
     report = Report(
         runner_id=runner_id,
         admin_status=runner.word("admin_status", AdminStatus, AdminStatus.UNKNOWN),
-        liveness=runner.word("liveness_status", Liveness, Liveness.UNKNOWN),
+        liveness=runner.word("liveness_status", LivenessStatus, LivenessStatus.UNKNOWN),
         created_at=runner.time("created_at"),
         last_seen_at=runner.time("last_seen_at"),
         lease_expires_at=runner.time("lease_expires_at"),

@@ -15,7 +15,7 @@ from electric_agents_exporter.contract.vocabulary import (
     ClientStatus,
     HealthStatus,
     Issue,
-    Liveness,
+    LivenessStatus,
     RunnerKind,
 )
 
@@ -86,7 +86,7 @@ class Report(msgspec.Struct, frozen=True, gc=False):
 
     runner_id: str
     admin_status: AdminStatus | None = None
-    liveness: Liveness | None = None
+    liveness: LivenessStatus | None = None
     health: HealthStatus | None = None
     issues: frozenset[Issue] | None = None
     created_at: float | None = None

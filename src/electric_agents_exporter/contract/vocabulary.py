@@ -25,7 +25,7 @@ class AdminStatus(StrEnum):
     UNKNOWN = "unknown"
 
 
-class Liveness(StrEnum):
+class LivenessStatus(StrEnum):
     """What the server concludes from the lease (`runner.liveness_status`)."""
 
     ONLINE = "online"

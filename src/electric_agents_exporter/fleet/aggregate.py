@@ -10,7 +10,7 @@ from electric_agents_exporter.contract.vocabulary import (
     AdminStatus,
     HealthStatus,
     Issue,
-    Liveness,
+    LivenessStatus,
     RunnerKind,
 )
 from electric_agents_exporter.fleet.snapshot import TargetSnapshot
@@ -21,7 +21,7 @@ class State(NamedTuple):
 
     kind: RunnerKind
     admin_status: AdminStatus
-    liveness: Liveness
+    liveness: LivenessStatus
     health: HealthStatus
 
 
@@ -42,7 +42,7 @@ class Aggregate(msgspec.Struct, frozen=True):
 def aggregate(target: TargetSnapshot, monotonic: float) -> Aggregate:
     """Sum over the runners whose list is not stale; one without a fresh report is `unknown`."""
     # Plain tuples while counting: a named one costs as much as all the rest.
-    states: Counter[tuple[RunnerKind, AdminStatus, Liveness, HealthStatus]] = Counter()
+    states: Counter[tuple[RunnerKind, AdminStatus, LivenessStatus, HealthStatus]] = Counter()
     issues: Counter[Issue] = Counter()
     active = orphaned = 0.0
     superseded = exported = 0
@@ -53,13 +53,13 @@ def aggregate(target: TargetSnapshot, monotonic: float) -> Aggregate:
         kind = view.runner.kind or RunnerKind.UNKNOWN
         if view.facts is None or not view.fresh(monotonic, target.stale_after):
             admin = view.runner.admin_status or AdminStatus.UNKNOWN
-            states[kind, admin, Liveness.UNKNOWN, HealthStatus.UNKNOWN] += 1
+            states[kind, admin, LivenessStatus.UNKNOWN, HealthStatus.UNKNOWN] += 1
             continue
         report = view.facts.report
         states[
             kind,
             report.admin_status or AdminStatus.UNKNOWN,
-            report.liveness or Liveness.UNKNOWN,
+            report.liveness or LivenessStatus.UNKNOWN,
             report.health or HealthStatus.UNKNOWN,
         ] += 1
         for issue in report.issues or ():
@@ -67,7 +67,7 @@ def aggregate(target: TargetSnapshot, monotonic: float) -> Aggregate:
         claims = report.claims.active_count or 0
         active += claims
         superseded += report.claims.superseded or 0
-        if report.liveness is Liveness.EXPIRED:
+        if report.liveness is LivenessStatus.EXPIRED:
             orphaned += claims
     by_state = {State(*state): count for state, count in states.items()}
     return Aggregate(by_state, issues, active, superseded, orphaned, exported)

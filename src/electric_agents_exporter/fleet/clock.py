@@ -41,36 +41,36 @@ class ServerClock:
 
     The lease arithmetic of a report tells it to the millisecond, a `Date` header to half a second,
     and either only as well as we know when the server wrote it: `within` so many seconds. The
-    median is taken of the best of the newest tellings, so that neither a slow answer nor one odd
+    median is taken of the best of the newest samples, so that neither a slow answer nor one odd
     runner misleads the rest.
     """
 
     def __init__(self) -> None:
-        self._exact: deque[_Telling] = deque(maxlen=_SAMPLES)
-        self._coarse: deque[_Telling] = deque(maxlen=_SAMPLES)
+        self._exact: deque[_Sample] = deque(maxlen=_SAMPLES)
+        self._coarse: deque[_Sample] = deque(maxlen=_SAMPLES)
         self._exact_until = -math.inf
 
-    def tell_exact(self, server_time: float, monotonic: float, within: float = 0.0) -> None:
+    def observe_exact(self, server_time: float, monotonic: float, within: float = 0.0) -> None:
         """Take in the server's time (seconds since the epoch) at a moment of our own."""
-        self._exact.appendleft(_Telling(within, server_time - monotonic))
+        self._exact.appendleft(_Sample(within, server_time - monotonic))
         self._exact_until = monotonic + _TRUSTED_FOR
 
-    def tell_date(self, date: float, monotonic: float, within: float = 0.0) -> None:
+    def observe_date(self, date: float, monotonic: float, within: float = 0.0) -> None:
         """Take in a `Date` header: whole seconds, cut off, so half a second early on average."""
-        self._coarse.appendleft(_Telling(within, date + 0.5 - monotonic))
+        self._coarse.appendleft(_Sample(within, date + 0.5 - monotonic))
 
     def time_at(self, monotonic: float) -> float | None:
         """Give the server's time at a moment of our own; None while nothing was told."""
         trusted = self._exact if monotonic <= self._exact_until else None
-        tellings = trusted or self._coarse or self._exact
-        if not tellings:
+        samples = trusted or self._coarse or self._exact
+        if not samples:
             return None
         # Sorting is stable: of equally good ones the newest are taken.
-        best = sorted(tellings, key=attrgetter("within"))[:_BEST]
-        return statistics.median(telling.offset for telling in best) + monotonic
+        best = sorted(samples, key=attrgetter("within"))[:_BEST]
+        return statistics.median(sample.offset for sample in best) + monotonic
 
 
-class _Telling(NamedTuple):
+class _Sample(NamedTuple):
     """The server's clock minus our monotonic one, and how well we know it."""
 
     within: float

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 
 from electric_agents_exporter.fleet.clock import Clock
-from electric_agents_exporter.fleet.roster import Policy
+from electric_agents_exporter.fleet.inventory import Policy
 from electric_agents_exporter.fleet.snapshot import FleetSnapshot
 from electric_agents_exporter.fleet.target import Target
 

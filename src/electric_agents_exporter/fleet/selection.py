@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from electric_agents_exporter.contract.report import ListedRunner
 from electric_agents_exporter.contract.vocabulary import RunnerKind
-from electric_agents_exporter.fleet.faults import Suppression
+from electric_agents_exporter.fleet.reasons import Suppression
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ from electric_agents_exporter.contract.vocabulary import (
     HealthStatus,
     RunnerKind,
 )
-from electric_agents_exporter.fleet.events import EventCounts
-from electric_agents_exporter.fleet.faults import Endpoint, Reason, Skip, Suppression
+from electric_agents_exporter.fleet.changes import EventCounts
+from electric_agents_exporter.fleet.reasons import Operation, Reason, Skip, Suppression
 
 
 class Facts(msgspec.Struct, frozen=True, gc=False):
@@ -27,7 +27,7 @@ class Facts(msgspec.Struct, frozen=True, gc=False):
     counts: EventCounts
 
 
-class Sighting(msgspec.Struct, frozen=True, gc=False):
+class Observation(msgspec.Struct, frozen=True, gc=False):
     """When a runner's last good report arrived, and how old its heartbeat was by then.
 
     `monotonic` is this exporter's clock; `heartbeat_age` is in seconds on the server's clock
@@ -48,14 +48,16 @@ class RunnerView(msgspec.Struct, frozen=True, gc=False):
     runner: ListedRunner
     principal: str
     facts: Facts | None
-    sighting: Sighting | None
+    observation: Observation | None
     poll_success: bool | None
     last_success_at: float | None
     counts: EventCounts
 
     def fresh(self, monotonic: float, stale_after: float) -> bool:
         """Tell whether the last report is young enough to be shown."""
-        return self.sighting is not None and monotonic - self.sighting.monotonic <= stale_after
+        return (
+            self.observation is not None and monotonic - self.observation.monotonic <= stale_after
+        )
 
 
 class Histogram(msgspec.Struct, frozen=True, gc=False):
@@ -82,13 +84,13 @@ class FleetCounters(msgspec.Struct, frozen=True, gc=False):
 class PollCounters(msgspec.Struct, frozen=True, gc=False):
     """What polling one target came to."""
 
-    requests: Mapping[Endpoint, int]
-    errors: Mapping[tuple[Endpoint, Reason], int]
-    durations: Mapping[Endpoint, Histogram]
+    requests: Mapping[Operation, int]
+    errors: Mapping[tuple[Operation, Reason], int]
+    durations: Mapping[Operation, Histogram]
     skipped: Mapping[Skip, int]
 
 
-class ClaimsHistory(msgspec.Struct, frozen=True, gc=False):
+class EndedClaimCounts(msgspec.Struct, frozen=True, gc=False):
     """What only a database tells: claims that ended while this exporter watched, and owners."""
 
     ended: Mapping[ClaimStatus, int]
@@ -96,7 +98,7 @@ class ClaimsHistory(msgspec.Struct, frozen=True, gc=False):
     owners: Mapping[str, int]
 
 
-class Sweep(msgspec.Struct, frozen=True, gc=False):
+class FullScan(msgspec.Struct, frozen=True, gc=False):
     """When a database was last searched for every active claim, and how long that took.
 
     `at` is seconds since the epoch on this exporter's clock, None before the first one that came
@@ -118,7 +120,7 @@ class TargetSnapshot(msgspec.Struct, frozen=True, gc=False):
     interval: float
     stale_after: float
     up: bool
-    poll_success: Mapping[Endpoint, bool]
+    poll_success: Mapping[Operation, bool]
     last_poll_at: float | None
     last_success_at: float | None
     last_duration: float | None
@@ -130,8 +132,8 @@ class TargetSnapshot(msgspec.Struct, frozen=True, gc=False):
     runners: tuple[RunnerView, ...]
     fleet: FleetCounters
     polls: PollCounters
-    history: ClaimsHistory | None = None
-    sweep: Sweep | None = None
+    history: EndedClaimCounts | None = None
+    sweep: FullScan | None = None
 
 
 class FleetSnapshot(msgspec.Struct, frozen=True, gc=False):

@@ -8,17 +8,17 @@ from typing import Final
 
 from electric_agents_exporter.contract.reading import HealthAnswer, ListAnswer
 from electric_agents_exporter.contract.vocabulary import ClaimOutcome, HealthStatus, RunnerKind
+from electric_agents_exporter.fleet.changes import Changes
+from electric_agents_exporter.fleet.claim_tracker import ClaimTracker, EndedClaim
 from electric_agents_exporter.fleet.clock import Clock, ServerClock
-from electric_agents_exporter.fleet.events import Changes
-from electric_agents_exporter.fleet.faults import Endpoint, Reason, Skip
+from electric_agents_exporter.fleet.ended_claims import History
 from electric_agents_exporter.fleet.histogram import Observations
-from electric_agents_exporter.fleet.history import History
-from electric_agents_exporter.fleet.ledger import ClaimLedger, EndedClaim
-from electric_agents_exporter.fleet.roster import Due, Policy, Roster
+from electric_agents_exporter.fleet.inventory import Due, Inventory, Policy
+from electric_agents_exporter.fleet.reasons import Operation, Reason, Skip
 from electric_agents_exporter.fleet.snapshot import (
     FleetCounters,
+    Observation,
     PollCounters,
-    Sighting,
     TargetSnapshot,
 )
 
@@ -30,18 +30,18 @@ class _Requests:
     """Counts of the requests that were made of one target."""
 
     def __init__(self) -> None:
-        self._requests = Counter(dict.fromkeys(Endpoint, 0))
+        self._requests = Counter(dict.fromkeys(Operation, 0))
         self._errors = Counter(
-            {(endpoint, reason): 0 for endpoint in Endpoint for reason in Reason}
+            {(operation, reason): 0 for operation in Operation for reason in Reason}
         )
-        self._durations = {endpoint: Observations(_BOUNDS) for endpoint in Endpoint}
+        self._durations = {operation: Observations(_BOUNDS) for operation in Operation}
         self._skipped = Counter(dict.fromkeys(Skip, 0))
 
-    def count(self, endpoint: Endpoint, seconds: float, reason: Reason | None) -> None:
-        self._requests[endpoint] += 1
-        self._durations[endpoint].observe(seconds)
+    def count(self, operation: Operation, seconds: float, reason: Reason | None) -> None:
+        self._requests[operation] += 1
+        self._durations[operation].observe(seconds)
         if reason is not None:
-            self._errors[endpoint, reason] += 1
+            self._errors[operation, reason] += 1
 
     def skip(self, reason: Skip, times: int) -> None:
         self._skipped[reason] += times
@@ -50,7 +50,7 @@ class _Requests:
         return PollCounters(
             requests=dict(self._requests),
             errors=dict(self._errors),
-            durations={endpoint: seen.snapshot() for endpoint, seen in self._durations.items()},
+            durations={operation: seen.snapshot() for operation, seen in self._durations.items()},
             skipped=dict(self._skipped),
         )
 
@@ -109,16 +109,16 @@ class _State:
         self.principals = tuple(principals)
         self.clock = clock
         self.drift = drift
-        self.roster = Roster(policy)
+        self.inventory = Inventory(policy)
         self.server_clock = ServerClock()
         self.requests = _Requests()
         self.totals = _Totals()
-        self.ledger: ClaimLedger | None = None
+        self.tracker: ClaimTracker | None = None
         self.history: History | None = None
         self.tenants: dict[str, Target] = {}
         self.listed_at: dict[str, float] = {}
         self.got_list = False
-        self.poll_success = dict.fromkeys(Endpoint, False)
+        self.poll_success = dict.fromkeys(Operation, False)
         self.last_poll_at: float | None = None
         self.last_success_at: float | None = None
         self.last_duration: float | None = None
@@ -158,7 +158,7 @@ class Target:
         state.policy = policy
         state.principals = tuple(principals)
         state.listed_at = {name: at for name, at in state.listed_at.items() if name in principals}
-        state.roster.adopt(policy, principals)
+        state.inventory.adopt(policy, principals)
         for tenant, target in state.tenants.items():
             target.adopt(_of_tenant(policy, tenant), principals)
 
@@ -182,7 +182,7 @@ class Target:
         state = self._state
         stale_after = state.policy.stale_after
         fresh = {name for name, at in state.listed_at.items() if monotonic - at <= stale_after}
-        lists = state.roster.listed()
+        lists = state.inventory.listed()
         listed = {principal: count for principal, count in lists.items() if principal in fresh}
         return TargetSnapshot(
             name=state.policy.name,
@@ -197,12 +197,12 @@ class Target:
             credential_changed_at=self.credential_changed_at,
             expected_min=state.policy.expected_min,
             listed=listed,
-            suppressed=state.roster.suppressed(),
-            runners=state.roster.views(),
+            suppressed=state.inventory.suppressed(),
+            runners=state.inventory.views(),
             fleet=state.totals.snapshot(),
             polls=state.requests.snapshot(),
             history=state.history.snapshot() if state.history else None,
-            sweep=state.ledger.sweep if state.ledger else None,
+            sweep=state.tracker.sweep if state.tracker else None,
         )
 
 
@@ -223,14 +223,14 @@ class Poll:
         self._tenants: dict[str, Poll] = {}
 
     @property
-    def claims(self) -> ClaimLedger:
+    def claims(self) -> ClaimTracker:
         """What is known of a database's claims from one poll to the next."""
-        if self._state.ledger is None:
-            self._state.ledger = ClaimLedger()
-        return self._state.ledger
+        if self._state.tracker is None:
+            self._state.tracker = ClaimTracker()
+        return self._state.tracker
 
     @property
-    def fruitful(self) -> bool:
+    def got_list(self) -> bool:
         """Whether any list was got."""
         return bool(self._listed)
 
@@ -238,7 +238,7 @@ class Poll:
         """Take in the list of one principal (as configured)."""
         if principal not in self._state.principals:
             return  # new settings came while it was asked for
-        self._state.roster.take(principal, answer.runners)
+        self._state.inventory.take(principal, answer.runners)
         self._state.listed_at[principal] = self._state.clock.monotonic()
         self._state.drift.update(answer.drift)
         self._listed.add(principal)
@@ -250,8 +250,8 @@ class Poll:
             A poll for each; they end with this one.
         """
         state = self._state
-        state.roster.adopt(state.policy, ())
-        state.roster.settle()
+        state.inventory.adopt(state.policy, ())
+        state.inventory.settle()
         for principal in state.principals:
             state.listed_at[principal] = state.clock.monotonic()
             self._listed.add(principal)
@@ -270,27 +270,27 @@ class Poll:
         if state.history is None:
             state.history = History()
         for claim in claims:
-            if claim.runner_id is not None and state.roster.watches(claim.runner_id):
-                state.history.count(claim, state.roster.kind_of(claim.runner_id))
+            if claim.runner_id is not None and state.inventory.watches(claim.runner_id):
+                state.history.count(claim, state.inventory.kind_of(claim.runner_id))
 
     def due(self) -> list[Due]:
         """Let the lists take effect, and give the runners to ask after."""
         state = self._state
-        change = state.roster.settle()
+        change = state.inventory.settle()
         state.totals.discovered += change.discovered
         state.totals.removed += change.removed
         state.got_list = bool(self._listed)
         state.version += 1
-        due = state.roster.due(self._listed)
+        due = state.inventory.due(self._listed)
         self._asked = len(due)
         return due
 
-    def told_date(self, date: float, monotonic: float, within: float = 0.0) -> None:
+    def observed_date(self, date: float, monotonic: float, within: float = 0.0) -> None:
         """Take in a `Date` header, seconds since the epoch.
 
         `monotonic` is our clock when the server wrote it, known within so many seconds.
         """
-        self._state.server_clock.tell_date(date, monotonic, within)
+        self._state.server_clock.observe_date(date, monotonic, within)
 
     def reported(self, answer: HealthAnswer, monotonic: float, within: float = 0.0) -> None:
         """Take in a runner's report.
@@ -302,7 +302,7 @@ class Poll:
         if server_now is None:
             server_now = state.server_clock.time_at(monotonic)
         else:
-            state.server_clock.tell_exact(server_now, monotonic, within)
+            state.server_clock.observe_exact(server_now, monotonic, within)
         age = None
         if server_now is not None and report.last_seen_at is not None:
             age = max(0.0, server_now - report.last_seen_at)
@@ -310,21 +310,21 @@ class Poll:
             state.drift.update(answer.drift)
         self._answered += 1
         state.version += 1
-        changes = state.roster.report(
-            report, Sighting(monotonic, age), state.clock.time(), server_now
+        changes = state.inventory.report(
+            report, Observation(monotonic, age), state.clock.time(), server_now
         )
         if changes is not None:
-            state.totals.add(state.roster.kind_of(report.runner_id), changes)
+            state.totals.add(state.inventory.kind_of(report.runner_id), changes)
 
     def failed(self, runner_id: str, reason: Reason) -> None:
         """Note that the report of a runner could not be had."""
         gone = reason is Reason.NOT_FOUND
         self._state.version += 1
-        self._state.roster.fail(runner_id, self._state.clock.monotonic(), gone=gone)
+        self._state.inventory.fail(runner_id, self._state.clock.monotonic(), gone=gone)
 
-    def requested(self, endpoint: Endpoint, seconds: float, reason: Reason | None) -> None:
+    def requested(self, operation: Operation, seconds: float, reason: Reason | None) -> None:
         """Count a request, how long it took, and why it failed if it did."""
-        self._state.requests.count(endpoint, seconds, reason)
+        self._state.requests.count(operation, seconds, reason)
 
     def end(self, *, complete: bool = True) -> bool:
         """Close the poll; `complete` is False where its sweep was cut short.
@@ -336,11 +336,11 @@ class Poll:
         state = self._state
         self._end_tenants(complete=complete)
         if state.history is not None:
-            state.history.see(state.roster.views())
+            state.history.see(state.inventory.views())
         state.got_list = bool(self._listed)
         lists = self._listed.issuperset(state.principals)
         sweep = complete and bool(self._listed) and (self._answered > 0 or not self._asked)
-        state.poll_success = {Endpoint.LIST: lists, Endpoint.HEALTH: sweep}
+        state.poll_success = {Operation.LIST: lists, Operation.HEALTH: sweep}
         now, monotonic = state.clock.time(), state.clock.monotonic()
         state.last_poll_at = now
         state.last_duration = monotonic - self._began

@@ -9,20 +9,20 @@ from prometheus_client.openmetrics import exposition as openmetrics
 
 from electric_agents_exporter.fleet.aggregate import aggregate
 from electric_agents_exporter.fleet.snapshot import FleetSnapshot
-from electric_agents_exporter.metrics.families import Family, Part, part
+from electric_agents_exporter.metrics.family_writer import FamilyWriter, Part, part
 from electric_agents_exporter.metrics.formats import Format
 from electric_agents_exporter.metrics.fragments import RunnerFragments, RunnerPart
-from electric_agents_exporter.metrics.lines import own_labels
-from electric_agents_exporter.metrics.own import OwnState, OwnSubject
+from electric_agents_exporter.metrics.lines import open_labels
+from electric_agents_exporter.metrics.process_families import ProcessState, ProcessSubject
 from electric_agents_exporter.metrics.table import Table
-from electric_agents_exporter.metrics.target_rows import TargetSubject
+from electric_agents_exporter.metrics.target_families import TargetSubject
 
 
 class Exposer:
     """Makes expositions. Not safe for two threads at once: one builder at a time is enough."""
 
-    def __init__(self, table: Table, own: OwnState, registry: CollectorRegistry) -> None:
-        self._own = own
+    def __init__(self, table: Table, own: ProcessState, registry: CollectorRegistry) -> None:
+        self._process = own
         self._registry = registry
         self._formats = {fmt: _Writers(table, fmt) for fmt in Format}
 
@@ -36,7 +36,7 @@ class Exposer:
         """
         began = time.perf_counter()
         size = samples = 0
-        for family, pieces, series in self._formats[fmt].families(snapshot, self._own):
+        for family, pieces, series in self._formats[fmt].families(snapshot, self._process):
             if series and (not names or not family.sample_names.isdisjoint(names)):
                 samples += series
                 for piece in chain((family.head,), pieces):
@@ -45,9 +45,9 @@ class Exposer:
         end = self._process_part(fmt, names)
         yield end
         if not names:
-            self._own.exposition_bytes = size + len(end)
-            self._own.exposition_series = samples
-            self._own.exposition_seconds = time.perf_counter() - began
+            self._process.exposition_bytes = size + len(end)
+            self._process.exposition_series = samples
+            self._process.exposition_seconds = time.perf_counter() - began
 
     def _process_part(self, fmt: Format, names: Collection[str]) -> bytes:
         """Write what prometheus_client knows of this process, with the end mark if there is one."""
@@ -62,20 +62,20 @@ class _Writers:
     """Everything that is written in one format, in the order of the table."""
 
     def __init__(self, table: Table, fmt: Format) -> None:
-        self._own = [Family(row, fmt) for row in table.own]
-        self._target = [Family(row, fmt) for row in table.target]
+        self._process = [FamilyWriter(row, fmt) for row in table.process]
+        self._target = [FamilyWriter(row, fmt) for row in table.target]
         self._runners = RunnerFragments(table, fmt)
 
     def families(
-        self, snapshot: FleetSnapshot, own: OwnState
-    ) -> Iterator["Part[OwnSubject] | Part[TargetSubject] | RunnerPart"]:
+        self, snapshot: FleetSnapshot, own: ProcessState
+    ) -> Iterator["Part[ProcessSubject] | Part[TargetSubject] | RunnerPart"]:
         """Give every family, its lines in pieces, and how many samples these are."""
-        process = OwnSubject(own, snapshot.drift)
-        for of_process in self._own:
+        process = ProcessSubject(own, snapshot.drift)
+        for of_process in self._process:
             yield part(of_process, [of_process.writer.lines("", process)])
         targets = [
             (
-                own_labels(server=target.name),
+                open_labels(server=target.name),
                 TargetSubject(
                     target, aggregate(target, snapshot.monotonic) if target.listed else None
                 ),

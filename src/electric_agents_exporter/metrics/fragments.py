@@ -10,17 +10,17 @@ from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 from typing_extensions import override
 
-from electric_agents_exporter.fleet.events import EventCounts
+from electric_agents_exporter.fleet.changes import EventCounts
 from electric_agents_exporter.fleet.snapshot import Facts, FleetSnapshot, RunnerView
-from electric_agents_exporter.metrics.families import Family, Part, part
+from electric_agents_exporter.metrics.family import OneOf, SomeOf, Value
+from electric_agents_exporter.metrics.family_writer import FamilyWriter, Part, part
 from electric_agents_exporter.metrics.formats import Format
-from electric_agents_exporter.metrics.lines import Template, own_labels
-from electric_agents_exporter.metrics.runner_rows import (
-    MovingSubject,
+from electric_agents_exporter.metrics.lines import Template, open_labels
+from electric_agents_exporter.metrics.runner_families import (
+    PollSubject,
     RunnerSubject,
     runner_subject,
 )
-from electric_agents_exporter.metrics.spec import OneOf, SomeOf, Value
 from electric_agents_exporter.metrics.table import Table
 
 Subject = TypeVar("Subject")
@@ -28,7 +28,7 @@ Entry = TypeVar("Entry")
 
 _LINES_AT_ONCE: Final = 2048
 
-RunnerPart: TypeAlias = Part[RunnerSubject] | Part[MovingSubject]
+RunnerPart: TypeAlias = Part[RunnerSubject] | Part[PollSubject]
 
 
 class _Column(ABC, Generic[Subject, Entry]):
@@ -39,9 +39,9 @@ class _Column(ABC, Generic[Subject, Entry]):
 
     _NOTHING: Entry
 
-    def __init__(self, family: Family[Subject]) -> None:
+    def __init__(self, family: FamilyWriter[Subject]) -> None:
         self.family = family
-        self.lasting = family.row.lasting
+        self.keep_when_stale = family.row.keep_when_stale
         self.read = family.writer.read
         self.states: list[object] = []
         self.series = 0
@@ -116,7 +116,9 @@ class _SharedLines(_Column[Subject, Template]):
 
     _NOTHING = ()
 
-    def __init__(self, family: Family[Subject], template: Callable[[object], Template]) -> None:
+    def __init__(
+        self, family: FamilyWriter[Subject], template: Callable[[object], Template]
+    ) -> None:
         super().__init__(family)
         self._template = template
 
@@ -133,7 +135,7 @@ class _SharedLines(_Column[Subject, Template]):
         return b"".join(map(bytes.join, commons, entries))
 
 
-def _column(family: Family[Subject]) -> _Column[Subject, Any]:
+def _column(family: FamilyWriter[Subject]) -> _Column[Subject, Any]:
     template = family.writer.template
     return _OwnLines(family) if template is None else _SharedLines(family, template)
 
@@ -141,7 +143,7 @@ def _column(family: Family[Subject]) -> _Column[Subject, Any]:
 class _Columns(Generic[Subject]):
     """A column per family, a slot per runner."""
 
-    def __init__(self, families: Sequence[Family[Subject]]) -> None:
+    def __init__(self, families: Sequence[FamilyWriter[Subject]]) -> None:
         self._columns = [_column(family) for family in families]
         self._reads = [(column, column.read, column.states) for column in self._columns]
 
@@ -153,7 +155,7 @@ class _Columns(Generic[Subject]):
     def write(self, slot: int, common: str, subject: Subject, *, fresh: bool) -> None:
         """Render what changed of a runner; without a fresh report there are but lines that last."""
         for column, read, states in self._reads:
-            state = read(subject) if fresh or column.lasting else None
+            state = read(subject) if fresh or column.keep_when_stale else None
             if state != states[slot]:
                 column.put(slot, common, state)
 
@@ -190,10 +192,12 @@ class RunnerFragments:
     """
 
     def __init__(self, table: Table, fmt: Format) -> None:
-        self._any = bool(table.runner or table.moving)
-        self._told = _Columns([Family(row, fmt) for row in table.runner])
-        self._polled = _Columns([Family(row, fmt) for row in table.moving if not row.ticking])
-        self._ticking = [Family(row, fmt) for row in table.moving if row.ticking]
+        self._any = bool(table.runner or table.per_poll)
+        self._told = _Columns([FamilyWriter(row, fmt) for row in table.runner])
+        self._polled = _Columns(
+            [FamilyWriter(row, fmt) for row in table.per_poll if not row.per_scrape]
+        )
+        self._ticking = [FamilyWriter(row, fmt) for row in table.per_poll if row.per_scrape]
         self._rendered: dict[tuple[str, str], _Rendered] = {}
         self._commons: list[bytes] = []
         self._free: list[int] = []
@@ -209,11 +213,11 @@ class RunnerFragments:
         for family in self._ticking:
             yield part(family, [family.writer.lines(common, subject) for common, subject in fresh])
 
-    def _follow(self, snapshot: FleetSnapshot) -> list[tuple[str, MovingSubject]]:
+    def _follow(self, snapshot: FleetSnapshot) -> list[tuple[str, PollSubject]]:
         """Render what changed, and forget the runners that are gone.
 
         Returns:
-            The labels of every runner whose report is fresh, and what its ticking rows read.
+            The labels of every runner whose report is fresh, and what its per_scrape rows read.
         """
         self._turn += 1
         known = 0
@@ -228,22 +232,22 @@ class RunnerFragments:
                     rendered = self._take_slot(name, view.runner.id)
                 rendered.turn = self._turn
                 # RunnerView.fresh without the call: this runs for every runner at every scrape.
-                sighting = view.sighting
+                observation = view.observation
                 fresh = (
                     view.facts is not None
-                    and sighting is not None
-                    and monotonic - sighting.monotonic <= stale_after
+                    and observation is not None
+                    and monotonic - observation.monotonic <= stale_after
                 )
                 if rendered.view is not view or rendered.fresh is not fresh:
                     self._render(rendered, view, monotonic, fresh=fresh)
                 if fresh:
-                    shown.append((rendered.common, MovingSubject(view, monotonic, fresh)))
+                    shown.append((rendered.common, PollSubject(view, monotonic, fresh)))
         if known < len(self._rendered):
             self._drop_gone()
         return shown
 
     def _take_slot(self, server: str, runner_id: str) -> _Rendered:
-        common = own_labels(server=server, runner_id=runner_id)
+        common = open_labels(server=server, runner_id=runner_id)
         if self._free:
             slot = self._free.pop()
             self._commons[slot] = common.encode()
@@ -267,7 +271,7 @@ class RunnerFragments:
             or rendered.fresh is not fresh
         ):
             self._told.write(slot, common, runner_subject(view), fresh=fresh)
-        self._polled.write(slot, common, MovingSubject(view, monotonic, fresh), fresh=fresh)
+        self._polled.write(slot, common, PollSubject(view, monotonic, fresh), fresh=fresh)
         rendered.view, rendered.fresh = view, fresh
         rendered.facts, rendered.counts = view.facts, view.counts
 

@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeAlias, TypeVar
 
-from electric_agents_exporter.metrics.spec import (
+from electric_agents_exporter.metrics.family import (
     Each,
+    Family,
     Kind,
     LabelValues,
     OneOf,
-    Row,
     SomeOf,
     Value,
 )
@@ -64,7 +64,7 @@ class Writer(Generic[Subject, State]):
 AnyWriter: TypeAlias = Writer[Subject, Any]
 
 
-def fastest_writer(row: Row[Subject], *, created: bool) -> AnyWriter[Subject]:
+def fastest_writer(row: Family[Subject], *, created: bool) -> AnyWriter[Subject]:
     """Choose the writer of a row; `created` says that counters tell when they began."""
     if row.kind is Kind.HISTOGRAM:
         return _histogram_writer(row)
@@ -80,7 +80,7 @@ def fastest_writer(row: Row[Subject], *, created: bool) -> AnyWriter[Subject]:
     return plain_writer(row)
 
 
-def plain_writer(row: Row[Subject]) -> Writer[Subject, _Samples]:
+def plain_writer(row: Family[Subject]) -> Writer[Subject, _Samples]:
     """Write any row but a histogram."""
 
     def write(common: str, samples: _Samples) -> str:
@@ -92,7 +92,7 @@ def plain_writer(row: Row[Subject]) -> Writer[Subject, _Samples]:
     return Writer(lambda subject: tuple(row.samples(subject)), write)
 
 
-def _value_writer(row: Row[Subject], samples: Value[Subject]) -> Writer[Subject, float]:
+def _value_writer(row: Family[Subject], samples: Value[Subject]) -> Writer[Subject, float]:
     name = row.name
 
     def write(common: str, value: float) -> str:
@@ -102,7 +102,7 @@ def _value_writer(row: Row[Subject], samples: Value[Subject]) -> Writer[Subject,
 
 
 def _enum_writer(
-    row: Row[Subject], samples: OneOf[Subject] | SomeOf[Subject]
+    row: Family[Subject], samples: OneOf[Subject] | SomeOf[Subject]
 ) -> Writer[Subject, object]:
     """Write rows whose lines are the same for all subjects in one of a few states."""
     words = tuple(samples.words)
@@ -127,7 +127,7 @@ def _enum_writer(
 
 
 def _each_writer(
-    row: Row[Subject], samples: Each[Subject]
+    row: Family[Subject], samples: Each[Subject]
 ) -> Writer[Subject, tuple[float | None, ...]]:
     name = row.name
     tails = [f',{row.labels[0]}="{word.value}"}} ' for word in samples.words]
@@ -143,7 +143,7 @@ def _each_writer(
 
 
 def _created_writer(
-    row: Row[Subject], created: Callable[[Subject], float | None]
+    row: Family[Subject], created: Callable[[Subject], float | None]
 ) -> Writer[Subject, tuple[_Samples, float | None]]:
     """Write counters as OpenMetrics wants them, each beside the moment that it began."""
     plain = plain_writer(row)
@@ -162,7 +162,7 @@ def _created_writer(
     return Writer(lambda subject: (tuple(row.samples(subject)), created(subject)), write)
 
 
-def _histogram_writer(row: Row[Subject]) -> Writer[Subject, _Samples]:
+def _histogram_writer(row: Family[Subject]) -> Writer[Subject, _Samples]:
     """Write buckets, count and sum; the sample of an empty `le` is the sum."""
 
     def each(common: str, samples: _Samples) -> Iterator[str]:
@@ -182,7 +182,7 @@ def _histogram_writer(row: Row[Subject]) -> Writer[Subject, _Samples]:
     )
 
 
-def own_labels(**labels: str) -> str:
+def open_labels(**labels: str) -> str:
     """Write the labels that all lines of a subject share, the brace left open."""
     return "{" + _pairs(tuple(labels), tuple(labels.values()))
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
-from electric_agents_exporter.metrics.spec import Group, Kind, Row
+from electric_agents_exporter.metrics.family import Family, Group, Kind
 from electric_agents_exporter.metrics.table import build_table
 
 _TITLES: Final = (
@@ -24,13 +24,13 @@ Of this process there are also `process_*` and `python_info`, as every Python pr
 """
 
 
-def rows() -> Iterator[tuple[str, tuple[str, ...], Row[Any]]]:
+def rows() -> Iterator[tuple[str, tuple[str, ...], Family[Any]]]:
     """Give every family, with the title of its part and the labels of its subject."""
     table = build_table(owner_label=True)
-    parts: tuple[Iterable[Row[Any]], ...] = (
-        (*table.runner, *table.moving),
+    parts: tuple[Iterable[Family[Any]], ...] = (
+        (*table.runner, *table.per_poll),
         table.target,
-        table.own,
+        table.process,
     )
     for (title, labels), part in zip(_TITLES, parts, strict=True):
         for row in part:
@@ -48,7 +48,7 @@ def render_json() -> str:
             "labels": [*labels, *_labels(row)],
             "group": row.group.value,
             "source": list(row.source),
-            "lasting": row.lasting,
+            "keep_when_stale": row.keep_when_stale,
         }
         for _, labels, row in rows()
     ]
@@ -78,13 +78,13 @@ def _heading(title: str, labels: tuple[str, ...]) -> list[str]:
     ]
 
 
-def _line(row: Row[Any]) -> str:
+def _line(row: Family[Any]) -> str:
     labels = ", ".join(f"`{label}`" for label in _labels(row))
     source = ", ".join(f"`{path}`" for path in row.source)
     group = "always" if row.group is Group.FLEET else row.group.value
-    text = row.help + (" Lasting." if row.lasting else "")
+    text = row.help + (" Lasting." if row.keep_when_stale else "")
     return f"| `{row.name}` | {row.kind} | {labels} | {group} | {text} | {source} |"
 
 
-def _labels(row: Row[Any]) -> tuple[str, ...]:
+def _labels(row: Family[Any]) -> tuple[str, ...]:
     return (*row.labels, "le") if row.kind is Kind.HISTOGRAM else row.labels

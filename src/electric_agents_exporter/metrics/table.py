@@ -2,15 +2,15 @@
 
 from dataclasses import dataclass
 
-from electric_agents_exporter.metrics.own import OwnRow, own_rows
-from electric_agents_exporter.metrics.runner_rows import (
-    MovingRow,
-    RunnerRow,
-    moving_rows,
-    runner_rows,
+from electric_agents_exporter.metrics.family import Group
+from electric_agents_exporter.metrics.process_families import ProcessFamily, process_families
+from electric_agents_exporter.metrics.runner_families import (
+    PollFamily,
+    RunnerFamily,
+    poll_families,
+    runner_families,
 )
-from electric_agents_exporter.metrics.spec import Group
-from electric_agents_exporter.metrics.target_rows import TargetRow, target_rows
+from electric_agents_exporter.metrics.target_families import TargetFamily, target_families
 
 SWITCHABLE = (Group.CORE, Group.CLIENT, Group.CLAIMS, Group.DERIVED)
 """The groups of a runner's own families, which can be switched off."""
@@ -20,10 +20,10 @@ SWITCHABLE = (Group.CORE, Group.CLIENT, Group.CLAIMS, Group.DERIVED)
 class Table:
     """The rows that are shown, by what they are about."""
 
-    runner: tuple[RunnerRow, ...]
-    moving: tuple[MovingRow, ...]
-    target: tuple[TargetRow, ...]
-    own: tuple[OwnRow, ...]
+    runner: tuple[RunnerFamily, ...]
+    per_poll: tuple[PollFamily, ...]
+    target: tuple[TargetFamily, ...]
+    process: tuple[ProcessFamily, ...]
 
 
 def build_table(
@@ -35,8 +35,8 @@ def build_table(
     """Choose the rows: `groups` thins out all but `FLEET`, `per_runner` a runner's own families."""
     shown = groups if per_runner else frozenset()
     return Table(
-        runner=tuple(r for r in runner_rows(owner_label=owner_label) if r.group in shown),
-        moving=tuple(r for r in moving_rows() if r.group in shown),
-        target=tuple(r for r in target_rows() if r.group in groups | {Group.FLEET}),
-        own=own_rows(),
+        runner=tuple(r for r in runner_families(owner_label=owner_label) if r.group in shown),
+        per_poll=tuple(r for r in poll_families() if r.group in shown),
+        target=tuple(r for r in target_families() if r.group in groups | {Group.FLEET}),
+        process=process_families(),
     )

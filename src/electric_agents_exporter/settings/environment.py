@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from electric_agents_exporter.settings import schema
+from electric_agents_exporter.settings import setting_names
 from electric_agents_exporter.settings.faults import Fault, Place, nearest
 from electric_agents_exporter.settings.layers import Layer
 from electric_agents_exporter.settings.model import (
@@ -31,7 +31,7 @@ _OF_KUBERNETES: Final = re.compile(
 """What Kubernetes sets in every pod beside a Service that is called like this exporter."""
 
 
-def variable_of(names: schema.Names) -> str:
+def variable_of(names: setting_names.Names) -> str:
     """Give the variable of a setting; those of a target need no `TARGETS` before them."""
     own = names[1:] if names[0] == "targets" and names[1:] else names
     return ENV_PREFIX + _SEPARATOR.join(own).upper()
@@ -47,11 +47,11 @@ def read_environment(environ: Mapping[str, str]) -> Layer:
         place = _place_of(variable, environ[variable])
         if place is None:
             continue
-        field = schema.field_at(_names(place))
+        field = setting_names.field_at(_names(place))
         if field is None and not _is_in_map(place):
             faults.append(_unknown(variable, place))
             continue
-        structured = field is not None and schema.is_structured(field)
+        structured = field is not None and setting_names.is_structured(field)
         try:
             value = _parse(environ[variable], structured=structured)
         except (ValueError, RecursionError):
@@ -91,21 +91,21 @@ def _place_of(variable: str, text: str) -> Place | None:
     return place
 
 
-def _names(place: Place) -> schema.Names:
+def _names(place: Place) -> setting_names.Names:
     return tuple(part for part in place if isinstance(part, str))
 
 
 def _is_in_map(place: Place) -> bool:
-    field = schema.field_at(_names(place[:-1]))
-    return field is not None and schema.is_map(field)
+    field = setting_names.field_at(_names(place[:-1]))
+    return field is not None and setting_names.is_map(field)
 
 
 def _unknown(variable: str, place: Place) -> Fault:
-    instead = schema.instead_of(_names(place))
+    instead = setting_names.instead_of(_names(place))
     if instead is not None:
         return Fault(variable, f"not supported yet in this version; {instead}")
     # The prefix is the same in all, and would make all of them alike.
-    known = [variable_of(names).removeprefix(ENV_PREFIX) for names, _ in schema.fields()]
+    known = [variable_of(names).removeprefix(ENV_PREFIX) for names, _ in setting_names.fields()]
     near = nearest(variable.removeprefix(ENV_PREFIX).upper(), [*known, _ONE_PRINCIPAL])
     return Fault(variable, "unknown setting", ENV_PREFIX + near if near else "")
 

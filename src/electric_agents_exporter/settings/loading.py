@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 from typing_extensions import override
 
-from electric_agents_exporter.settings import schema
+from electric_agents_exporter.settings import setting_names
 from electric_agents_exporter.settings.environment import TARGET, read_environment
 from electric_agents_exporter.settings.faults import (
     Fault,
@@ -144,18 +144,18 @@ def _explain(detail: ErrorDetails, layers: Sequence[Layer]) -> list[Fault]:
 
 def _unknown(where: str, place: Place) -> Fault:
     names = tuple(part for part in place if isinstance(part, str))
-    instead = schema.instead_of(names)
+    instead = setting_names.instead_of(names)
     if instead is not None:
         return Fault(where, f"not supported yet in this version; {instead}")
     return Fault(where, "unknown setting", _meant(names))
 
 
-def _meant(names: schema.Names) -> str:
+def _meant(names: setting_names.Names) -> str:
     """Guess which setting was meant: that of this name elsewhere, or one of a like name here."""
     # The right name in the wrong section is as common a slip as a wrong name.
-    homes = [home for home, _ in schema.fields() if home[-1] == names[-1]]
+    homes = [home for home, _ in setting_names.fields() if home[-1] == names[-1]]
     if len(homes) != 1:
-        return nearest(names[-1], schema.names_in(names[:-1]))
+        return nearest(names[-1], setting_names.names_in(names[:-1]))
     pairs = zip(homes[0][:-1], names[:-1], strict=False)
     shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
     return spell(homes[0][shared:])

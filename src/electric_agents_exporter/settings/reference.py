@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from electric_agents_exporter.settings import schema
+from electric_agents_exporter.settings import setting_names
 from electric_agents_exporter.settings.environment import variable_of
 from electric_agents_exporter.settings.values import Words
 
@@ -113,8 +113,8 @@ def render() -> str:
 
 
 def _tables() -> Iterator[str]:
-    sections: dict[schema.Names, list[str]] = {}
-    for names, field in schema.fields():
+    sections: dict[setting_names.Names, list[str]] = {}
+    for names, field in setting_names.fields():
         sections.setdefault(names[:-1], []).append(_line(names, field))
     for section, lines in sections.items():
         yield f"\n## {_TITLES.get(section) or _title(section)}\n\n"
@@ -122,13 +122,13 @@ def _tables() -> Iterator[str]:
         yield "".join(lines)
 
 
-def _title(section: schema.Names) -> str:
+def _title(section: setting_names.Names) -> str:
     of_target = section[0] == "targets"
     path = ".".join(section[1:] if of_target else section)
     return f"`{path}`" + (" of a target" if of_target else "")
 
 
-def _line(names: schema.Names, field: FieldInfo) -> str:
+def _line(names: setting_names.Names, field: FieldInfo) -> str:
     kind = _kind(field.annotation, tuple(field.metadata))
     variable = variable_of(names)
     if names == ("targets", "principals"):

@@ -22,8 +22,8 @@ from electric_agents_exporter.contract.reading import (
     read_list,
 )
 from electric_agents_exporter.fleet.clock import Clock
-from electric_agents_exporter.fleet.faults import Endpoint, Reason
-from electric_agents_exporter.fleet.roster import Due
+from electric_agents_exporter.fleet.inventory import Due
+from electric_agents_exporter.fleet.reasons import Operation, Reason
 from electric_agents_exporter.fleet.target import Poll
 from electric_agents_exporter.sources.credentials import CredentialError, Credentials
 from electric_agents_exporter.sources.http_reasons import reason_of_error, reason_of_status
@@ -36,7 +36,7 @@ Answer = TypeVar("Answer", HealthAnswer, ListAnswer)
 
 _SPREAD: Final = 0.5  # of the interval
 _LONGEST_GAP: Final = 0.05
-_MAX_BODY: Final = {Endpoint.LIST: 64 << 20, Endpoint.HEALTH: 4 << 20}
+_MAX_BODY: Final = {Operation.LIST: 64 << 20, Operation.HEALTH: 4 << 20}
 _LARGE_BODY: Final = 128 << 10
 _HEADERS: Final = {"accept": "application/json", "accept-encoding": "gzip"}
 _UNADDRESSABLE: Final = frozenset({"", ".", ".."})  # a URL's path cannot name them
@@ -83,7 +83,7 @@ class HttpSource:
         self._make_transport = transport or _reach
         self._transport: httpx.AsyncBaseTransport | None = None
         self._tls_stamp: tuple[object, ...] = ()
-        self._complaint = ""
+        self._logged = ""
 
     def credential_changed_at(self) -> float | None:
         """When the newest credential file changed, seconds since the epoch; None without one."""
@@ -101,11 +101,11 @@ class HttpSource:
             headers = self._options.credentials.read()
             transport = await self._ready_transport()
         except (CredentialError, httpx.ProxyError, OSError) as error:
-            self._complain(str(error))
+            self._log_transition(str(error))
             reason = _reason_of_ours(error)
-            poll.requested(Endpoint.LIST, 0.0, reason)
+            poll.requested(Operation.LIST, 0.0, reason)
             return False
-        self._complain("")
+        self._log_transition("")
         wire = _Wire(self._options, self._clock, transport, headers)
         sweep = _Sweep(self._options, wire, poll)
         await _share(self._options.principals, self._options.concurrency, sweep.list_runners)
@@ -114,15 +114,15 @@ class HttpSource:
         pace = _Pace(gap if paced else 0.0)
         return await sweep.ask_all(due, pace)
 
-    def _complain(self, complaint: str) -> None:
+    def _log_transition(self, complaint: str) -> None:
         """Log what is wrong on our own side when that changes, and not at every poll."""
-        if complaint and complaint != self._complaint:
+        if complaint and complaint != self._logged:
             log.warning(
                 "credentials, TLS files or proxy cannot be used", extra={"error": complaint}
             )
-        elif self._complaint and not complaint:
+        elif self._logged and not complaint:
             log.info("credentials, TLS files and proxy can be used again")
-        self._complaint = complaint
+        self._logged = complaint
 
     async def _ready_transport(self) -> httpx.AsyncBaseTransport:
         """Give the transport, a new one if the TLS files changed since the last poll.
@@ -160,7 +160,7 @@ class _Sweep:
             owners = {runner.owner_principal for runner in answer.runners} - {None, principal.url}
             return Reason.WRONG_PRINCIPAL if owners else answer
 
-        answer, *_ = await self._wire.ask(Endpoint.LIST, url, name, read, self._poll)
+        answer, *_ = await self._wire.ask(Operation.LIST, url, name, read, self._poll)
         if not isinstance(answer, Reason):
             self._poll.listed(name, answer)
 
@@ -179,7 +179,7 @@ class _Sweep:
     async def _ask_after(self, due: Due) -> None:
         runner_id = due.runner_id
         if runner_id in _UNADDRESSABLE:
-            self._poll.requested(Endpoint.HEALTH, 0.0, Reason.WRONG_RUNNER)
+            self._poll.requested(Operation.HEALTH, 0.0, Reason.WRONG_RUNNER)
             self._poll.failed(runner_id, Reason.WRONG_RUNNER)
             return
 
@@ -189,7 +189,7 @@ class _Sweep:
 
         url = f"{self._base}/{quote(runner_id, safe='')}/health"
         answer, written_at, within = await self._wire.ask(
-            Endpoint.HEALTH, url, due.principal, read, self._poll
+            Operation.HEALTH, url, due.principal, read, self._poll
         )
         if isinstance(answer, Reason):
             self._failures_in_a_row += answer in _SERVER_WIDE
@@ -220,7 +220,7 @@ class _Wire:
 
     async def ask(
         self,
-        endpoint: Endpoint,
+        operation: Operation,
         url: str,
         name: str,
         read: Callable[[bytes], Answer | Reason],
@@ -238,7 +238,7 @@ class _Wire:
         date: float | None = None
         try:
             async with asyncio.timeout(self._timeout):
-                status, body, date = await self._fetch(endpoint, url, self._headers[name])
+                status, body, date = await self._fetch(operation, url, self._headers[name])
         except (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError) as error:
             answer = reason_of_error(error)
         else:
@@ -246,12 +246,12 @@ class _Wire:
         received = self._clock.monotonic()
         written_at, within = (sent + received) / 2, (received - sent) / 2
         if date is not None and not isinstance(answer, Reason):
-            poll.told_date(date, written_at, within)
+            poll.observed_date(date, written_at, within)
         reason = answer if isinstance(answer, Reason) else None
-        poll.requested(endpoint, received - sent, reason)
+        poll.requested(operation, received - sent, reason)
         if log.isEnabledFor(logging.DEBUG):
             fields = {
-                "endpoint": endpoint.value,
+                "operation": operation.value,
                 "path": urlsplit(url).path,
                 "principal": name,
                 "seconds": f"{received - sent:.3f}",
@@ -262,7 +262,7 @@ class _Wire:
         return answer, written_at, within
 
     async def _fetch(
-        self, endpoint: Endpoint, url: str, headers: dict[str, str]
+        self, operation: Operation, url: str, headers: dict[str, str]
     ) -> tuple[int, bytes | Reason, float | None]:
         """Make one request.
 
@@ -278,7 +278,7 @@ class _Wire:
             body = bytearray()
             async for chunk in response.aiter_bytes():
                 body += chunk
-                if len(body) > _MAX_BODY[endpoint]:
+                if len(body) > _MAX_BODY[operation]:
                     return response.status_code, Reason.TOO_LARGE, None
             return response.status_code, bytes(body), _date(response)
         finally:

@@ -6,7 +6,7 @@ from typing import Final
 import aiohttp
 import httpx
 
-from electric_agents_exporter.fleet.faults import Reason
+from electric_agents_exporter.fleet.reasons import Reason
 
 _BY_STATUS: Final = {
     401: Reason.UNAUTHORIZED,

@@ -24,21 +24,21 @@ from psycopg.pq import Format
 from psycopg.rows import args_row
 from typing_extensions import override
 
-from electric_agents_exporter.contract.reading import ListAnswer
-from electric_agents_exporter.contract.report import ListedRunner
-from electric_agents_exporter.contract.rows import (
+from electric_agents_exporter.contract.database import (
     ClaimRow,
     DiagnosticsRow,
     DispatchRow,
+    Holdings,
     RunnerRow,
-    Work,
     read_dispatch,
     read_report,
     read_runner,
     tally_claims,
 )
+from electric_agents_exporter.contract.reading import ListAnswer
+from electric_agents_exporter.contract.report import ListedRunner
 from electric_agents_exporter.fleet.clock import Clock
-from electric_agents_exporter.fleet.faults import Endpoint, Reason
+from electric_agents_exporter.fleet.reasons import Operation, Reason
 from electric_agents_exporter.fleet.target import Poll
 from electric_agents_exporter.sources import queries
 from electric_agents_exporter.sources.credentials import CredentialError, read_secret
@@ -157,7 +157,7 @@ class PostgresSource:
         self._clock = clock
         self._connection: _Connection | None = None
         self._stamp: tuple[object, ...] = ()
-        self._complaint = ""
+        self._logged = ""
 
     def credential_changed_at(self) -> float | None:
         """When the newest credential file changed, seconds since the epoch; None without one."""
@@ -195,12 +195,12 @@ class PostgresSource:
         except (psycopg.Error, CredentialError, _UnfitError, OSError) as error:
             reason = Reason.TIMEOUT if patience.expired else _reason_of(error)
             reading.fail(reason)
-            self._complain(reason, str(error).partition("\n")[0])
+            self._log_transition(reason, str(error).partition("\n")[0])
             await self.aclose()
             return False
         finally:
             patience.end()
-        self._complain(None, "")
+        self._log_transition(None, "")
         return True
 
     async def _ready_connection(self, patience: "_Patience") -> _Connection:
@@ -230,15 +230,15 @@ class PostgresSource:
         await _check(connection)
         return connection
 
-    def _complain(self, reason: Reason | None, words: str) -> None:
+    def _log_transition(self, reason: Reason | None, words: str) -> None:
         """Log what is wrong when that changes, and not at every poll."""
         complaint = f"{reason}: {words}" if reason else ""
-        if reason is not None and complaint != self._complaint:
+        if reason is not None and complaint != self._logged:
             fields = {"reason": reason.value, "error": words}
             log.warning("database cannot be read", extra=fields)
-        elif self._complaint and reason is None:
+        elif self._logged and reason is None:
             log.info("database can be read again")
-        self._complaint = complaint
+        self._logged = complaint
 
 
 class _Reading:
@@ -248,7 +248,7 @@ class _Reading:
         self._tenant = tenant
         self._poll = poll
         self._clock = clock
-        self._endpoint = Endpoint.LIST
+        self._operation = Operation.LIST
         self._began = clock.monotonic()
         self._polls: Mapping[str, Poll] = {}
         self._waiting: dict[str, dict[str, ListedRunner]] = {}
@@ -259,7 +259,7 @@ class _Reading:
         read_at = self._clock.monotonic()
         lists = await self._read_lists(rows)
         self._count(None)
-        self._endpoint, self._began = Endpoint.HEALTH, self._clock.monotonic()
+        self._operation, self._began = Operation.HEALTH, self._clock.monotonic()
         for tenant, runners in lists.items():
             due = self._polls[tenant].due()
             self._waiting[tenant] = {item.runner_id: runners[item.runner_id] for item in due}
@@ -277,9 +277,9 @@ class _Reading:
 
     def _count(self, reason: Reason | None) -> None:
         seconds = self._clock.monotonic() - self._began
-        self._poll.requested(self._endpoint, seconds, reason)
+        self._poll.requested(self._operation, seconds, reason)
         fields = {
-            "endpoint": self._endpoint.value,
+            "operation": self._operation.value,
             "seconds": f"{seconds:.3f}",
             "reason": reason.value if reason else "none",
         }
@@ -305,12 +305,14 @@ class _Reading:
             drift.clear()
         return lists
 
-    async def _read_work(self, rows: "_Rows", tenants: list[str], now: float) -> dict[str, Work]:
+    async def _read_work(
+        self, rows: "_Rows", tenants: list[str], now: float
+    ) -> dict[str, Holdings]:
         claims = await self._read_claims(rows, tenants, now)
         dispatch = read_dispatch(await rows.all_of(queries.DISPATCH, DispatchRow, tenants=tenants))
         tallies = None if claims is None else tally_claims(claims, dispatch)
         return {
-            tenant: Work(
+            tenant: Holdings(
                 claims=None if tallies is None else tallies.get(tenant, {}),
                 dispatch=dispatch.get(tenant, {}),
             )
@@ -321,27 +323,27 @@ class _Reading:
         self, rows: "_Rows", tenants: list[str], now: float
     ) -> list[ClaimRow] | None:
         """Read the claims; None while not every active one is known."""
-        ledger = self._poll.claims
-        wanted = {"tenants": tenants, "watermark": ledger.begin(now), "known": ledger.known}
+        tracker = self._poll.claims
+        wanted = {"tenants": tenants, "watermark": tracker.begin(now), "known": tracker.known}
         began = self._clock.monotonic()
         claims = None
-        if ledger.sweep_due(began):
+        if tracker.sweep_due(began):
             claims = await rows.all_or_none(queries.ALL_CLAIMS, ClaimRow, **wanted)
             seconds = self._clock.monotonic() - began
             if claims is None:
-                ledger.sweep_failed(began, seconds)
-                self._poll.requested(Endpoint.HEALTH, seconds, Reason.TIMEOUT)
+                tracker.sweep_failed(began, seconds)
+                self._poll.requested(Operation.HEALTH, seconds, Reason.TIMEOUT)
             else:
-                ledger.swept(self._clock.time(), began, seconds)
+                tracker.swept(self._clock.time(), began, seconds)
         if claims is None:
             claims = await rows.all_of(queries.RECENT_CLAIMS, ClaimRow, **wanted)
-        ended = ledger.take(claims, now)
+        ended = tracker.take(claims, now)
         for tenant, poll in self._polls.items():
             poll.claims_ended(claim for claim in ended if claim.tenant == tenant)
-        return claims if ledger.complete else None
+        return claims if tracker.complete else None
 
     async def _read_reports(
-        self, rows: "_Rows", work: Mapping[str, Work], moment: "_Moment", everyone: int
+        self, rows: "_Rows", work: Mapping[str, Holdings], moment: "_Moment", everyone: int
     ) -> None:
         """Read the reports of those that are due; who has no row of diagnostics reports too."""
         tenants = list(work)
@@ -367,7 +369,7 @@ class _Reading:
         tenant: str,
         runner: ListedRunner,
         row: DiagnosticsRow | None,
-        work: Mapping[str, Work],
+        work: Mapping[str, Holdings],
         moment: "_Moment",
     ) -> None:
         answer = read_report(runner, row, work[tenant], moment.database)

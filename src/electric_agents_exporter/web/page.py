@@ -4,7 +4,7 @@ from html import escape
 
 from electric_agents_exporter.contract.vocabulary import HealthStatus, Issue, RunnerKind
 from electric_agents_exporter.fleet.aggregate import aggregate
-from electric_agents_exporter.fleet.faults import Suppression
+from electric_agents_exporter.fleet.reasons import Suppression
 from electric_agents_exporter.fleet.snapshot import FleetSnapshot, RunnerView, TargetSnapshot
 
 _STYLE = """
@@ -121,9 +121,9 @@ def _runner(rank: int, view: RunnerView, target: TargetSnapshot, snapshot: Fleet
         )
         if report.claims.active_count is not None:
             claims = f"{report.claims.active_count:g}"
-        if view.sighting is not None and view.sighting.heartbeat_age is not None:
-            since = snapshot.monotonic - view.sighting.monotonic
-            age = f"{view.sighting.heartbeat_age + since:.0f} s ago"
+        if view.observation is not None and view.observation.heartbeat_age is not None:
+            since = snapshot.monotonic - view.observation.monotonic
+            age = f"{view.observation.heartbeat_age + since:.0f} s ago"
         elif report.last_seen_at is None:
             age = "never"
     shade = ' class="bad"' if health is HealthStatus.UNHEALTHY else ""

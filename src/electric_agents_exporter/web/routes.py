@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 from electric_agents_exporter.fleet.clock import Clock
 from electric_agents_exporter.fleet.fleet import Fleet
 from electric_agents_exporter.metrics.formats import accepted
-from electric_agents_exporter.metrics.own import OwnState
+from electric_agents_exporter.metrics.process_families import ProcessState
 from electric_agents_exporter.metrics.scrape import CHUNK_BYTES, Body, Scraper
 from electric_agents_exporter.web.page import status_page
 
@@ -39,7 +39,7 @@ class Served:
 
     fleet: Fleet
     scraper: Scraper
-    own: OwnState
+    process: ProcessState
     clock: Clock
     max_concurrent_scrapes: int
     reload: Callable[[], Awaitable[str]] | None
@@ -58,7 +58,7 @@ def create_app(served: Served) -> Starlette:
     return Starlette(routes=routes)
 
 
-Endpoint = Callable[[Request], Awaitable[Response]]
+Handler = Callable[[Request], Awaitable[Response]]
 
 
 class _Metrics:
@@ -136,17 +136,17 @@ def _takes_gzip(accept_encoding: str) -> bool:
     return False
 
 
-def _page(served: Served) -> Endpoint:
+def _page(served: Served) -> Handler:
     async def answer(_: Request) -> Response:
-        page = status_page(served.fleet.snapshot(), served.own.version)
+        page = status_page(served.fleet.snapshot(), served.process.version)
         return HTMLResponse(page, headers=_PAGE_HEADERS)
 
     return answer
 
 
-def _healthy(served: Served) -> Endpoint:
+def _healthy(served: Served) -> Handler:
     async def answer(_: Request) -> Response:
-        ticked = served.own.ticked_at
+        ticked = served.process.ticked_at
         if ticked is None or served.clock.time() - ticked > _TICKS_LATE:
             return PlainTextResponse("the scheduler does not tick\n", status_code=503)
         return PlainTextResponse("healthy\n")
@@ -154,7 +154,7 @@ def _healthy(served: Served) -> Endpoint:
     return answer
 
 
-def _ready(served: Served) -> Endpoint:
+def _ready(served: Served) -> Handler:
     async def answer(_: Request) -> Response:
         waiting = [name for name, target in served.fleet.targets.items() if not target.polled]
         if waiting:
@@ -164,7 +164,7 @@ def _ready(served: Served) -> Endpoint:
     return answer
 
 
-def _reload(reload: Callable[[], Awaitable[str]]) -> Endpoint:
+def _reload(reload: Callable[[], Awaitable[str]]) -> Handler:
     async def answer(_: Request) -> Response:
         faults = await reload()
         if faults:

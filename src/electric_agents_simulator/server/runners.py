@@ -9,7 +9,7 @@ from typing import Final
 
 from starlette.responses import Response
 
-from electric_agents_exporter.contract.health import Evidence, derive_health, derive_liveness
+from electric_agents_exporter.contract.health import HealthInputs, derive_health, derive_liveness
 from electric_agents_exporter.contract.principals import Principal, PrincipalError, parse_url
 from electric_agents_exporter.contract.vocabulary import AdminStatus
 from electric_agents_simulator import values
@@ -148,8 +148,8 @@ def health_report(system: System, runner: Runner) -> Json:
     claims = system.registry.active_claims(runner.id)
     now = system.now()
     client = sanitise(seen.diagnostics) if seen else None
-    evidence = _evidence(runner, seen, client)
-    status, issues = derive_health(evidence, now.timestamp())
+    inputs = _health_inputs(runner, seen, client)
+    status, issues = derive_health(inputs, now.timestamp())
     return {
         "runner": _runner_section(runner, seen, now),
         "client": client,
@@ -159,9 +159,9 @@ def health_report(system: System, runner: Runner) -> Json:
     }
 
 
-def _evidence(runner: Runner, seen: Liveness | None, client: Json | None) -> Evidence:
+def _health_inputs(runner: Runner, seen: Liveness | None, client: Json | None) -> HealthInputs:
     said = client or {}
-    return Evidence(
+    return HealthInputs(
         admin_status=runner.admin_status,
         last_seen_at=seen.last_seen_at.timestamp() if seen else None,
         lease_expires_at=seen.lease_expires_at.timestamp() if seen else None,

@@ -229,9 +229,9 @@ def test_probe_debug_tells_every_request_and_no_secret(
     asked = [line for line in captured.err.splitlines() if "msg=asked" in line]
     paths = ["/t/acme/v1/_electric/runners"]
     paths += ["/t/acme/v1/_electric/runners/runner-healthy-0/health"] * (status == 200)
-    for line, path, endpoint in zip(asked, paths, ("list", "health"), strict=False):
+    for line, path, operation in zip(asked, paths, ("list", "health"), strict=False):
         assert re.search(
-            rf" level=debug logger=exporter.sources.http msg=asked endpoint={endpoint} "
+            rf" level=debug logger=exporter.sources.http msg=asked operation={operation} "
             rf"path={path} principal=service:monitor seconds=\d+\.\d{{3}} status={status} "
             rf"reason={reason}$",
             line,

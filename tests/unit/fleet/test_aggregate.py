@@ -11,13 +11,13 @@ from electric_agents_exporter.contract.vocabulary import (
     AdminStatus,
     HealthStatus,
     Issue,
-    Liveness,
+    LivenessStatus,
     RunnerKind,
 )
 from electric_agents_exporter.fleet.aggregate import Aggregate, State, aggregate
-from electric_agents_exporter.fleet.events import EventCounts
-from electric_agents_exporter.fleet.roster import Policy
-from electric_agents_exporter.fleet.snapshot import Facts, RunnerView, Sighting, TargetSnapshot
+from electric_agents_exporter.fleet.changes import EventCounts
+from electric_agents_exporter.fleet.inventory import Policy
+from electric_agents_exporter.fleet.snapshot import Facts, Observation, RunnerView, TargetSnapshot
 from electric_agents_exporter.fleet.target import Target
 
 NOW = 1_000.0
@@ -57,23 +57,23 @@ def view(
         runner=runner,
         principal=principal,
         facts=None if report is None else Facts(runner, report, EventCounts()),
-        sighting=None if report is None else Sighting(NOW - age, None),
+        observation=None if report is None else Observation(NOW - age, None),
         poll_success=None,
         last_success_at=None,
         counts=EventCounts(),
     )
 
 
-def working(liveness: Liveness | None, active: float | None, superseded: int = 0) -> Report:
+def working(liveness: LivenessStatus | None, active: float | None, superseded: int = 0) -> Report:
     return Report("r", liveness=liveness, claims=Claims(active, superseded))
 
 
 ENABLED, DISABLED = AdminStatus.ENABLED, AdminStatus.DISABLED
-ONLINE, EXPIRED = Liveness.ONLINE, Liveness.EXPIRED
+ONLINE, EXPIRED = LivenessStatus.ONLINE, LivenessStatus.EXPIRED
 HEALTHY = Report(
     "r", admin_status=ENABLED, liveness=ONLINE, health=HealthStatus.HEALTHY, issues=frozenset()
 )
-UNKNOWN = (Liveness.UNKNOWN, HealthStatus.UNKNOWN)
+UNKNOWN = (LivenessStatus.UNKNOWN, HealthStatus.UNKNOWN)
 
 
 def test_nobody_sums_to_nothing(summed: Sum) -> None:
@@ -119,7 +119,7 @@ def test_a_runner_that_never_reported_is_unknown(summed: Sum) -> None:
 def test_fields_that_were_not_read_are_unknown_each_for_itself(summed: Sum) -> None:
     fleet = summed(view(Report("r", health=HealthStatus.DEGRADED)))
     assert set(fleet.states) == {
-        State(RunnerKind.CI, AdminStatus.UNKNOWN, Liveness.UNKNOWN, HealthStatus.DEGRADED)
+        State(RunnerKind.CI, AdminStatus.UNKNOWN, LivenessStatus.UNKNOWN, HealthStatus.DEGRADED)
     }
     assert (fleet.issues, fleet.active_claims, fleet.superseded_claims) == ({}, 0, 0)
 
@@ -135,7 +135,7 @@ def test_claims_of_runners_whose_lease_has_expired_are_orphaned(summed: Sum) -> 
     fleet = summed(
         view(working(ONLINE, 3, 1)),
         view(working(EXPIRED, 2, 1)),
-        view(working(Liveness.OFFLINE, 5)),
+        view(working(LivenessStatus.OFFLINE, 5)),
         view(working(None, 7)),
         view(working(EXPIRED, None)),
     )
@@ -161,7 +161,7 @@ reports = st.none() | st.builds(
     Report,
     runner_id=st.just("r"),
     admin_status=st.none() | st.sampled_from(AdminStatus),
-    liveness=st.none() | st.sampled_from(Liveness),
+    liveness=st.none() | st.sampled_from(LivenessStatus),
     health=st.none() | st.sampled_from(HealthStatus),
     issues=st.none() | st.frozensets(st.sampled_from(Issue)),
     claims=st.builds(

@@ -13,7 +13,7 @@ def test_a_servers_time_is_not_known_until_it_is_told() -> None:
 
 def test_a_servers_time_goes_on_from_what_was_told() -> None:
     clock = ServerClock()
-    clock.tell_exact(T, 100.0)
+    clock.observe_exact(T, 100.0)
     assert clock.time_at(100.0) == T
     assert clock.time_at(107.5) == T + 7.5
     assert clock.time_at(90.0) == T - 10
@@ -21,7 +21,7 @@ def test_a_servers_time_goes_on_from_what_was_told() -> None:
 
 def test_a_date_is_taken_for_the_middle_of_its_second() -> None:
     clock = ServerClock()
-    clock.tell_date(T, 100.0)
+    clock.observe_date(T, 100.0)
     assert clock.time_at(100.0) == T + 0.5
 
 
@@ -29,23 +29,23 @@ def test_dates_of_any_phase_tell_the_time_to_half_a_second() -> None:
     clock = ServerClock()
     for n in range(21):
         moment = T + n * 0.73
-        clock.tell_date(float(int(moment)), moment - T)
+        clock.observe_date(float(int(moment)), moment - T)
     assert clock.time_at(50.0) == pytest.approx(T + 50, abs=0.5, rel=0)
 
 
 def test_what_a_lease_tells_goes_before_any_date() -> None:
     clock = ServerClock()
-    clock.tell_exact(T, 0.0)
+    clock.observe_exact(T, 0.0)
     for n in range(50):
-        clock.tell_date(T + 9.5 + n, float(n))
+        clock.observe_date(T + 9.5 + n, float(n))
     assert clock.time_at(50.0) == T + 50
 
 
 def test_what_leases_told_long_ago_gives_way_to_dates_and_is_better_than_nothing() -> None:
     clock = ServerClock()
-    clock.tell_exact(T, 0.0)
+    clock.observe_exact(T, 0.0)
     assert clock.time_at(301.0) == T + 301
-    clock.tell_date(T + 309.5, 300.0)
+    clock.observe_date(T + 309.5, 300.0)
     assert clock.time_at(300.0) == T + 300
     assert clock.time_at(301.0) == T + 311
 
@@ -53,18 +53,18 @@ def test_what_leases_told_long_ago_gives_way_to_dates_and_is_better_than_nothing
 def test_one_who_lies_about_the_time_misleads_nobody() -> None:
     clock = ServerClock()
     for n in range(30):
-        clock.tell_exact(T + n, float(n))
+        clock.observe_exact(T + n, float(n))
         if n % 5 == 2:
-            clock.tell_exact(4e9, float(n))
+            clock.observe_exact(4e9, float(n))
     assert clock.time_at(30.0) == T + 30
 
 
 def test_a_server_whose_clock_was_set_is_believed_after_a_while() -> None:
     clock = ServerClock()
     for n in range(30):
-        clock.tell_exact(T + n, float(n))
+        clock.observe_exact(T + n, float(n))
     for n in range(30, 45):
-        clock.tell_exact(T + 3600 + n, float(n))
+        clock.observe_exact(T + 3600 + n, float(n))
     assert clock.time_at(45.0) == T + 3645
 
 
@@ -72,7 +72,7 @@ def test_a_server_whose_clock_was_set_is_believed_after_a_while() -> None:
 def test_the_time_told_lies_within_what_was_told(errors: list[float]) -> None:
     clock = ServerClock()
     for n, error in enumerate(errors):
-        clock.tell_exact(T + n + error, float(n))
+        clock.observe_exact(T + n + error, float(n))
     told = clock.time_at(100.0)
     assert told is not None
     assert min(errors) - 1e-6 <= told - T - 100 <= max(errors) + 1e-6
@@ -87,8 +87,8 @@ def test_the_machines_own_clocks_are_seconds_that_pass() -> None:
 def test_a_slow_answer_does_not_mislead_while_quick_ones_are_known() -> None:
     clock = ServerClock()
     for moment in range(7):
-        clock.tell_exact(5_000.0 + moment, float(moment), within=0.01)
+        clock.observe_exact(5_000.0 + moment, float(moment), within=0.01)
     for moment in range(7, 14):
         # Written as soon as asked for, but it took five seconds to come.
-        clock.tell_exact(5_000.0 + moment - 2.5, float(moment), within=2.5)
+        clock.observe_exact(5_000.0 + moment - 2.5, float(moment), within=2.5)
     assert clock.time_at(20.0) == 5_020.0

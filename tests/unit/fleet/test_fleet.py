@@ -4,7 +4,7 @@ from tests.conftest import FakeClock
 from electric_agents_exporter.contract.reading import ListAnswer
 from electric_agents_exporter.contract.report import ListedRunner
 from electric_agents_exporter.fleet.fleet import Fleet
-from electric_agents_exporter.fleet.roster import Policy
+from electric_agents_exporter.fleet.inventory import Policy
 
 ALICE, BOB = "user:alice", "user:bob"
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from electric_agents_exporter.contract.report import ListedRunner
 from electric_agents_exporter.contract.vocabulary import RunnerKind
-from electric_agents_exporter.fleet.faults import Suppression
+from electric_agents_exporter.fleet.reasons import Suppression
 from electric_agents_exporter.fleet.selection import Selection, Selector, Shard
 
 RUNNER = ListedRunner(

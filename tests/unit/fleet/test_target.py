@@ -11,11 +11,11 @@ from electric_agents_exporter.contract.report import Claims, Client, ListedRunne
 from electric_agents_exporter.contract.vocabulary import (
     ClaimOutcome,
     HealthStatus,
-    Liveness,
+    LivenessStatus,
     RunnerKind,
 )
-from electric_agents_exporter.fleet.faults import Endpoint, Reason, Skip
-from electric_agents_exporter.fleet.roster import Policy
+from electric_agents_exporter.fleet.inventory import Policy
+from electric_agents_exporter.fleet.reasons import Operation, Reason, Skip
 from electric_agents_exporter.fleet.snapshot import RunnerView, TargetSnapshot
 from electric_agents_exporter.fleet.target import Poll, Target
 
@@ -112,7 +112,7 @@ def test_a_target_that_was_never_polled_is_down_and_knows_nothing(
     snapshot = take(target, clock)
     assert not snapshot.up
     assert not target.polled
-    assert snapshot.poll_success == {Endpoint.LIST: False, Endpoint.HEALTH: False}
+    assert snapshot.poll_success == {Operation.LIST: False, Operation.HEALTH: False}
     assert snapshot.last_poll_at is None
     assert snapshot.last_success_at is None
     assert snapshot.last_duration is None
@@ -135,7 +135,7 @@ def test_a_good_poll_brings_everything_up(target: Target, clock: FakeClock) -> N
     snapshot = take(target, clock)
     assert snapshot.up
     assert target.polled
-    assert snapshot.poll_success == {Endpoint.LIST: True, Endpoint.HEALTH: True}
+    assert snapshot.poll_success == {Operation.LIST: True, Operation.HEALTH: True}
     assert snapshot.last_poll_at == snapshot.last_success_at == clock.time()
     assert snapshot.listed == {ALICE: 2}
     assert fresh(snapshot, clock) == ["a", "b"]
@@ -157,7 +157,7 @@ def test_a_failed_list_is_down_at_once_and_never_an_empty_fleet(
     assert not fail_poll(target)
     snapshot = take(target, clock)
     assert not snapshot.up
-    assert snapshot.poll_success == {Endpoint.LIST: False, Endpoint.HEALTH: False}
+    assert snapshot.poll_success == {Operation.LIST: False, Operation.HEALTH: False}
     assert snapshot.last_poll_at == clock.time()
     assert snapshot.last_success_at == succeeded_at
     assert snapshot.listed == {ALICE: 1}
@@ -170,7 +170,7 @@ def test_a_poll_that_never_got_as_far_as_its_lists_is_a_failure(
 ) -> None:
     poll(target, clock, "a")
     unborn = target.begin_poll()
-    assert not unborn.fruitful
+    assert not unborn.got_list
     assert not unborn.end(complete=False)
     assert not take(target, clock).up
 
@@ -179,13 +179,13 @@ def test_up_goes_with_the_list_however_the_runners_fare(target: Target, clock: F
     assert not poll(target, clock, "a", "b", failing=["a", "b"])
     snapshot = take(target, clock)
     assert snapshot.up
-    assert snapshot.poll_success == {Endpoint.LIST: True, Endpoint.HEALTH: False}
+    assert snapshot.poll_success == {Operation.LIST: True, Operation.HEALTH: False}
     assert snapshot.last_success_at is None
 
 
 def test_one_bad_runner_does_not_fail_the_poll(target: Target, clock: FakeClock) -> None:
     assert poll(target, clock, "a", "b", failing=["b"])
-    assert take(target, clock).poll_success == {Endpoint.LIST: True, Endpoint.HEALTH: True}
+    assert take(target, clock).poll_success == {Operation.LIST: True, Operation.HEALTH: True}
 
 
 def test_a_sweep_that_was_cut_short_is_no_success(target: Target, clock: FakeClock) -> None:
@@ -193,11 +193,11 @@ def test_a_sweep_that_was_cut_short_is_no_success(target: Target, clock: FakeClo
     cut.listed(ALICE, listing("a", "b"))
     cut.due()
     cut.reported(answer("a"), clock.monotonic())
-    assert cut.fruitful
+    assert cut.got_list
     assert not cut.end(complete=False)
     snapshot = take(target, clock)
     assert snapshot.up
-    assert snapshot.poll_success == {Endpoint.LIST: True, Endpoint.HEALTH: False}
+    assert snapshot.poll_success == {Operation.LIST: True, Operation.HEALTH: False}
     assert fresh(snapshot, clock) == ["a"]
 
 
@@ -214,7 +214,7 @@ def test_an_old_list_is_stale_though_no_poll_has_failed_since(
     assert not snapshot.up
     assert snapshot.listed == {}
     assert fresh(snapshot, clock) == []
-    assert snapshot.poll_success[Endpoint.LIST]
+    assert snapshot.poll_success[Operation.LIST]
 
 
 def test_how_long_a_poll_took_is_measured_by_the_clock_that_is_never_set(
@@ -262,7 +262,7 @@ def test_each_principals_list_grows_stale_by_itself(
         assert not poll_with({BOB: listing("b")})
     snapshot = take(target, clock)
     assert snapshot.up
-    assert snapshot.poll_success == {Endpoint.LIST: False, Endpoint.HEALTH: True}
+    assert snapshot.poll_success == {Operation.LIST: False, Operation.HEALTH: True}
     assert snapshot.listed == {BOB: 1}
     assert fresh(snapshot, clock) == ["b"]
     assert poll_with({ALICE: listing("a"), BOB: listing("b")})
@@ -389,7 +389,7 @@ def test_facts_keep_their_identity_from_poll_to_poll(target: Target, clock: Fake
     poll(target, clock, "a")
     after = take(target, clock)
     assert view_of(after, "a").facts is view_of(before, "a").facts
-    assert view_of(after, "a").sighting != view_of(before, "a").sighting
+    assert view_of(after, "a").observation != view_of(before, "a").observation
 
 
 def test_a_snapshot_is_not_changed_by_what_comes_after(target: Target, clock: FakeClock) -> None:
@@ -412,7 +412,7 @@ def test_a_snapshot_is_not_changed_by_what_comes_after(target: Target, clock: Fa
     told(target, clock, work(9, HealthStatus.DEGRADED), answer("c"))
     poll(target, clock, "a", "c", "d", failing=["a"], reason=Reason.NOT_FOUND)
     busy = target.begin_poll()
-    busy.requested(Endpoint.HEALTH, 0.1, Reason.TIMEOUT)
+    busy.requested(Operation.HEALTH, 0.1, Reason.TIMEOUT)
     target.skip(Skip.BACKOFF)
     fail_poll(target)
     assert repr(snapshot) == before
@@ -435,9 +435,9 @@ def test_a_snapshot_refuses_to_be_changed(target: Target, clock: FakeClock) -> N
 
 
 def age_of(target: Target, clock: FakeClock, runner_id: str) -> float | None:
-    sighting = view_of(take(target, clock), runner_id).sighting
-    assert sighting is not None
-    return sighting.heartbeat_age
+    observation = view_of(take(target, clock), runner_id).observation
+    assert observation is not None
+    return observation.heartbeat_age
 
 
 def told(target: Target, clock: FakeClock, *answers: HealthAnswer) -> None:
@@ -475,7 +475,7 @@ def test_a_lapsed_runners_age_is_told_by_the_date_if_nobody_has_a_lease(
     poll = target.begin_poll()
     poll.listed(ALICE, listing("a"))
     poll.due()
-    poll.told_date(SERVER_TIME, clock.monotonic())
+    poll.observed_date(SERVER_TIME, clock.monotonic())
     poll.reported(answer("a", None, seen_ago=500.0), clock.monotonic())
     poll.end()
     assert age_of(target, clock, "a") == 500.5
@@ -532,8 +532,8 @@ def test_everything_that_is_counted_begins_at_zero(target: Target, clock: FakeCl
     verdicts = [HealthStatus.HEALTHY, HealthStatus.DEGRADED, HealthStatus.UNHEALTHY]
     assert fleet.transitions == {(a, b): 0 for a in verdicts for b in verdicts if a is not b}
     assert fleet.lease_lapses == fleet.client_restarts == fleet.discovered == fleet.removed == 0
-    assert polls.requests == dict.fromkeys(Endpoint, 0)
-    assert polls.errors == {(endpoint, why): 0 for endpoint in Endpoint for why in Reason}
+    assert polls.requests == dict.fromkeys(Operation, 0)
+    assert polls.errors == {(operation, why): 0 for operation in Operation for why in Reason}
     assert polls.skipped == dict.fromkeys(Skip, 0)
 
 
@@ -570,7 +570,7 @@ def test_events_of_all_runners_are_summed_and_outlive_them(
     before = Report(
         "a",
         health=HealthStatus.HEALTHY,
-        liveness=Liveness.ONLINE,
+        liveness=LivenessStatus.ONLINE,
         lease_expires_at=90.0,
         last_seen_at=0.0,
         client=Client(started_at=1.0),
@@ -578,7 +578,7 @@ def test_events_of_all_runners_are_summed_and_outlive_them(
     after = msgspec.structs.replace(
         before,
         health=HealthStatus.UNHEALTHY,
-        liveness=Liveness.EXPIRED,
+        liveness=LivenessStatus.EXPIRED,
         client=Client(started_at=2.0),
     )
     told(target, clock, report_of(before))
@@ -595,21 +595,21 @@ def test_requests_are_counted_with_their_times_and_reasons(
     target: Target, clock: FakeClock
 ) -> None:
     poll = target.begin_poll()
-    poll.requested(Endpoint.LIST, 0.005, None)
-    poll.requested(Endpoint.HEALTH, 0.3, None)
-    poll.requested(Endpoint.HEALTH, 5.0, Reason.TIMEOUT)
-    poll.requested(Endpoint.HEALTH, 60.0, Reason.TIMEOUT)
+    poll.requested(Operation.LIST, 0.005, None)
+    poll.requested(Operation.HEALTH, 0.3, None)
+    poll.requested(Operation.HEALTH, 5.0, Reason.TIMEOUT)
+    poll.requested(Operation.HEALTH, 60.0, Reason.TIMEOUT)
     polls = take(target, clock).polls
-    assert polls.requests == {Endpoint.LIST: 1, Endpoint.HEALTH: 3}
+    assert polls.requests == {Operation.LIST: 1, Operation.HEALTH: 3}
     assert {why: n for why, n in polls.errors.items() if n} == {
-        (Endpoint.HEALTH, Reason.TIMEOUT): 2
+        (Operation.HEALTH, Reason.TIMEOUT): 2
     }
-    health = polls.durations[Endpoint.HEALTH]
+    health = polls.durations[Operation.HEALTH]
     by_bound = dict(zip(health.bounds, health.counts, strict=True))
     assert (by_bound[0.25], by_bound[0.5], by_bound[2.5], by_bound[5.0]) == (0, 1, 1, 2)
     assert (by_bound[10.0], by_bound[math.inf]) == (2, 3)
     assert health.sum == pytest.approx(65.3)
-    assert polls.durations[Endpoint.LIST].counts == (1,) * len(health.bounds)
+    assert polls.durations[Operation.LIST].counts == (1,) * len(health.bounds)
 
 
 def test_polls_that_did_not_happen_are_counted_by_why(target: Target, clock: FakeClock) -> None:

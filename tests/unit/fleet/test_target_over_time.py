@@ -12,13 +12,13 @@ from electric_agents_exporter.contract.report import Claims, Client, ListedRunne
 from electric_agents_exporter.contract.vocabulary import (
     AdminStatus,
     HealthStatus,
-    Liveness,
+    LivenessStatus,
     RunnerKind,
 )
 from electric_agents_exporter.fleet.aggregate import aggregate
-from electric_agents_exporter.fleet.events import EventCounts
-from electric_agents_exporter.fleet.faults import Reason, Suppression
-from electric_agents_exporter.fleet.roster import Due, Policy
+from electric_agents_exporter.fleet.changes import EventCounts
+from electric_agents_exporter.fleet.inventory import Due, Policy
+from electric_agents_exporter.fleet.reasons import Reason, Suppression
 from electric_agents_exporter.fleet.selection import Selection, Selector, Shard
 from electric_agents_exporter.fleet.snapshot import Facts, FleetCounters, TargetSnapshot
 from electric_agents_exporter.fleet.target import Poll, Target
@@ -110,7 +110,7 @@ class TargetOverTime(RuleBasedStateMachine):
             for runner_id in self.answers.keys() - self.listed:
                 self.forget(runner_id)
         self.pending = self.poll.due()
-        assert self.poll.fruitful == (runners is not None)
+        assert self.poll.got_list == (runners is not None)
         assert {due.runner_id for due in self.pending} <= (
             self.listed if runners is not None else set()
         )
@@ -128,7 +128,7 @@ class TargetOverTime(RuleBasedStateMachine):
         leased=st.booleans(),
         active=st.sampled_from([None, 0, 0, 2]),
         health=st.none() | st.sampled_from(HealthStatus),
-        liveness=st.none() | st.sampled_from(Liveness),
+        liveness=st.none() | st.sampled_from(LivenessStatus),
         client=st.none() | clients,
     )
     def a_runner_reports(self, data: st.DataObject, **said: Any) -> None:  # noqa: ANN401
@@ -205,7 +205,7 @@ class TargetOverTime(RuleBasedStateMachine):
                 assert view.facts is not None
                 assert view.facts.report == report
                 assert view.facts.runner == view.runner
-            elif view.runner.id in self.answers and view.sighting is not None:
+            elif view.runner.id in self.answers and view.observation is not None:
                 assert now - self.answers[view.runner.id][1] > STALE_AFTER
 
     @invariant()

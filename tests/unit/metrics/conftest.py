@@ -9,9 +9,9 @@ import pytest
 from tests.conftest import FakeClock
 
 from electric_agents_exporter.contract.reading import read_health, read_list
-from electric_agents_exporter.fleet.faults import Endpoint, Reason
 from electric_agents_exporter.fleet.fleet import Fleet
-from electric_agents_exporter.fleet.roster import Policy
+from electric_agents_exporter.fleet.inventory import Policy
+from electric_agents_exporter.fleet.reasons import Operation, Reason
 
 SAMPLES = Path(__file__).parents[2] / "contract" / "samples"
 NOON = 1_795_348_800.0
@@ -32,15 +32,15 @@ class PolledFleet:
 
     def poll(self, listed: list[Any], reports: dict[str, Any]) -> None:
         poll = self.fleet.targets["production"].begin_poll()
-        poll.requested(Endpoint.LIST, 0.004, None)
+        poll.requested(Operation.LIST, 0.004, None)
         poll.listed("service:monitor", read_list(json.dumps(listed).encode()))
         for due in poll.due():
             report = reports.get(due.runner_id)
             if report is None:
-                poll.requested(Endpoint.HEALTH, 5.0, Reason.TIMEOUT)
+                poll.requested(Operation.HEALTH, 5.0, Reason.TIMEOUT)
                 poll.failed(due.runner_id, Reason.TIMEOUT)
             else:
-                poll.requested(Endpoint.HEALTH, 0.02, None)
+                poll.requested(Operation.HEALTH, 0.02, None)
                 poll.reported(read_health(json.dumps(report).encode()), self.clock.monotonic())
         poll.end()
 

@@ -24,14 +24,14 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from electric_agents_exporter.fleet.snapshot import FleetSnapshot
 from electric_agents_exporter.metrics.exposition import Exposer
+from electric_agents_exporter.metrics.family import Group, Kind
 from electric_agents_exporter.metrics.formats import Format, accepted
-from electric_agents_exporter.metrics.own import OwnState
+from electric_agents_exporter.metrics.process_families import ProcessState
 from electric_agents_exporter.metrics.scrape import Scraper
-from electric_agents_exporter.metrics.spec import Group, Kind
 from electric_agents_exporter.metrics.table import SWITCHABLE, Table, build_table
 from plain_path import plainly
 
-OWN = OwnState("1.2.3", "3.11.7", reloaded_at=1.0, ticked_at=2.5)
+OWN = ProcessState("1.2.3", "3.11.7", reloaded_at=1.0, ticked_at=2.5)
 GOLDEN = Path(__file__).parent / "golden"
 CAPTURED = Path(__file__).parents[2] / "contract" / "samples"
 PARSERS: dict[Format, Callable[[str], Iterable[Metric]]] = {
@@ -322,7 +322,7 @@ def test_a_group_that_is_off_takes_its_families_with_it_and_no_others(
     thinned = text(exposer(build_table(groups)), snapshot, Format.TEXT)
     table = build_table()
     gone = {row.family for row in table.runner if row.group is group}
-    gone |= {row.family for row in table.moving if row.group is group}
+    gone |= {row.family for row in table.per_poll if row.group is group}
     infos = {row.name for row in table.runner if row.kind is Kind.INFO and row.group is group}
     missing = whole - {metric.name for metric in parse_text(thinned)}
     assert missing

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from electric_agents_exporter.contract.reading import read_health, read_list
-from electric_agents_exporter.fleet.events import EventCounts
-from electric_agents_exporter.fleet.snapshot import Facts, RunnerView, Sighting
-from electric_agents_exporter.metrics.runner_rows import (
-    MovingSubject,
-    RunnerRow,
-    moving_rows,
-    runner_rows,
+from electric_agents_exporter.fleet.changes import EventCounts
+from electric_agents_exporter.fleet.snapshot import Facts, Observation, RunnerView
+from electric_agents_exporter.metrics.runner_families import (
+    PollSubject,
+    RunnerFamily,
+    poll_families,
+    runner_families,
     runner_subject,
 )
 
@@ -79,7 +79,7 @@ def _samples(listed: dict[str, Any], report: dict[str, Any]) -> dict[str, object
         runner=runner,
         principal="service:monitor",
         facts=Facts(runner, answer.report, counts),
-        sighting=Sighting(0.0, age),
+        observation=Observation(0.0, age),
         poll_success=True,
         last_success_at=0.0,
         counts=counts,
@@ -87,12 +87,12 @@ def _samples(listed: dict[str, Any], report: dict[str, Any]) -> dict[str, object
     families: dict[str, object] = {
         row.name: tuple(row.samples(runner_subject(view))) for row in _rows()
     }
-    moving = MovingSubject(view, 0.0, fresh=True)
-    return families | {row.name: tuple(row.samples(moving)) for row in moving_rows()}
+    moving = PollSubject(view, 0.0, fresh=True)
+    return families | {row.name: tuple(row.samples(moving)) for row in poll_families()}
 
 
-def _rows() -> tuple[RunnerRow, ...]:
-    return runner_rows(owner_label=True)
+def _rows() -> tuple[RunnerFamily, ...]:
+    return runner_families(owner_label=True)
 
 
 def _json(value: object) -> bytes:
@@ -101,7 +101,7 @@ def _json(value: object) -> bytes:
 
 def _sources() -> dict[str, tuple[str, ...]]:
     fixed = {row.name: row.source for row in _rows()}
-    return fixed | {row.name: row.source for row in moving_rows()}
+    return fixed | {row.name: row.source for row in poll_families()}
 
 
 def _declared(source: str) -> set[str]:

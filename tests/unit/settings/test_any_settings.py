@@ -9,14 +9,14 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from electric_agents_exporter.settings import schema
+from electric_agents_exporter.settings import setting_names
 from electric_agents_exporter.settings.environment import variable_of
 from electric_agents_exporter.settings.faults import SettingsFault
 from electric_agents_exporter.settings.loading import load
 from electric_agents_exporter.settings.model import ENV_PREFIX
 
-NAMES = sorted({part for names, _ in schema.fields() for part in names})
-VARIABLES = [variable_of(names) for names, _ in schema.fields()]
+NAMES = sorted({part for names, _ in setting_names.fields() for part in names})
+VARIABLES = [variable_of(names) for names, _ in setting_names.fields()]
 
 words = st.sampled_from(
     [*NAMES, "http://a", "service:monitor", "15s", "a.yaml", "server", "core", "info", "[::]:1"]
@@ -86,7 +86,7 @@ def test_any_variables(environ: dict[str, str]) -> None:
     attempt(None, environ)
 
 
-@pytest.mark.parametrize("names", [names for names, _ in schema.fields()])
+@pytest.mark.parametrize("names", [names for names, _ in setting_names.fields()])
 @pytest.mark.parametrize("value", [None, True, 5, 1.5, "", "x y", [], {}, [[]], {"a": {}}, [5]])
 def test_every_kind_of_fault_has_words(
     names: tuple[str, ...], value: object, tmp_path: Path

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from electric_agents_exporter.settings import schema
+from electric_agents_exporter.settings import setting_names
 from electric_agents_exporter.settings.environment import variable_of
 from electric_agents_exporter.settings.faults import SettingsFault
 from electric_agents_exporter.settings.loading import load
@@ -93,7 +93,7 @@ log: {{level: info, format: logfmt}}
 
 
 def test_what_is_planned_is_no_setting_yet() -> None:
-    assert not {names for names, _ in schema.fields()} & NOT_YET.keys()
+    assert not {names for names, _ in setting_names.fields()} & NOT_YET.keys()
 
 
 def test_one_target_needs_no_file(load_text: Load) -> None:

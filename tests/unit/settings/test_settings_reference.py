@@ -6,7 +6,7 @@ from pathlib import Path
 
 import yaml
 
-from electric_agents_exporter.settings import schema
+from electric_agents_exporter.settings import setting_names
 from electric_agents_exporter.settings.environment import variable_of
 from electric_agents_exporter.settings.model import ENV_PREFIX, Settings
 from electric_agents_exporter.settings.reference import EXAMPLE, render
@@ -21,7 +21,7 @@ def test_the_page_is_as_it_would_be_made_now() -> None:
 
 def test_every_setting_stands_there_once_with_its_variable_and_meaning() -> None:
     page = render()
-    for names, field in schema.fields():
+    for names, field in setting_names.fields():
         assert field.description, names
         variable = variable_of(names).replace("PRINCIPALS", "PRINCIPAL")
         (line,) = [line for line in page.splitlines() if f"| `{variable}` |" in line]
@@ -52,8 +52,8 @@ def test_the_example_loads_and_shows_almost_everything(
     shown = yaml.safe_load(EXAMPLE)
     assert shown.keys() == Settings.model_fields.keys()
     for section in ("metrics", "shard", "web", "log"):
-        assert shown[section].keys() == set(schema.names_in((section,)))
+        assert shown[section].keys() == set(setting_names.names_in((section,)))
     # The rest are other ways to say the same.
     shown_of_targets = {name for target in shown["targets"] for name in target}
-    left_out = set(schema.names_in(("targets",))) - shown_of_targets
+    left_out = set(setting_names.names_in(("targets",))) - shown_of_targets
     assert left_out == {"header_files", "bearer_token", "tenants"}

@@ -14,7 +14,7 @@ import pytest
 
 from electric_agents_exporter.fleet.clock import SystemClock
 from electric_agents_exporter.fleet.fleet import Fleet
-from electric_agents_exporter.fleet.roster import Policy
+from electric_agents_exporter.fleet.inventory import Policy
 from electric_agents_exporter.fleet.snapshot import FleetSnapshot, TargetSnapshot
 from electric_agents_exporter.sources.http import HttpOptions, HttpSource
 
@@ -156,7 +156,7 @@ class Exchange:
         return self.whole.targets[0]
 
     def errors(self) -> dict[str, int]:
-        """The errors that were counted, as `endpoint reason`."""
+        """The errors that were counted, as `operation reason`."""
         errors = self.seen.polls.errors
         return {f"{e.value} {reason.value}": n for (e, reason), n in errors.items() if n}
 

@@ -654,7 +654,7 @@ async def test_the_servers_clock_is_told_from_leases_and_else_from_its_date(
     seen_at = exchange.seen.runners[0].facts.report.last_seen_at
     # The scripted server's Date is noon of 23 November 2026, half a second more on average.
     noon = 1_795_435_200.5
-    age = exchange.seen.runners[0].sighting.heartbeat_age
+    age = exchange.seen.runners[0].observation.heartbeat_age
     assert age == pytest.approx(noon - seen_at, abs=0.5)
     assert exchange.seen.clock_offset == pytest.approx(noon - time.time(), abs=5)
 

@@ -16,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from electric_agents_exporter.metrics.exposition import Exposer
 from electric_agents_exporter.metrics.formats import Format
-from electric_agents_exporter.metrics.own import OwnState
+from electric_agents_exporter.metrics.process_families import ProcessState
 from electric_agents_exporter.metrics.table import build_table
 
 SAMPLES = Path(__file__).parents[2] / "contract" / "samples"
@@ -146,7 +146,7 @@ async def test_a_captured_report_served_over_http_gives_what_the_oracle_says(
     exchange = connect()
     assert await exchange.poll()
 
-    exposer = Exposer(build_table(), OwnState("1", "3"), CollectorRegistry())
+    exposer = Exposer(build_table(), ProcessState("1", "3"), CollectorRegistry())
     text = b"".join(exposer.expose(exchange.whole, fmt)).decode()
     parse = parse_text if fmt is Format.TEXT else parse_openmetrics
     created = set()

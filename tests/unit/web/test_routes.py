@@ -11,10 +11,10 @@ from tests.conftest import FakeClock
 
 from electric_agents_exporter.contract.reading import read_health, read_list
 from electric_agents_exporter.fleet.fleet import Fleet
-from electric_agents_exporter.fleet.roster import Policy
+from electric_agents_exporter.fleet.inventory import Policy
 from electric_agents_exporter.metrics.exposition import Exposer
 from electric_agents_exporter.metrics.formats import Format
-from electric_agents_exporter.metrics.own import OwnState
+from electric_agents_exporter.metrics.process_families import ProcessState
 from electric_agents_exporter.metrics.scrape import CHUNK_BYTES, Body, Scraper
 from electric_agents_exporter.metrics.table import build_table
 from electric_agents_exporter.web.routes import Served, create_app
@@ -56,7 +56,7 @@ def served() -> Served:
     clock = FakeClock(wall=1000.0)
     fleet = Fleet(clock)
     fleet.configure({Policy(NASTY): ["service:monitor"]})
-    own = OwnState("1.2.3", "3.11.7", ticked_at=clock.time())
+    own = ProcessState("1.2.3", "3.11.7", ticked_at=clock.time())
     scraper = Scraper(fleet, Exposer(build_table(), own, CollectorRegistry()), clock)
     return Served(fleet, scraper, own, clock, max_concurrent_scrapes=2, reload=None)
 
@@ -200,9 +200,9 @@ async def test_healthy_means_that_the_scheduler_ticks(
     served: Served, client: httpx.AsyncClient
 ) -> None:
     assert (await client.get("/-/healthy")).status_code == 200
-    served.own.ticked_at = 980.0
+    served.process.ticked_at = 980.0
     assert (await client.get("/-/healthy")).status_code == 503
-    served.own.ticked_at = None
+    served.process.ticked_at = None
     assert (await client.get("/-/healthy")).status_code == 503
 
 

@@ -33,7 +33,7 @@ class Group(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Row(Generic[Subject]):
+class Family(Generic[Subject]):
     """One metric family.
 
     Attributes:
@@ -45,8 +45,8 @@ class Row(Generic[Subject]):
         samples: gives its samples of one subject; nothing where the value is not known. The label
             values belong to `labels`; a histogram's first one is `le`, or empty for its sum.
         group: what it is switched off with.
-        ticking: moves with time alone, so that it is written anew at every scrape.
-        lasting: shown for as long as the runner is listed, however old its last report.
+        per_scrape: moves with time alone, so that it is written anew at every scrape.
+        keep_when_stale: shown for as long as the runner is listed, however old its last report.
         created: when its counters began, seconds since the epoch (OpenMetrics `_created`).
     """
 
@@ -57,8 +57,8 @@ class Row(Generic[Subject]):
     labels: tuple[str, ...] = ()
     source: tuple[str, ...] = ()
     group: Group = Group.FLEET
-    ticking: bool = False
-    lasting: bool = False
+    per_scrape: bool = False
+    keep_when_stale: bool = False
     created: Callable[[Subject], float | None] | None = field(default=None, repr=False)
 
     @property

@@ -1,7 +1,7 @@
 """The families of one runner: one row each.
 
-A row reads `RunnerSubject`, whose facts are there by construction; a `lasting` row may also be
-asked for a runner that never reported, and reads its counts only.
+A family reads `RunnerSubject`, whose report is there by construction; one that is kept when stale may
+also be asked for a runner that never reported, and reads its counts only.
 """
 
 from collections.abc import Callable
@@ -17,17 +17,17 @@ from electric_agents_exporter.contract.vocabulary import (
     ClientStatus,
     HealthStatus,
     Issue,
-    Liveness,
+    LivenessStatus,
     RunnerKind,
 )
-from electric_agents_exporter.fleet.events import EventCounts
+from electric_agents_exporter.fleet.changes import EventCounts
 from electric_agents_exporter.fleet.snapshot import RunnerView
-from electric_agents_exporter.metrics.spec import (
+from electric_agents_exporter.metrics.family import (
     PREFIX,
+    Family,
     Group,
     Kind,
     LabelValues,
-    Row,
     Samples,
     each,
     one_of,
@@ -62,12 +62,12 @@ def runner_subject(view: RunnerView) -> RunnerSubject:
         runner=view.runner,
         report=report,
         client=client,
-        client_now=client if report.liveness is Liveness.ONLINE else _NO_CLIENT,
+        client_now=client if report.liveness is LivenessStatus.ONLINE else _NO_CLIENT,
         counts=view.counts,
     )
 
 
-class MovingSubject(msgspec.Struct, frozen=True, gc=False):
+class PollSubject(msgspec.Struct, frozen=True, gc=False):
     """What the rows of one runner read that change between its reports."""
 
     view: RunnerView
@@ -75,35 +75,35 @@ class MovingSubject(msgspec.Struct, frozen=True, gc=False):
     fresh: bool
 
 
-RunnerRow = Row[RunnerSubject]
-MovingRow = Row[MovingSubject]
+RunnerFamily = Family[RunnerSubject]
+PollFamily = Family[PollSubject]
 
 
-def runner_rows(*, owner_label: bool = False) -> tuple[RunnerRow, ...]:
+def runner_families(*, owner_label: bool = False) -> tuple[RunnerFamily, ...]:
     """Give the rows; `owner_label` adds the owner, which can be an e-mail address, to the info."""
     return (_info(owner=owner_label), *_core(), *_client(), *_claims(), *_derived())
 
 
-def moving_rows() -> tuple[MovingRow, ...]:
+def poll_families() -> tuple[PollFamily, ...]:
     """Give the rows whose values change between reports: with each poll, or with time alone."""
     return (
-        Row(
+        Family(
             name=f"{PREFIX}runner_poll_success",
             kind=Kind.GAUGE,
             help="1 if the last call for this runner succeeded and is not stale, else 0.",
             samples=value(_poll_success),
             group=Group.CORE,
-            lasting=True,
+            keep_when_stale=True,
         ),
-        Row(
+        Family(
             name=f"{PREFIX}runner_last_poll_success_timestamp_seconds",
             kind=Kind.GAUGE,
             help="When a call for this runner last succeeded, by this exporter's clock.",
             samples=value(lambda s: s.view.last_success_at),
             group=Group.CORE,
-            lasting=True,
+            keep_when_stale=True,
         ),
-        Row(
+        Family(
             name=f"{PREFIX}runner_heartbeat_age_seconds",
             kind=Kind.GAUGE,
             help="How long ago the server got the last heartbeat: told on the server's clock "
@@ -111,19 +111,19 @@ def moving_rows() -> tuple[MovingRow, ...]:
             samples=value(_heartbeat_age),
             source=("runner.last_seen_at", "runner.lease_expires_at", "runner.lease_remaining_ms"),
             group=Group.CORE,
-            ticking=True,
+            per_scrape=True,
         ),
     )
 
 
-def _heartbeat_age(subject: MovingSubject) -> float | None:
-    sighting = subject.view.sighting
-    if sighting is None or sighting.heartbeat_age is None:
+def _heartbeat_age(subject: PollSubject) -> float | None:
+    observation = subject.view.observation
+    if observation is None or observation.heartbeat_age is None:
         return None
-    return round(sighting.heartbeat_age + subject.monotonic - sighting.monotonic, 3)
+    return round(observation.heartbeat_age + subject.monotonic - observation.monotonic, 3)
 
 
-def _poll_success(subject: MovingSubject) -> float | None:
+def _poll_success(subject: PollSubject) -> float | None:
     success = subject.view.poll_success
     return None if success is None else float(success and subject.fresh)
 
@@ -134,8 +134,8 @@ def _gauge(
     read: Callable[[RunnerSubject], float | None],
     text: str,
     group: Group,
-) -> RunnerRow:
-    return Row(
+) -> RunnerFamily:
+    return Family(
         name=f"{PREFIX}runner_{name}",
         kind=Kind.GAUGE,
         help=text,
@@ -145,7 +145,7 @@ def _gauge(
     )
 
 
-def _info(*, owner: bool) -> RunnerRow:
+def _info(*, owner: bool) -> RunnerFamily:
     def samples(subject: RunnerSubject) -> Samples:
         runner = subject.runner
         labels: LabelValues = (runner.label or "", runner.kind or RunnerKind.UNKNOWN)
@@ -153,7 +153,7 @@ def _info(*, owner: bool) -> RunnerRow:
             labels = (*labels, runner.owner_principal or "")
         return ((labels, 1.0),)
 
-    return Row(
+    return Family(
         name=f"{PREFIX}runner_info",
         kind=Kind.INFO,
         help="What the runner is: always 1, joined for its labels. Source: the list.",
@@ -164,7 +164,7 @@ def _info(*, owner: bool) -> RunnerRow:
     )
 
 
-def _core() -> tuple[RunnerRow, ...]:
+def _core() -> tuple[RunnerFamily, ...]:
     return (
         _gauge(
             "registered_timestamp_seconds",
@@ -180,16 +180,16 @@ def _core() -> tuple[RunnerRow, ...]:
             "1 if the operator lets the runner work, 0 if it is disabled.",
             Group.CORE,
         ),
-        Row(
+        Family(
             name=f"{PREFIX}runner_liveness_status",
             kind=Kind.GAUGE,
             help="What the server concludes from the lease: 1 for the present status, else 0.",
-            samples=one_of(Liveness, lambda s: s.report.liveness),
+            samples=one_of(LivenessStatus, lambda s: s.report.liveness),
             labels=("status",),
             source=("runner.liveness_status",),
             group=Group.CORE,
         ),
-        Row(
+        Family(
             name=f"{PREFIX}runner_health_status",
             kind=Kind.GAUGE,
             help="The server's verdict: 1 for the present status, else 0. "
@@ -199,7 +199,7 @@ def _core() -> tuple[RunnerRow, ...]:
             source=("health.status",),
             group=Group.CORE,
         ),
-        Row(
+        Family(
             name=f"{PREFIX}runner_health_issue",
             kind=Kind.GAUGE,
             help="1 while the server names the issue. reconnects_high stays until the runner "
@@ -227,10 +227,10 @@ def _core() -> tuple[RunnerRow, ...]:
     )
 
 
-def _client() -> tuple[RunnerRow, ...]:
+def _client() -> tuple[RunnerFamily, ...]:
     def moment(
         name: str, field: str, read: Callable[[RunnerSubject], float | None], text: str
-    ) -> RunnerRow:
+    ) -> RunnerFamily:
         return _gauge(
             f"client_{name}_timestamp_seconds",
             f"client.{field}",
@@ -247,7 +247,7 @@ def _client() -> tuple[RunnerRow, ...]:
             "1 if the runner has sent diagnostics of itself, else 0.",
             Group.CLIENT,
         ),
-        Row(
+        Family(
             name=f"{PREFIX}runner_client_status",
             kind=Kind.GAUGE,
             help="The state of the runner's own machine: 1 for the present one, else 0. "
@@ -306,7 +306,7 @@ def _client() -> tuple[RunnerRow, ...]:
             lambda s: s.client.last_dispatch_at,
             "When the runner last handed a wake to an agent",
         ),
-        Row(
+        Family(
             name=f"{PREFIX}runner_client_last_claim_result",
             kind=Kind.GAUGE,
             help="How the last claim went: 1 for the present result, else 0; none while one is in "
@@ -339,8 +339,8 @@ def _counter(
     read: Callable[[RunnerSubject], float | None],
     text: str,
     group: Group,
-) -> RunnerRow:
-    return Row(
+) -> RunnerFamily:
+    return Family(
         name=f"{PREFIX}runner_{name}",
         kind=Kind.COUNTER,
         help=text,
@@ -351,9 +351,9 @@ def _counter(
     )
 
 
-def _claims() -> tuple[RunnerRow, ...]:
+def _claims() -> tuple[RunnerFamily, ...]:
     return (
-        Row(
+        Family(
             name=f"{PREFIX}runner_claims_total",
             kind=Kind.COUNTER,
             help="Claims by how they ended, since the runner started. no_work is normal: another "
@@ -418,15 +418,15 @@ def _claims() -> tuple[RunnerRow, ...]:
     )
 
 
-def _derived() -> tuple[RunnerRow, ...]:
-    def event(name: str, read: Callable[[RunnerSubject], float], text: str) -> RunnerRow:
-        return Row(
+def _derived() -> tuple[RunnerFamily, ...]:
+    def event(name: str, read: Callable[[RunnerSubject], float], text: str) -> RunnerFamily:
+        return Family(
             name=f"{PREFIX}runner_{name}_total",
             kind=Kind.COUNTER,
             help=f"{text} Counted by this exporter between polls, from 0.",
             samples=value(read),
             group=Group.DERIVED,
-            lasting=True,
+            keep_when_stale=True,
         )
 
     return (

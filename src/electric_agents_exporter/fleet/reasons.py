@@ -3,7 +3,7 @@
 from enum import StrEnum
 
 
-class Endpoint(StrEnum):
+class Operation(StrEnum):
     """The two things that are asked of a server."""
 
     LIST = "list"

@@ -15,10 +15,10 @@ import msgspec
 
 from electric_agents_exporter.contract.report import ListedRunner, Report
 from electric_agents_exporter.contract.vocabulary import RunnerKind
-from electric_agents_exporter.fleet.events import Changes, EventCounts, History
-from electric_agents_exporter.fleet.faults import Suppression
+from electric_agents_exporter.fleet.changes import ChangeDetector, Changes, EventCounts
+from electric_agents_exporter.fleet.reasons import Suppression
 from electric_agents_exporter.fleet.selection import Selection
-from electric_agents_exporter.fleet.snapshot import Facts, RunnerView, Sighting
+from electric_agents_exporter.fleet.snapshot import Facts, Observation, RunnerView
 
 RETIRED_INTERVAL: Final = 600.0
 """Seconds within which every retired runner is asked after once."""
@@ -46,7 +46,7 @@ class Due(msgspec.Struct, frozen=True):
     runner_id: str
 
 
-class RosterChange(msgspec.Struct, frozen=True):
+class InventoryChange(msgspec.Struct, frozen=True):
     """How many runners a set of lists added to what was known, and how many are gone."""
 
     discovered: int
@@ -62,11 +62,11 @@ class _Record:
         "facts",
         "history",
         "last_success_at",
+        "observation",
         "poll_success",
         "principal",
         "retired",
         "runner",
-        "sighting",
         "view",
     )
 
@@ -74,8 +74,8 @@ class _Record:
         self.runner = runner
         self.principal = principal
         self.facts: Facts | None = None
-        self.history: History | None = None
-        self.sighting: Sighting | None = None
+        self.history: ChangeDetector | None = None
+        self.observation: Observation | None = None
         self.counts = EventCounts()
         self.poll_success: bool | None = None
         self.last_success_at: float | None = None
@@ -96,14 +96,14 @@ class _Record:
             runner=self.runner,
             principal=self.principal,
             facts=self.facts,
-            sighting=self.sighting,
+            observation=self.observation,
             poll_success=self.poll_success,
             last_success_at=self.last_success_at,
             counts=self.counts,
         )
 
 
-class Roster:
+class Inventory:
     """The runners of one target.
 
     Invariant: every record's runner is in the newest good list of some principal and passes the
@@ -133,7 +133,7 @@ class Roster:
             for runner in runners
         }
 
-    def settle(self) -> RosterChange:
+    def settle(self) -> InventoryChange:
         """Let the lists of this poll take effect: runners come, go, and change their labels.
 
         A principal's first list discovers nothing: nobody knows since when its runners are there.
@@ -148,7 +148,7 @@ class Roster:
             for runner_id, runner in self._lists[principal].items():
                 listed.setdefault(runner_id, (principal, runner))
         self._watch(listed)
-        return RosterChange(
+        return InventoryChange(
             discovered=sum(
                 runner_id not in before and principal in known
                 for runner_id, (principal, _) in listed.items()
@@ -205,7 +205,7 @@ class Roster:
         return (record.runner.kind if record else None) or RunnerKind.UNKNOWN
 
     def report(
-        self, report: Report, sighting: Sighting, now: float, server_now: float | None
+        self, report: Report, observation: Observation, now: float, server_now: float | None
     ) -> Changes | None:
         """Take in a good report; `now` is our time, `server_now` the server's.
 
@@ -217,16 +217,16 @@ class Roster:
             return None
         changes: Changes | None = None
         if record.history is None:
-            record.history = History(report)
+            record.history = ChangeDetector(report)
         else:
             changes = record.history.follow(report)
             record.counts = _add(record.counts, changes.counts)
         if record.facts is None or record.facts.report != report:
             record.facts = Facts(record.runner, report, record.counts)
-        record.sighting = sighting
+        record.observation = observation
         record.poll_success = True
         record.last_success_at = now
-        record.asked_at = sighting.monotonic
+        record.asked_at = observation.monotonic
         record.retired = self._retires(report, server_now, retired=record.retired)
         record.refresh()
         return changes
@@ -239,7 +239,7 @@ class Roster:
         record.poll_success = False
         record.asked_at = monotonic
         if gone:
-            record.facts = record.sighting = record.history = None
+            record.facts = record.observation = record.history = None
             record.retired = False
         record.refresh()
 

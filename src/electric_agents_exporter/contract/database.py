@@ -12,10 +12,10 @@ import msgspec
 
 from electric_agents_exporter.contract.claims import ClaimTally
 from electric_agents_exporter.contract.health import (
-    Evidence,
+    HealthInputs,
     derive_issues,
     derive_liveness,
-    judge,
+    health_status,
 )
 from electric_agents_exporter.contract.reading import (
     HealthAnswer,
@@ -100,7 +100,7 @@ class DispatchRow(msgspec.Struct, frozen=True):
     pending: int
 
 
-class Work(msgspec.Struct, frozen=True):
+class Holdings(msgspec.Struct, frozen=True):
     """What the runners of one tenant hold; `claims` is None while the claims are not known."""
 
     claims: Mapping[str, Claims] | None
@@ -132,7 +132,7 @@ def _word(text: str, unknown: Word, name: str, drift: list[str]) -> Word:
 
 
 def read_report(
-    runner: ListedRunner, row: DiagnosticsRow | None, work: Work, now: float
+    runner: ListedRunner, row: DiagnosticsRow | None, work: Holdings, now: float
 ) -> HealthAnswer:
     """Derive the health report of a runner by the server's rules; `now` is the database's clock."""
     drift: list[str] = []
@@ -144,7 +144,7 @@ def read_report(
     liveness = derive_liveness(admin_status, lease_expires_at, now)
     said = client or _NO_CLIENT
     issues = derive_issues(
-        Evidence(
+        HealthInputs(
             admin_status=admin_status,
             last_seen_at=last_seen_at,
             lease_expires_at=lease_expires_at,
@@ -159,7 +159,7 @@ def read_report(
         runner_id=runner.id,
         admin_status=admin_status,
         liveness=liveness,
-        health=judge(issues),
+        health=health_status(issues),
         issues=frozenset(issues) if issues else NO_ISSUES,
         created_at=runner.created_at,
         last_seen_at=last_seen_at,

@@ -11,9 +11,9 @@ from typing import Final
 
 import msgspec
 
-from electric_agents_exporter.contract.rows import ClaimRow
+from electric_agents_exporter.contract.database import ClaimRow
 from electric_agents_exporter.contract.vocabulary import ClaimStatus
-from electric_agents_exporter.fleet.snapshot import Sweep
+from electric_agents_exporter.fleet.snapshot import FullScan
 
 _OVERLAP: Final = 120.0
 """Seconds that readings overlap by: more than a commit is late, or two clocks disagree."""
@@ -35,7 +35,7 @@ class EndedClaim(msgspec.Struct, frozen=True):
     seconds: float | None
 
 
-class ClaimLedger:
+class ClaimTracker:
     """The claims of one database.
 
     Invariant: a claim is counted as ended once, by the first reading that finds it so, unless that
@@ -44,7 +44,7 @@ class ClaimLedger:
     """
 
     def __init__(self) -> None:
-        self.sweep = Sweep(None, None)
+        self.sweep = FullScan(None, None)
         self._active: frozenset[_Key] = frozenset()
         self._ended: frozenset[_Key] = frozenset()
         self._read_at: float | None = None
@@ -77,12 +77,12 @@ class ClaimLedger:
 
     def swept(self, time: float, monotonic: float, seconds: float) -> None:
         """Note a sweep that came to its end, on both of our clocks."""
-        self.sweep = Sweep(time, seconds)
+        self.sweep = FullScan(time, seconds)
         self._sweep_from = monotonic + _REST * seconds
 
     def sweep_failed(self, monotonic: float, seconds: float) -> None:
         """Note a sweep that took too long, so that the next comes late."""
-        self.sweep = Sweep(self.sweep.at, seconds)
+        self.sweep = FullScan(self.sweep.at, seconds)
         self._sweep_from = monotonic + _REST * seconds
 
     def take(self, rows: Sequence[ClaimRow], now: float) -> list[EndedClaim]:

@@ -6,8 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from electric_agents_exporter.contract.report import Client, Report
-from electric_agents_exporter.contract.vocabulary import HealthStatus, Liveness
-from electric_agents_exporter.fleet.events import Changes, EventCounts, History, Work
+from electric_agents_exporter.contract.vocabulary import HealthStatus, LivenessStatus
+from electric_agents_exporter.fleet.changes import (
+    ChangeDetector,
+    Changes,
+    CounterGrowth,
+    EventCounts,
+)
 
 HEALTHY, DEGRADED, UNHEALTHY = (
     HealthStatus.HEALTHY,
@@ -15,21 +20,21 @@ HEALTHY, DEGRADED, UNHEALTHY = (
     HealthStatus.UNHEALTHY,
 )
 
-NEVER_SEEN = Report("r", liveness=Liveness.OFFLINE, health=DEGRADED)
+NEVER_SEEN = Report("r", liveness=LivenessStatus.OFFLINE, health=DEGRADED)
 
 
-def leased(seen: float | None, lease: float | None, liveness: Liveness) -> Report:
+def leased(seen: float | None, lease: float | None, liveness: LivenessStatus) -> Report:
     return Report("r", last_seen_at=seen, lease_expires_at=lease, liveness=liveness)
 
 
 def online(seen: float | None, lease: float | None = None) -> Report:
     if lease is None and seen is not None:
         lease = seen + 90
-    return leased(seen, lease, Liveness.ONLINE)
+    return leased(seen, lease, LivenessStatus.ONLINE)
 
 
 def expired(seen: float | None, lease: float | None) -> Report:
-    return leased(seen, lease, Liveness.EXPIRED)
+    return leased(seen, lease, LivenessStatus.EXPIRED)
 
 
 def verdict(health: HealthStatus | None) -> Report:
@@ -46,7 +51,7 @@ def working(start: float | None, *, seen: float = 1000, **counters: float | None
 
 
 def follow(first: Report, *reports: Report) -> list[Changes]:
-    history = History(first)
+    history = ChangeDetector(first)
     return [history.follow(report) for report in reports]
 
 
@@ -65,7 +70,7 @@ def test_a_change_of_verdict_is_counted_with_both_ends() -> None:
     degraded, same, recovered = follow(
         verdict(HEALTHY), verdict(DEGRADED), verdict(DEGRADED), verdict(HEALTHY)
     )
-    assert degraded == Changes(EventCounts(health_changes=1), Work(), (HEALTHY, DEGRADED))
+    assert degraded == Changes(EventCounts(health_changes=1), CounterGrowth(), (HEALTHY, DEGRADED))
     assert same == Changes()
     assert recovered.transition == (DEGRADED, HEALTHY)
 
@@ -122,19 +127,19 @@ def test_a_runner_that_never_had_a_lease_gets_its_first_without_a_lapse() -> Non
 
 
 def test_a_disabled_runner_lapses_no_lease() -> None:
-    off = leased(0, 90, Liveness.OFFLINE)
+    off = leased(0, 90, LivenessStatus.OFFLINE)
     assert lapses(online(0), off, off, online(500)) == [0, 0, 0]
 
 
 def test_a_lapse_is_not_counted_again_after_a_runner_was_disabled_in_between() -> None:
-    off = leased(0, 90, Liveness.OFFLINE)
+    off = leased(0, 90, LivenessStatus.OFFLINE)
     assert lapses(online(0), expired(0, 90), off, expired(0, 90)) == [1, 0, 0]
 
 
 def test_a_lease_that_cannot_be_read_is_no_lapse_of_its_own() -> None:
     assert lapses(online(0), expired(0, 90), expired(0, None), expired(0, 90)) == [1, 0, 0]
     assert lapses(online(0), expired(0, None), expired(0, 90)) == [0, 1]
-    assert lapses(online(0), leased(None, None, Liveness.ONLINE), online(30)) == [0, 0]
+    assert lapses(online(0), leased(None, None, LivenessStatus.ONLINE), online(30)) == [0, 0]
 
 
 def test_a_runners_lease_until_2099_never_lapses() -> None:
@@ -198,7 +203,7 @@ def test_every_counter_grows_by_its_own_difference() -> None:
         reconnect_count=44,
         events_received=55.5,
     )
-    assert [c.work for c in follow(before, after)] == [Work(10, 20, 30, 40, 50.5)]
+    assert [c.work for c in follow(before, after)] == [CounterGrowth(10, 20, 30, 40, 50.5)]
 
 
 def test_the_first_sight_of_a_busy_runner_counts_nothing() -> None:
@@ -309,7 +314,7 @@ some_clients = st.builds(
 some_reports = st.builds(
     Report,
     runner_id=st.just("r"),
-    liveness=st.none() | st.sampled_from(Liveness),
+    liveness=st.none() | st.sampled_from(LivenessStatus),
     health=st.none() | st.sampled_from(HealthStatus),
     last_seen_at=st.none() | st.integers(0, 5),
     lease_expires_at=st.none() | st.integers(0, 5),

@@ -6,9 +6,9 @@ from typing import Final
 
 from electric_agents_exporter.contract.principals import KINDS, kind_of_owner
 from electric_agents_exporter.contract.vocabulary import ClaimStatus, RunnerKind
+from electric_agents_exporter.fleet.claim_tracker import EndedClaim
 from electric_agents_exporter.fleet.histogram import Observations
-from electric_agents_exporter.fleet.ledger import EndedClaim
-from electric_agents_exporter.fleet.snapshot import ClaimsHistory, RunnerView
+from electric_agents_exporter.fleet.snapshot import EndedClaimCounts, RunnerView
 
 _BOUNDS: Final = (1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14_400.0, 86_400.0)
 _UNKNOWN_OWNER: Final = "unknown"
@@ -35,9 +35,9 @@ class History:
         self._owners = {kind: kinds[kind] for kind in KINDS}
         self._owners[_UNKNOWN_OWNER] = kinds.total() - sum(self._owners.values())
 
-    def snapshot(self) -> ClaimsHistory:
+    def snapshot(self) -> EndedClaimCounts:
         """Give the counts."""
-        return ClaimsHistory(
+        return EndedClaimCounts(
             ended=dict(self._ended),
             durations={kind: seen.snapshot() for kind, seen in self._durations.items()},
             owners=self._owners,

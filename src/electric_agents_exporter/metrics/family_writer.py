@@ -3,17 +3,17 @@
 from collections.abc import Iterable, Sequence
 from typing import Generic, TypeAlias, TypeVar
 
+from electric_agents_exporter.metrics.family import Family, Kind
 from electric_agents_exporter.metrics.formats import Format
 from electric_agents_exporter.metrics.lines import fastest_writer
-from electric_agents_exporter.metrics.spec import Kind, Row
 
 Subject = TypeVar("Subject")
 
 
-class Family(Generic[Subject]):
+class FamilyWriter(Generic[Subject]):
     """One row in one format: its head, and how its lines are written."""
 
-    def __init__(self, row: Row[Subject], fmt: Format) -> None:
+    def __init__(self, row: Family[Subject], fmt: Format) -> None:
         self.row = row
         suffixes = ("_bucket", "_sum", "_count") if row.kind is Kind.HISTOGRAM else ("",)
         self.sample_names = frozenset(row.name + suffix for suffix in suffixes) | {row.name}
@@ -21,17 +21,17 @@ class Family(Generic[Subject]):
         self.writer = fastest_writer(row, created=fmt is Format.OPENMETRICS)
 
 
-Part: TypeAlias = tuple[Family[Subject], Iterable[bytes], int]
+Part: TypeAlias = tuple[FamilyWriter[Subject], Iterable[bytes], int]
 """A family, its lines in pieces, and how many samples these are."""
 
 
-def part(family: Family[Subject], lines: Sequence[str]) -> Part[Subject]:
+def part(family: FamilyWriter[Subject], lines: Sequence[str]) -> Part[Subject]:
     """Make a part of the lines of a few subjects."""
     text = "".join(lines)
     return family, (text.encode(),), text.count("\n")
 
 
-def _head(row: Row[Subject], fmt: Format) -> str:
+def _head(row: Family[Subject], fmt: Format) -> str:
     if fmt is Format.OPENMETRICS:
         unit = f"# UNIT {row.family} {row.unit}\n" if row.unit else ""
         return f"# HELP {row.family} {row.help}\n# TYPE {row.family} {row.kind}\n{unit}"

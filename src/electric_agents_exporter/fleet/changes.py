@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from electric_agents_exporter.contract.report import Client, Report
-from electric_agents_exporter.contract.vocabulary import HealthStatus, Liveness
+from electric_agents_exporter.contract.vocabulary import HealthStatus, LivenessStatus
 
 _STARTS_REMEMBERED: Final = 4
 _CREDIBLE: Final = 2.0**53
@@ -26,7 +26,7 @@ class EventCounts(msgspec.Struct, frozen=True, gc=False):
     client_identity_conflicts: int = 0
 
 
-class Work(msgspec.Struct, frozen=True, gc=False):
+class CounterGrowth(msgspec.Struct, frozen=True, gc=False):
     """How much a runner's own counters grew."""
 
     claimed: float = 0
@@ -40,15 +40,15 @@ class Changes(msgspec.Struct, frozen=True, gc=False):
     """What one report tells that the one before did not."""
 
     counts: EventCounts = EventCounts()
-    work: Work = Work()
+    work: CounterGrowth = CounterGrowth()
     transition: tuple[HealthStatus, HealthStatus] | None = None
 
 
-_NO_WORK: Final = Work()
+_NO_GROWTH: Final = CounterGrowth()
 _NO_CHANGES: Final = Changes()
 
 
-class History:
+class ChangeDetector:
     """What must be remembered of one runner to tell changes.
 
     Invariants: `_work` holds the last counters of at most four process starts, since two processes
@@ -64,7 +64,7 @@ class History:
         self._health = first.health
         self._start = self._latest_start = client.started_at
         self._work = {client.started_at: _remember(client, _UNKNOWN)} if first.client else {}
-        expired = first.liveness is Liveness.EXPIRED
+        expired = first.liveness is LivenessStatus.EXPIRED
         self._counted_lease = first.lease_expires_at if expired else None
 
     def follow(self, report: Report) -> Changes:
@@ -77,7 +77,7 @@ class History:
         self._last = report
         if transition is None and not (lapses or restarts or conflicts):
             # What nearly every report comes to, so it is worth a short way.
-            return Changes(work=work) if work is not _NO_WORK else _NO_CHANGES
+            return Changes(work=work) if work is not _NO_GROWTH else _NO_CHANGES
         return Changes(
             EventCounts(
                 health_changes=int(transition is not None),
@@ -101,7 +101,7 @@ class History:
         lapses = 0
         before, seen = self._last.lease_expires_at, report.last_seen_at
         if (
-            self._last.liveness is not Liveness.OFFLINE
+            self._last.liveness is not LivenessStatus.OFFLINE
             and before is not None
             and seen is not None
             and seen > before
@@ -111,7 +111,7 @@ class History:
             lapses += 1
             self._counted_lease = before
         lease = report.lease_expires_at
-        expired = report.liveness is Liveness.EXPIRED
+        expired = report.liveness is LivenessStatus.EXPIRED
         if expired and lease is not None and lease != self._counted_lease:
             lapses += 1
             self._counted_lease = lease
@@ -130,7 +130,7 @@ class History:
         self._latest_start = max(start, latest)
         return int(start > latest), int(start < previous)
 
-    def _growth(self, client: Client | None, *, begun: bool) -> Work:
+    def _growth(self, client: Client | None, *, begun: bool) -> CounterGrowth:
         """Give how much the counters grew, each process start against its own last values.
 
         `begun` says that the process began since the last report, so that it began with zeros. Of
@@ -138,13 +138,13 @@ class History:
         about.
         """
         if client is None:
-            return _NO_WORK
+            return _NO_GROWTH
         before = self._work.pop(self._start, _ZERO if begun else _UNKNOWN)
         now = _remember(client, before)
         self._work[self._start] = now
         if len(self._work) > _STARTS_REMEMBERED:
             del self._work[next(iter(self._work))]
-        return _NO_WORK if now == before else _grown(before, now)
+        return _NO_GROWTH if now == before else _grown(before, now)
 
 
 class _Counters(msgspec.Struct, frozen=True, gc=False):
@@ -180,8 +180,8 @@ def _growth_of(old: float | None, new: float | None) -> float:
     return new - old
 
 
-def _grown(before: _Counters, now: _Counters) -> Work:
-    return Work(
+def _grown(before: _Counters, now: _Counters) -> CounterGrowth:
+    return CounterGrowth(
         claimed=_growth_of(before.claimed, now.claimed),
         no_work=_growth_of(before.no_work, now.no_work),
         error=_growth_of(before.error, now.error),

@@ -11,12 +11,12 @@ from electric_agents_exporter.contract.vocabulary import (
     AdminStatus,
     HealthStatus,
     Issue,
-    Liveness,
+    LivenessStatus,
     RunnerKind,
 )
 from electric_agents_exporter.fleet.aggregate import Aggregate, State
-from electric_agents_exporter.fleet.snapshot import ClaimsHistory, Histogram, TargetSnapshot
-from electric_agents_exporter.metrics.spec import PREFIX, Group, Kind, Row, Samples, value
+from electric_agents_exporter.fleet.snapshot import EndedClaimCounts, Histogram, TargetSnapshot
+from electric_agents_exporter.metrics.family import PREFIX, Family, Group, Kind, Samples, value
 
 
 class TargetSubject(msgspec.Struct, frozen=True):
@@ -26,22 +26,22 @@ class TargetSubject(msgspec.Struct, frozen=True):
     aggregate: Aggregate | None
 
 
-TargetRow = Row[TargetSubject]
+TargetFamily = Family[TargetSubject]
 Word = TypeVar("Word", bound=StrEnum)
 
 _KNOWN_STATES: Final = (
-    (AdminStatus.ENABLED, Liveness.ONLINE, HealthStatus.HEALTHY),
-    (AdminStatus.ENABLED, Liveness.ONLINE, HealthStatus.DEGRADED),
-    (AdminStatus.ENABLED, Liveness.OFFLINE, HealthStatus.DEGRADED),
-    (AdminStatus.ENABLED, Liveness.EXPIRED, HealthStatus.UNHEALTHY),
-    (AdminStatus.ENABLED, Liveness.UNKNOWN, HealthStatus.UNKNOWN),
-    (AdminStatus.DISABLED, Liveness.OFFLINE, HealthStatus.UNHEALTHY),
-    (AdminStatus.DISABLED, Liveness.UNKNOWN, HealthStatus.UNKNOWN),
+    (AdminStatus.ENABLED, LivenessStatus.ONLINE, HealthStatus.HEALTHY),
+    (AdminStatus.ENABLED, LivenessStatus.ONLINE, HealthStatus.DEGRADED),
+    (AdminStatus.ENABLED, LivenessStatus.OFFLINE, HealthStatus.DEGRADED),
+    (AdminStatus.ENABLED, LivenessStatus.EXPIRED, HealthStatus.UNHEALTHY),
+    (AdminStatus.ENABLED, LivenessStatus.UNKNOWN, HealthStatus.UNKNOWN),
+    (AdminStatus.DISABLED, LivenessStatus.OFFLINE, HealthStatus.UNHEALTHY),
+    (AdminStatus.DISABLED, LivenessStatus.UNKNOWN, HealthStatus.UNKNOWN),
 )
 """The combinations that the server's rules allow, and a runner without a fresh report."""
 
 
-def target_rows() -> tuple[TargetRow, ...]:
+def target_families() -> tuple[TargetFamily, ...]:
     """Give the rows of a target's fleet, of its claims' history and of its polling."""
     return (*_fleet(), *_claims_history(), *_polling())
 
@@ -53,13 +53,13 @@ def _row(
     *labels: str,
     kind: Kind = Kind.GAUGE,
     group: Group = Group.FLEET,
-) -> TargetRow:
-    return Row(
+) -> TargetFamily:
+    return Family(
         name=f"{PREFIX}{name}", kind=kind, help=text, samples=samples, labels=labels, group=group
     )
 
 
-def _fleet() -> tuple[TargetRow, ...]:
+def _fleet() -> tuple[TargetFamily, ...]:
     return (
         _row(
             "runners",
@@ -157,7 +157,7 @@ def _fleet() -> tuple[TargetRow, ...]:
     )
 
 
-def _claims_history() -> tuple[TargetRow, ...]:
+def _claims_history() -> tuple[TargetFamily, ...]:
     return (
         _row(
             "runners_claims_finished_total",
@@ -188,7 +188,7 @@ def _claims_history() -> tuple[TargetRow, ...]:
     )
 
 
-def _polling() -> tuple[TargetRow, ...]:
+def _polling() -> tuple[TargetFamily, ...]:
     return (
         _row(
             "server_up",
@@ -198,11 +198,11 @@ def _polling() -> tuple[TargetRow, ...]:
         _row(
             "server_poll_success",
             lambda s: (
-                ((endpoint.value,), float(ok)) for endpoint, ok in s.target.poll_success.items()
+                ((operation.value,), float(ok)) for operation, ok in s.target.poll_success.items()
             ),
             "Whether the last poll got every list (list), and reached its end with some answer "
             "from the runners that it asked after (health).",
-            "endpoint",
+            "operation",
         ),
         _row(
             "server_last_poll_timestamp_seconds",
@@ -212,7 +212,7 @@ def _polling() -> tuple[TargetRow, ...]:
         _row(
             "server_last_poll_success_timestamp_seconds",
             value(lambda s: s.target.last_success_at),
-            "When the last poll ended that succeeded for every endpoint, by this exporter's clock.",
+            "When the last poll ended that succeeded for every operation, by our own clock.",
         ),
         _row(
             "server_poll_interval_seconds",
@@ -233,24 +233,24 @@ def _polling() -> tuple[TargetRow, ...]:
             "server_request_duration_seconds",
             _durations,
             "How long requests took, failed ones with them.",
-            "endpoint",
+            "operation",
             kind=Kind.HISTOGRAM,
         ),
         _row(
             "server_requests_total",
-            lambda s: (((endpoint.value,), n) for endpoint, n in s.target.polls.requests.items()),
+            lambda s: (((operation.value,), n) for operation, n in s.target.polls.requests.items()),
             "Requests made.",
-            "endpoint",
+            "operation",
             kind=Kind.COUNTER,
         ),
         _row(
             "server_request_errors_total",
             lambda s: (
-                ((endpoint.value, reason.value), n)
-                for (endpoint, reason), n in s.target.polls.errors.items()
+                ((operation.value, reason.value), n)
+                for (operation, reason), n in s.target.polls.errors.items()
             ),
             "Requests that failed, by why.",
-            "endpoint",
+            "operation",
             "reason",
             kind=Kind.COUNTER,
         ),
@@ -333,7 +333,7 @@ def _durations(subject: TargetSubject) -> Samples:
     return _buckets(subject.target.polls.durations)
 
 
-def _past(subject: TargetSubject, samples: Callable[[ClaimsHistory], Samples]) -> Samples:
+def _past(subject: TargetSubject, samples: Callable[[EndedClaimCounts], Samples]) -> Samples:
     return () if subject.target.history is None else samples(subject.target.history)
 
 

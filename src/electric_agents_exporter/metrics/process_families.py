@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from electric_agents_exporter.metrics.spec import PREFIX, Kind, Row, value
+from electric_agents_exporter.metrics.family import PREFIX, Family, Kind, value
 
 
 @dataclass(slots=True)
-class OwnState:
+class ProcessState:
     """What this process knows of itself. Times are seconds since the epoch."""
 
     version: str
@@ -21,45 +21,45 @@ class OwnState:
 
 
 @dataclass(frozen=True, slots=True)
-class OwnSubject:
+class ProcessSubject:
     """What the rows of this process read."""
 
-    own: OwnState
+    own: ProcessState
     drift: Mapping[str, int]
 
 
-OwnRow = Row[OwnSubject]
+ProcessFamily = Family[ProcessSubject]
 
 
-def own_rows() -> tuple[OwnRow, ...]:
+def process_families() -> tuple[ProcessFamily, ...]:
     """Give the rows of this process."""
     return (
-        Row(
+        Family(
             name=f"{PREFIX}exporter_build_info",
             kind=Kind.INFO,
             help="What runs here: always 1.",
             samples=lambda s: (((s.own.version, s.own.python), 1.0),),
             labels=("version", "python_version"),
         ),
-        Row(
+        Family(
             name=f"{PREFIX}exporter_config_last_reload_successful",
             kind=Kind.GAUGE,
             help="1 if the settings were last read without fault, 0 if the old ones were kept.",
             samples=value(lambda s: s.own.reload_succeeded),
         ),
-        Row(
+        Family(
             name=f"{PREFIX}exporter_config_last_reload_success_timestamp_seconds",
             kind=Kind.GAUGE,
             help="When the settings were last read without fault.",
             samples=value(lambda s: s.own.reloaded_at),
         ),
-        Row(
+        Family(
             name=f"{PREFIX}exporter_scheduler_last_tick_timestamp_seconds",
             kind=Kind.GAUGE,
             help="When the scheduler last ticked, which it does every second.",
             samples=value(lambda s: s.own.ticked_at),
         ),
-        Row(
+        Family(
             name=f"{PREFIX}exporter_unrecognized_values_total",
             kind=Kind.COUNTER,
             help="Values in servers' answers that were not as the contract says, by field. The "
@@ -67,19 +67,19 @@ def own_rows() -> tuple[OwnRow, ...]:
             samples=lambda s: (((field,), count) for field, count in s.drift.items()),
             labels=("field",),
         ),
-        Row(
+        Family(
             name=f"{PREFIX}exporter_exposition_bytes",
             kind=Kind.GAUGE,
             help="Size of the previous full exposition, before compression.",
             samples=value(lambda s: s.own.exposition_bytes),
         ),
-        Row(
+        Family(
             name=f"{PREFIX}exporter_exposition_series",
             kind=Kind.GAUGE,
             help="Samples in the previous full exposition.",
             samples=value(lambda s: s.own.exposition_series),
         ),
-        Row(
+        Family(
             name=f"{PREFIX}exporter_exposition_duration_seconds",
             kind=Kind.GAUGE,
             help="How long the previous full exposition took to build.",

@@ -1,0 +1,507 @@
+import re
+from collections import Counter
+from collections.abc import Iterable
+
+import msgspec
+import pytest
+
+from electric_agents_exporter.contract.report import Claims, ListedRunner, Report
+from electric_agents_exporter.contract.vocabulary import HealthStatus, LivenessStatus, RunnerKind
+from electric_agents_exporter.fleet.changes import EventCounts
+from electric_agents_exporter.fleet.inventory import Inventory, InventoryChange, Policy
+from electric_agents_exporter.fleet.reasons import Suppression
+from electric_agents_exporter.fleet.selection import Selection, Selector
+from electric_agents_exporter.fleet.snapshot import Observation, RunnerView
+
+ALICE, BOB = "user:alice", "user:bob"
+BOTH = {ALICE, BOB}
+SERVER_NOW = 1_795_346_133.0
+WEEK = 7 * 86_400.0
+IDLE = Claims(active_count=0, superseded=0)
+NOW = 5_000.0
+
+
+def runners(*ids: str) -> list[ListedRunner]:
+    return [ListedRunner(runner_id, updated_at=1.0) for runner_id in ids]
+
+
+def inventory_of(*ids: str, policy: Policy | None = None) -> Inventory:
+    inventory = Inventory(policy or Policy("t"))
+    inventory.take(ALICE, runners(*ids))
+    inventory.settle()
+    return inventory
+
+
+def relist(inventory: Inventory, *ids: str, principal: str = ALICE) -> InventoryChange:
+    inventory.take(principal, runners(*ids))
+    return inventory.settle()
+
+
+def report(
+    inventory: Inventory, runner_id: str, *, at: float = 0.0, seen_ago: float = 10.0
+) -> None:
+    fact = Report(runner_id, last_seen_at=SERVER_NOW - seen_ago, claims=IDLE)
+    inventory.report(fact, Observation(at, seen_ago), NOW, SERVER_NOW)
+
+
+def retire(inventory: Inventory, runner_id: str, *, at: float = 0.0) -> None:
+    report(inventory, runner_id, at=at, seen_ago=WEEK + 1)
+
+
+def shown(inventory: Inventory) -> list[str]:
+    return [view.runner.id for view in inventory.views()]
+
+
+def view_of(inventory: Inventory, runner_id: str) -> RunnerView:
+    (view,) = [view for view in inventory.views() if view.runner.id == runner_id]
+    return view
+
+
+def due(inventory: Inventory, principals: Iterable[str] = (ALICE,)) -> list[str]:
+    return [item.runner_id for item in inventory.due(set(principals))]
+
+
+# --- lists ----------------------------------------------------------------------------------------
+
+
+def test_the_first_list_discovers_nothing() -> None:
+    inventory = Inventory(Policy("t"))
+    assert relist(inventory, "a", "b") == InventoryChange(0, 0)
+    assert shown(inventory) == ["a", "b"]
+    assert inventory.listed() == {ALICE: 2}
+
+
+def test_a_runner_that_comes_is_discovered_and_one_that_goes_is_removed() -> None:
+    inventory = inventory_of("a", "b")
+    assert relist(inventory, "b", "c", "d") == InventoryChange(discovered=2, removed=1)
+    assert shown(inventory) == ["b", "c", "d"]
+    assert relist(inventory, "b", "c", "d") == InventoryChange(0, 0)
+
+
+def test_an_empty_list_removes_all() -> None:
+    inventory = inventory_of("a", "b")
+    assert relist(inventory) == InventoryChange(0, 2)
+    assert shown(inventory) == []
+    assert inventory.listed() == {ALICE: 0}
+
+
+def test_a_list_takes_effect_with_settle_only() -> None:
+    inventory = inventory_of("a")
+    inventory.take(ALICE, runners("b"))
+    assert shown(inventory) == ["a"]
+    assert inventory.listed() == {ALICE: 1}
+
+
+def test_a_principal_whose_list_fails_keeps_its_runners() -> None:
+    inventory = inventory_of("a")
+    relist(inventory, "b", principal=BOB)
+    assert relist(inventory, "c", principal=BOB) == InventoryChange(discovered=1, removed=1)
+    assert shown(inventory) == ["a", "c"]
+    assert inventory.listed() == {ALICE: 1, BOB: 1}
+
+
+def test_settling_without_any_list_changes_nothing() -> None:
+    inventory = inventory_of("a", "b")
+    assert inventory.settle() == InventoryChange(0, 0)
+    assert shown(inventory) == ["a", "b"]
+
+
+def test_the_first_list_of_a_second_principal_discovers_nothing() -> None:
+    inventory = inventory_of("a")
+    assert relist(inventory, "b", principal=BOB) == InventoryChange(0, 0)
+
+
+def test_only_the_principals_that_were_listed_are_asked_on_behalf_of() -> None:
+    inventory = inventory_of("a")
+    relist(inventory, "b", principal=BOB)
+    assert due(inventory, {ALICE}) == ["a"]
+    assert due(inventory, {BOB}) == ["b"]
+    assert [(item.principal, item.runner_id) for item in inventory.due(BOTH)] == [
+        (ALICE, "a"),
+        (BOB, "b"),
+    ]
+    assert due(inventory, set()) == []
+
+
+def test_a_runner_that_changes_hands_is_neither_removed_nor_discovered() -> None:
+    inventory = inventory_of("a", "b")
+    relist(inventory, principal=BOB)
+    inventory.take(ALICE, runners("b"))
+    inventory.take(BOB, runners("a"))
+    assert inventory.settle() == InventoryChange(0, 0)
+    assert view_of(inventory, "a").principal == BOB
+    assert due(inventory, {BOB}) == ["a"]
+
+
+def test_a_runner_that_changed_hands_is_its_new_owners_though_the_old_ones_list_fails() -> None:
+    inventory = inventory_of("a", "b")
+    relist(inventory, principal=BOB)
+    assert relist(inventory, "a", principal=BOB) == InventoryChange(0, 0)
+    assert view_of(inventory, "a").principal == BOB
+    assert due(inventory, {BOB}) == ["a"]
+
+
+def test_a_new_label_shows_at_once_and_keeps_the_report() -> None:
+    inventory = inventory_of("a")
+    report(inventory, "a")
+    before = view_of(inventory, "a")
+    inventory.take(ALICE, [ListedRunner("a", label="new", updated_at=1.0)])
+    inventory.settle()
+    after = view_of(inventory, "a")
+    assert before.facts is not None
+    assert after.facts is not None
+    assert after.runner.label == after.facts.runner.label == "new"
+    assert after.facts.report is before.facts.report
+    assert after.observation == before.observation
+
+
+def test_a_runner_that_was_removed_comes_back_as_a_stranger() -> None:
+    inventory = inventory_of("a")
+    report(inventory, "a")
+    relist(inventory)
+    assert relist(inventory, "a") == InventoryChange(discovered=1, removed=0)
+    assert view_of(inventory, "a").facts is None
+    assert view_of(inventory, "a").last_success_at is None
+
+
+def test_the_kind_of_a_runner_is_as_listed_and_unknown_for_a_stranger() -> None:
+    inventory = Inventory(Policy("t"))
+    inventory.take(ALICE, [ListedRunner("a", kind=RunnerKind.CI), ListedRunner("b")])
+    inventory.settle()
+    assert [inventory.kind_of(name) for name in "abc"] == [
+        RunnerKind.CI,
+        RunnerKind.UNKNOWN,
+        RunnerKind.UNKNOWN,
+    ]
+
+
+# --- policy ---------------------------------------------------------------------------------------
+
+
+def test_what_is_filtered_is_counted_and_never_asked() -> None:
+    policy = Policy("t", selection=Selection(exclude=Selector(id=re.compile("b.*"))))
+    inventory = inventory_of("a", "b1", "b2", policy=policy)
+    assert shown(inventory) == due(inventory) == ["a"]
+    assert inventory.suppressed() == {**dict.fromkeys(Suppression, 0), Suppression.FILTER: 2}
+
+
+def test_the_limit_is_hard_and_its_overflow_is_counted() -> None:
+    inventory = inventory_of("a", "b", "c", policy=Policy("t", max_runners=2))
+    assert shown(inventory) == due(inventory) == ["a", "b"]
+    assert inventory.suppressed()[Suppression.LIMIT] == 1
+
+
+def test_the_limit_keeps_whom_it_has_when_newer_runners_stand_first() -> None:
+    inventory = inventory_of("a", "b", policy=Policy("t", max_runners=2))
+    relist(inventory, "d", "c", "b", "a")
+    assert sorted(shown(inventory)) == ["a", "b"]
+    relist(inventory, "d", "c", "a")
+    assert sorted(shown(inventory)) == ["a", "d"]
+    assert inventory.suppressed()[Suppression.LIMIT] == 1
+
+
+def test_the_retired_take_no_room() -> None:
+    inventory = inventory_of("a", "b", "c", policy=Policy("t", max_runners=2))
+    retire(inventory, "a")
+    relist(inventory, "a", "b", "c")
+    assert shown(inventory) == ["b", "c"]
+    assert inventory.suppressed()[Suppression.LIMIT] == 0
+    assert inventory.suppressed()[Suppression.RETIRED] == 1
+
+
+def test_a_limit_finds_the_living_below_any_number_of_dead() -> None:
+    ids = [f"dead-{n}" for n in range(20)] + ["alive"]
+    inventory = inventory_of(*ids, policy=Policy("t", max_runners=3))
+    for _ in range(20):
+        for runner_id in due(inventory):
+            if runner_id == "alive":
+                report(inventory, runner_id)
+            else:
+                retire(inventory, runner_id)
+        relist(inventory, *ids)
+    assert shown(inventory) == ["alive"]
+    assert inventory.suppressed()[Suppression.RETIRED] == 20
+
+
+def test_one_who_comes_back_from_retirement_does_not_break_the_limit() -> None:
+    inventory = inventory_of("a", "b", "c", policy=Policy("t", max_runners=2))
+    retire(inventory, "a")
+    relist(inventory, "a", "b", "c")
+    report(inventory, "a")
+    relist(inventory, "a", "b", "c")
+    assert len(shown(inventory)) == 2
+    assert inventory.suppressed()[Suppression.LIMIT] == 1
+
+
+def test_a_new_policy_holds_from_the_next_list_on() -> None:
+    inventory = inventory_of("a", "b")
+    inventory.adopt(Policy("t", max_runners=1), [ALICE])
+    relist(inventory, "a", "b")
+    assert shown(inventory) == ["a"]
+
+
+def test_principals_that_are_no_longer_polled_are_forgotten_and_remove_nothing() -> None:
+    inventory = inventory_of("a")
+    relist(inventory, "b", principal=BOB)
+    inventory.adopt(Policy("t"), [BOB])
+    assert inventory.listed() == {BOB: 1}
+    assert relist(inventory, "b", principal=BOB) == InventoryChange(0, 0)
+    assert shown(inventory) == ["b"]
+
+
+def test_a_list_that_waits_is_forgotten_with_its_principal() -> None:
+    inventory = inventory_of("a")
+    inventory.take(BOB, runners("b"))
+    inventory.adopt(Policy("t"), [ALICE])
+    inventory.settle()
+    assert inventory.listed() == {ALICE: 1}
+    assert shown(inventory) == ["a"]
+
+
+# --- reports --------------------------------------------------------------------------------------
+
+
+def test_a_stranger_is_not_watched_by_reporting() -> None:
+    inventory = inventory_of("a")
+    report(inventory, "b")
+    inventory.fail("c", 0.0, gone=True)
+    assert shown(inventory) == ["a"]
+
+
+def test_a_runner_that_was_never_asked_has_no_facts() -> None:
+    view = view_of(inventory_of("a"), "a")
+    assert (view.facts, view.observation, view.poll_success, view.last_success_at) == (None,) * 4
+    assert view.counts == EventCounts()
+
+
+def test_a_report_shows_with_when_it_came() -> None:
+    inventory = inventory_of("a")
+    report(inventory, "a", at=42.0)
+    view = view_of(inventory, "a")
+    assert view.facts is not None
+    assert view.facts.report.last_seen_at == SERVER_NOW - 10
+    assert view.observation == Observation(42.0, 10.0)
+    assert view.poll_success is True
+    assert view.last_success_at == NOW
+
+
+def test_the_first_report_changes_nothing_and_the_next_tells_what_did() -> None:
+    inventory = inventory_of("a")
+    observation = Observation(0.0, None)
+    healthy = Report("a", health=HealthStatus.HEALTHY)
+    degraded = Report("a", health=HealthStatus.DEGRADED)
+    assert inventory.report(healthy, observation, NOW, None) is None
+    changes = inventory.report(degraded, observation, NOW, None)
+    assert changes is not None
+    assert changes.transition == (HealthStatus.HEALTHY, HealthStatus.DEGRADED)
+    assert view_of(inventory, "a").counts == EventCounts(health_changes=1)
+    inventory.report(healthy, observation, NOW, None)
+    view = view_of(inventory, "a")
+    assert view.facts is not None
+    assert view.counts == view.facts.counts == EventCounts(health_changes=2)
+
+
+def test_facts_are_the_same_object_until_something_in_them_changes() -> None:
+    inventory = inventory_of("a")
+    report(inventory, "a", at=1.0)
+    before = view_of(inventory, "a")
+    report(inventory, "a", at=2.0)
+    inventory.fail("a", 3.0, gone=False)
+    relist(inventory, "a")
+    after = view_of(inventory, "a")
+    assert after.facts is before.facts
+    assert after.counts is before.counts
+    assert after.observation != before.observation
+    report(inventory, "a", at=4.0, seen_ago=5.0)
+    assert view_of(inventory, "a").facts is not before.facts
+
+
+def test_a_failed_call_keeps_the_facts_and_says_that_it_failed() -> None:
+    inventory = inventory_of("a")
+    report(inventory, "a")
+    before = view_of(inventory, "a")
+    inventory.fail("a", 15.0, gone=False)
+    after = view_of(inventory, "a")
+    assert after == msgspec.structs.replace(before, poll_success=False)
+
+
+def test_a_runner_that_the_server_knows_no_more_loses_its_facts_at_once() -> None:
+    inventory = inventory_of("a")
+    report(inventory, "a")
+    inventory.report(
+        Report(
+            "a", health=HealthStatus.HEALTHY, liveness=LivenessStatus.ONLINE, lease_expires_at=0.0
+        ),
+        Observation(1.0, None),
+        NOW,
+        None,
+    )
+    inventory.fail("a", 15.0, gone=True)
+    view = view_of(inventory, "a")
+    assert (view.facts, view.observation, view.poll_success) == (None, None, False)
+    assert view.last_success_at == NOW
+
+
+def test_a_runner_that_was_gone_and_is_back_is_at_first_sight() -> None:
+    inventory = inventory_of("a")
+    observation = Observation(0.0, None)
+    inventory.report(Report("a", health=HealthStatus.HEALTHY), observation, NOW, None)
+    inventory.fail("a", 15.0, gone=True)
+    assert (
+        inventory.report(Report("a", health=HealthStatus.DEGRADED), observation, NOW, None) is None
+    )
+    assert view_of(inventory, "a").counts == EventCounts()
+
+
+# --- whose turn it is -----------------------------------------------------------------------------
+
+
+def test_who_was_asked_longest_ago_comes_first_and_a_failure_counts_as_asked() -> None:
+    inventory = inventory_of("a", "b", "c", "d")
+    report(inventory, "a", at=3.0)
+    report(inventory, "b", at=1.0)
+    inventory.fail("c", 2.0, gone=False)
+    assert due(inventory) == ["d", "b", "c", "a"]
+
+
+# --- retirement -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "report_, retired",
+    [
+        (Report("a", last_seen_at=SERVER_NOW - WEEK - 1, claims=IDLE), True),
+        (Report("a", last_seen_at=SERVER_NOW - WEEK, claims=IDLE), False),
+        # Never seen: since it was registered.
+        (Report("a", created_at=SERVER_NOW - WEEK - 1, claims=IDLE), True),
+        (Report("a", created_at=SERVER_NOW - WEEK, claims=IDLE), False),
+        (Report("a", created_at=0.0, last_seen_at=SERVER_NOW - 1, claims=IDLE), False),
+        (Report("a", claims=IDLE), False),
+        # Never with work, nor where that cannot be told.
+        (Report("a", last_seen_at=0.0, claims=Claims(active_count=1)), False),
+        (Report("a", last_seen_at=0.0), False),
+    ],
+)
+def test_a_runner_retires_when_it_was_not_seen_for_long_and_holds_no_work(
+    report_: Report,
+    retired: bool,  # noqa: FBT001
+) -> None:
+    inventory = inventory_of("a")
+    inventory.report(report_, Observation(0.0, None), NOW, SERVER_NOW)
+    assert shown(inventory) == ([] if retired else ["a"])
+    assert inventory.suppressed()[Suppression.RETIRED] == int(retired)
+
+
+def test_without_the_servers_time_nobody_retires() -> None:
+    inventory = inventory_of("a")
+    inventory.report(Report("a", last_seen_at=0.0, claims=IDLE), Observation(0.0, None), NOW, None)
+    assert shown(inventory) == ["a"]
+
+
+def test_a_retired_runner_stays_listed_and_counted() -> None:
+    inventory = inventory_of("a", "b")
+    retire(inventory, "a")
+    assert shown(inventory) == ["b"]
+    assert inventory.listed() == {ALICE: 2}
+    assert relist(inventory, "a", "b") == InventoryChange(0, 0)
+    assert shown(inventory) == ["b"]
+
+
+def test_a_retired_runner_that_is_seen_again_comes_back() -> None:
+    inventory = inventory_of("a")
+    retire(inventory, "a")
+    report(inventory, "a")
+    assert shown(inventory) == ["a"]
+    assert inventory.suppressed()[Suppression.RETIRED] == 0
+
+
+def test_a_failed_call_brings_nobody_back_from_retirement() -> None:
+    inventory = inventory_of("a")
+    retire(inventory, "a")
+    inventory.fail("a", 1.0, gone=False)
+    assert shown(inventory) == []
+
+
+def test_a_retired_runner_that_the_server_knows_no_more_is_a_fault_to_be_seen() -> None:
+    inventory = inventory_of("a")
+    retire(inventory, "a")
+    inventory.fail("a", 1.0, gone=True)
+    view = view_of(inventory, "a")
+    assert (view.facts, view.poll_success) == (None, False)
+    assert inventory.suppressed()[Suppression.RETIRED] == 0
+
+
+def test_a_retired_runner_that_is_removed_is_no_longer_counted() -> None:
+    inventory = inventory_of("a", "b")
+    retire(inventory, "a")
+    assert relist(inventory, "b") == InventoryChange(0, 1)
+    assert inventory.suppressed()[Suppression.RETIRED] == 0
+
+
+@pytest.mark.parametrize("interval", [1.0, 15.0, 60.0, 600.0, 3600.0])
+@pytest.mark.parametrize("size", [1, 40, 41, 300])
+def test_every_retired_runner_is_asked_after_within_ten_minutes_by_even_shares(
+    interval: float, size: int
+) -> None:
+    ids = [f"r{n}" for n in range(size)]
+    inventory = inventory_of(*ids, policy=Policy("t", interval=interval))
+    for runner_id in ids:
+        retire(inventory, runner_id)
+    asked: Counter[str] = Counter()
+    shares = set()
+    for turn in range(max(1, int(600 / interval))):
+        relist(inventory, *ids)
+        share = due(inventory)
+        shares.add(len(share))
+        asked.update(share)
+        for runner_id in share:
+            retire(inventory, runner_id, at=1.0 + turn * interval)
+    assert set(asked) == set(ids)
+    assert len(shares) == 1
+    assert shares.pop() <= size * interval / 600 + 1 or interval > 600
+
+
+def test_the_retired_come_after_the_watched() -> None:
+    inventory = inventory_of("a", "b", "c")
+    retire(inventory, "a", at=1.0)
+    report(inventory, "b", at=3.0)
+    report(inventory, "c", at=2.0)
+    assert due(inventory) == ["c", "b", "a"]
+
+
+def test_retired_runners_that_register_anew_are_all_asked_after_at_once() -> None:
+    ids = [f"r{n}" for n in range(100)]
+    inventory = inventory_of(*ids)
+    for turn, runner_id in enumerate(ids):
+        retire(inventory, runner_id, at=float(turn))
+    moved = {"r97", "r98", "r99", "r50"}
+    inventory.take(
+        ALICE, [ListedRunner(name, updated_at=2.0 if name in moved else 1.0) for name in ids]
+    )
+    inventory.settle()
+    assert set(due(inventory)) == moved
+    for runner_id in moved:
+        retire(inventory, runner_id, at=200.0)
+    assert due(inventory) == ["r0", "r1", "r2"]
+
+
+def test_a_new_label_alone_is_no_reason_to_ask_after_the_retired() -> None:
+    ids = [f"r{n}" for n in range(100)]
+    inventory = inventory_of(*ids)
+    for turn, runner_id in enumerate(ids):
+        retire(inventory, runner_id, at=float(turn))
+    inventory.take(ALICE, [ListedRunner(name, label="new", updated_at=1.0) for name in ids])
+    inventory.settle()
+    assert due(inventory) == ["r0", "r1", "r2"]
+
+
+def test_what_a_runner_was_counted_for_outlasts_its_retirement() -> None:
+    inventory = inventory_of("a")
+    observation = Observation(0.0, None)
+    old = Report("a", last_seen_at=0.0, claims=IDLE, health=HealthStatus.UNHEALTHY)
+    well = Report("a", last_seen_at=SERVER_NOW, claims=IDLE, health=HealthStatus.HEALTHY)
+    inventory.report(well, observation, NOW, SERVER_NOW)
+    inventory.report(old, observation, NOW, SERVER_NOW)
+    assert shown(inventory) == []
+    inventory.report(well, observation, NOW, SERVER_NOW)
+    assert view_of(inventory, "a").counts == EventCounts(health_changes=2)
