@@ -8,7 +8,7 @@ from typing import Any
 from electric_agents_exporter.contract.reading import read_health, read_list
 from electric_agents_exporter.fleet.clock import SystemClock
 from electric_agents_exporter.fleet.fleet import Fleet
-from electric_agents_exporter.fleet.inventory import Policy
+from electric_agents_exporter.fleet.policy import Policy
 
 _SAMPLES = Path(__file__).parents[1] / "tests" / "contract" / "samples"
 PRINCIPAL = "service:monitor"
@@ -56,7 +56,7 @@ class Polled:
 
     def poll(self, bodies: dict[str, bytes]) -> None:
         """Take in a list and a report of every runner."""
-        poll = self.fleet.targets["production"].begin_poll()
+        poll = Poll(self.fleet.targets["production"])
         poll.listed(PRINCIPAL, read_list(self._list))
         for due in poll.due():
             poll.reported(read_health(bodies[due.runner_id]), self.clock.monotonic())

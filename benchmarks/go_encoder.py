@@ -61,7 +61,7 @@ def measure(count: int, runs: int) -> Iterator[Comparison]:
     scraper = Scraper(polled.fleet, exposer, polled.clock)
 
     def changed_and_packed() -> None:
-        polled.fleet.targets["production"].begin_poll().end()
+        Poll(polled.fleet.targets["production"]).end()
         asyncio.run(scraper.scrape(Format.TEXT, gzip=True))
 
     yield compare(

@@ -13,7 +13,7 @@ from typing_extensions import override
 
 from electric_agents_exporter.fleet.clock import SystemClock
 from electric_agents_exporter.fleet.fleet import Fleet
-from electric_agents_exporter.fleet.inventory import Policy
+from electric_agents_exporter.fleet.policy import Policy
 from electric_agents_exporter.sources.http import HttpOptions, HttpSource, TransportFactory
 from fleets import PRINCIPAL
 from measure import Comparison, compare, limit
@@ -67,7 +67,7 @@ async def cycle(
     cost = 0.0
     for _ in range(2):
         began = time.process_time()
-        poll = fleet.targets["production"].begin_poll()
+        poll = Poll(fleet.targets["production"])
         succeeded = poll.end(complete=await source.poll(poll, paced=False))
         cost = time.process_time() - began
         assert succeeded, "the poll failed: nothing is measured"  # noqa: S101

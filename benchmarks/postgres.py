@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry
 
 from electric_agents_exporter.fleet.clock import SystemClock
 from electric_agents_exporter.fleet.fleet import Fleet
-from electric_agents_exporter.fleet.inventory import Policy
+from electric_agents_exporter.fleet.policy import Policy
 from electric_agents_exporter.fleet.snapshot import FleetSnapshot
 from electric_agents_exporter.metrics.exposition import Exposer
 from electric_agents_exporter.metrics.formats import Format
@@ -102,7 +102,7 @@ class _Watched:
     async def poll(self) -> tuple[float, float, float]:
         """Poll and render what changed; gives the CPU times of both, and how long the poll took."""
         cpu, wall = time.process_time(), time.monotonic()
-        poll = self._fleet.targets["production"].begin_poll()
+        poll = Poll(self._fleet.targets["production"])
         succeeded = poll.end(complete=await self._source.poll(poll, paced=False))
         polled, took = time.process_time() - cpu, time.monotonic() - wall
         assert succeeded, "the poll failed: nothing is measured"  # noqa: S101
@@ -121,7 +121,7 @@ class _Watched:
 
     def rest(self) -> None:
         """Let no sweep fall due for long."""
-        tracker = self._fleet.targets["production"].begin_poll().claims
+        tracker = Poll(self._fleet.targets["production"]).claims
         tracker.swept(self._clock.time(), self._clock.monotonic(), 3600.0)
 
     async def aclose(self) -> None:

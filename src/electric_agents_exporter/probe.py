@@ -23,10 +23,10 @@ def run(settings: Settings, out: BinaryIO) -> int:
 async def _run(settings: Settings, out: BinaryIO) -> int:
     exporter = Exporter(settings)
     polls = (poller.poll(paced=False) for poller in exporter.pollers.values())
-    succeeded = await asyncio.gather(*polls)
-    for name, good in zip(exporter.pollers, succeeded, strict=True):
-        log.debug("polled", extra={"target": name, "in_full": good})
+    results = await asyncio.gather(*polls)
+    for name, result in zip(exporter.pollers, results, strict=True):
+        log.debug("polled", extra={"target": name, "in_full": result.succeeded})
     out.writelines(await exporter.scraper.scrape(Format.TEXT))
     out.flush()
     await exporter.aclose()
-    return 0 if all(succeeded) else 1
+    return 0 if all(result.succeeded for result in results) else 1

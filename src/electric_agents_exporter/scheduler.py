@@ -12,8 +12,9 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
 from electric_agents_exporter.fleet.clock import Clock
+from electric_agents_exporter.fleet.poll import Poll, PollResult
 from electric_agents_exporter.fleet.reasons import Skip
-from electric_agents_exporter.fleet.target import Poll, Target
+from electric_agents_exporter.fleet.target import Target
 from electric_agents_exporter.sources.source import Source
 
 log = logging.getLogger(__name__)
@@ -39,7 +40,8 @@ class TargetPoller:
         self._without_list = 0
         self._skips_left = 0
         self._ticked_at: float | None = None
-        self._failing = False
+        self._logged: set[str] = set()
+        self._logged_empty: set[str] = set()
 
     def replace_source(self, source: Source) -> None:
         """Ask another source from the next poll on."""
@@ -74,23 +76,20 @@ class TargetPoller:
         self._count_misfires()
         self._target.skip(Skip.OVERRUN)
 
-    async def poll(self, *, paced: bool) -> bool:
-        """Poll now, or as soon as the poll in progress has ended.
-
-        Returns:
-            Whether the poll succeeded.
-        """
+    async def poll(self, *, paced: bool) -> PollResult:
+        """Poll now, or as soon as the poll in progress has ended; gives what it came to."""
         async with self._turn:
             if self._next_source is not None:
                 await self._source.aclose()
                 self._source, self._next_source = self._next_source, None
-            poll = self._target.begin_poll()
+            poll = Poll(self._target)
             complete = await self._ask(poll, paced=paced)
             self._target.credential_changed_at = self._source.credential_changed_at()
-            succeeded = poll.end(complete=complete)
-            self._without_list = 0 if poll.got_list else self._without_list + 1
-            self._log_transition(succeeded=succeeded)
-            return succeeded
+            result = poll.end(complete=complete)
+            self._without_list = 0 if result.got_list else self._without_list + 1
+            self._log_transition(result)
+            self._log_empty_lists()
+            return result
 
     async def _ask(self, poll: Poll, *, paced: bool) -> bool:
         fields = {"target": self._target.policy.name}
@@ -104,14 +103,25 @@ class TargetPoller:
             log.exception("poll failed by a bug", extra=fields)
         return False
 
-    def _log_transition(self, *, succeeded: bool) -> None:
-        """Log when a target begins to fail and when it is well again, and not in between."""
+    def _log_transition(self, result: PollResult) -> None:
+        """Log what is wrong with a target when that changes, and not at every poll."""
         fields = {"target": self._target.policy.name}
-        if not succeeded and not self._failing:
-            log.warning("target cannot be polled in full", extra=fields)
-        elif succeeded and self._failing:
+        kinds = {fault.kind for fault in result.faults}
+        if kinds and kinds != self._logged:
+            why = "; ".join(fault.text for fault in result.faults)
+            log.warning("target is not polled in full", extra=fields | {"why": why})
+        elif self._logged and not kinds:
             log.info("target is polled in full again", extra=fields)
-        self._failing = not succeeded
+        self._logged = kinds
+
+    def _log_empty_lists(self) -> None:
+        """Log a list that is empty, once: a principal that is none has one too."""
+        listed = self._target.inventory.listed()
+        empty = {principal for principal, count in listed.items() if not count}
+        for principal in sorted(empty - self._logged_empty):
+            fields = {"target": self._target.policy.name, "principal": principal}
+            log.warning("0 runners listed for %s", principal, extra=fields)
+        self._logged_empty = empty
 
     def _count_misfires(self) -> None:
         """Count the ticks that never came since the last one, the process being too busy."""

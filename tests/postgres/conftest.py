@@ -16,8 +16,8 @@ from tests.conftest import FakeClock
 
 from electric_agents_exporter.fleet.clock import Clock
 from electric_agents_exporter.fleet.fleet import Fleet
-from electric_agents_exporter.fleet.inventory import Policy
-from electric_agents_exporter.fleet.snapshot import RunnerView, TargetSnapshot
+from electric_agents_exporter.fleet.policy import Policy
+from electric_agents_exporter.fleet.snapshot import RunnerState, TargetSnapshot
 from electric_agents_exporter.sources.postgres import PostgresOptions, PostgresSource
 from electric_agents_exporter.sources.source import EVERYONE
 from postgres_cluster import Cluster, postgres_programs
@@ -221,7 +221,7 @@ class Polled:
         self.source = PostgresSource(options, clock)
 
     async def poll(self) -> bool:
-        poll = self.fleet.targets[self.name].begin_poll()
+        poll = Poll(self.fleet.targets[self.name])
         complete = await self.source.poll(poll, paced=False)
         return poll.end(complete=complete)
 
@@ -237,8 +237,8 @@ class Polled:
     def drift(self) -> dict[str, int]:
         return dict(self.fleet.snapshot().drift)
 
-    def views(self, name: str = "") -> dict[str, RunnerView]:
-        return {view.runner.id: view for view in self.snapshots[name or self.name].runners}
+    def views(self, name: str = "") -> dict[str, RunnerState]:
+        return {view.listed.id: view for view in self.snapshots[name or self.name].runners}
 
 
 MakePolled = Callable[..., Polled]

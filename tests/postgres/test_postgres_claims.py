@@ -2,6 +2,7 @@
 
 import psycopg
 import pytest
+from electric_agents_exporter.fleet.claim_tracker import ClaimTracker
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.conftest import FakeClock
@@ -9,9 +10,8 @@ from tests.postgres.conftest import Database, MakePolled, Polled
 
 from electric_agents_exporter.contract.database import ClaimRow
 from electric_agents_exporter.contract.vocabulary import ClaimStatus, RunnerKind
-from electric_agents_exporter.fleet.claim_tracker import ClaimTracker
 from electric_agents_exporter.fleet.clock import SystemClock
-from electric_agents_exporter.fleet.inventory import Policy
+from electric_agents_exporter.fleet.policy import Policy
 from electric_agents_exporter.fleet.reasons import Operation, Reason
 from electric_agents_exporter.fleet.selection import Selection, Shard
 from electric_agents_exporter.sources.postgres import PostgresOptions
@@ -26,14 +26,14 @@ def ended(polled: Polled, name: str = "") -> dict[str, int]:
 
 
 def active(polled: Polled, runner_id: str = "r") -> float | None:
-    facts = polled.views()[runner_id].facts
+    facts = polled.states()[runner_id].facts
     assert facts is not None
     return facts.report.claims.active_count
 
 
 def without_sweeps(polled: Polled) -> None:
     """Let the sweep that was be the last one for long, as after one that took a minute."""
-    poll = polled.fleet.targets[polled.name].begin_poll()
+    poll = Poll(polled.fleet.targets[polled.name])
     poll.claims.swept(polled.clock.time(), polled.clock.monotonic(), 60.0)
 
 
@@ -242,7 +242,7 @@ async def test_a_sweep_that_takes_too_long_leaves_claims_unknown_and_the_rest_kn
     assert await polled.poll()
 
     assert active(polled) is None
-    assert polled.views()["r"].poll_success
+    assert polled.states()["r"].poll_success
     assert polled.snapshot.polls.errors[Operation.HEALTH, Reason.TIMEOUT] == 1
     sweep = polled.snapshot.sweep
     assert sweep is not None

@@ -16,7 +16,7 @@ from tests.postgres.conftest import Database
 from electric_agents_exporter.app import process_registry
 from electric_agents_exporter.contract.principals import parse
 from electric_agents_exporter.fleet.fleet import Fleet
-from electric_agents_exporter.fleet.inventory import Policy
+from electric_agents_exporter.fleet.policy import Policy
 from electric_agents_exporter.metrics.exposition import Exposer
 from electric_agents_exporter.metrics.formats import Format
 from electric_agents_exporter.metrics.process_families import ProcessState
@@ -156,7 +156,7 @@ class Watched:
 
     async def poll(self) -> None:
         for fleet, source in self.sources.values():
-            poll = fleet.targets["production"].begin_poll()
+            poll = Poll(fleet.targets["production"])
             complete = await source.poll(poll, paced=False)
             assert poll.end(complete=complete), {
                 k: n for k, n in fleet.snapshot().targets[0].polls.errors.items() if n

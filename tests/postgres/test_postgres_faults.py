@@ -14,7 +14,7 @@ import trustme
 from tests.conftest import FakeClock
 from tests.postgres.conftest import Database, MakePolled, Polled, make_cluster
 
-from electric_agents_exporter.fleet.inventory import Policy
+from electric_agents_exporter.fleet.policy import Policy
 from electric_agents_exporter.fleet.reasons import Operation, Reason
 from electric_agents_exporter.sources.postgres import PostgresOptions
 from postgres_cluster import Cluster
@@ -119,11 +119,11 @@ async def test_a_locked_table_is_a_timeout_and_over_when_the_lock_is(
     operation = Operation.LIST if table == "runners" else Operation.HEALTH
     assert set(errors(impatient)) == {(operation, Reason.TIMEOUT)}
     if operation is Operation.HEALTH:
-        assert impatient.views()["r"].poll_success is False
+        assert impatient.states()["r"].poll_success is False
         assert impatient.snapshot.up
 
     assert await impatient.poll()
-    assert impatient.views()["r"].poll_success
+    assert impatient.states()["r"].poll_success
     assert connections(database) == 1
 
 

@@ -13,7 +13,7 @@ from electric_agents_exporter.contract.vocabulary import (
     LivenessStatus,
     RunnerKind,
 )
-from electric_agents_exporter.fleet.inventory import Policy
+from electric_agents_exporter.fleet.policy import Policy
 from electric_agents_exporter.fleet.reasons import Suppression
 from electric_agents_exporter.fleet.selection import Selection, Selector, Shard
 from electric_agents_exporter.sources.postgres import PostgresOptions
@@ -35,7 +35,7 @@ STREAMING = {
 
 async def report_of(polled: Polled, runner_id: str) -> Report:
     assert await polled.poll()
-    facts = polled.views()[runner_id].facts
+    facts = polled.states()[runner_id].facts
     assert facts is not None
     return facts.report
 
@@ -73,13 +73,13 @@ async def test_a_healthy_runner_is_told_with_all_that_it_says(
         claims=Claims(0, 0),
         dispatch=Dispatch(0, 0, 0),
     )
-    runner = polled.views()["r"].runner
+    runner = polled.states()["r"].runner
     assert (runner.label, runner.kind, runner.owner_principal) == (
         "Worker",
         RunnerKind.CLOUD_WORKER,
         ALICE,
     )
-    observation = polled.views()["r"].observation
+    observation = polled.states()["r"].observation
     assert observation is not None
     assert observation.heartbeat_age == pytest.approx(10)
     assert polled.drift == {}
@@ -182,7 +182,7 @@ async def test_one_odd_field_costs_that_field_and_is_counted(
     assert report.client == Client(events_received=2.5)
     assert (report.last_seen_at, report.lease_expires_at) == (None, None)
     assert polled.drift == {"client.reconnect_count": 1}
-    assert polled.views()["well"].poll_success
+    assert polled.states()["well"].poll_success
 
 
 async def test_ids_with_every_kind_of_character_are_told_as_they_are(
@@ -197,10 +197,10 @@ async def test_ids_with_every_kind_of_character_are_told_as_they_are(
 
     await report_of(polled, "..")
 
-    views = polled.views()
+    views = polled.states()
     assert set(views) == set(ids)
-    assert all(view.facts and view.facts.report.claims.active_count == 1 for view in views.values())
-    assert {view.runner.label for view in views.values()} == {("Bell" * 100)[:128]}
+    assert all(view.facts and view.report.claims.active_count == 1 for view in views.values())
+    assert {view.listed.label for view in views.values()} == {("Bell" * 100)[:128]}
     assert polled.drift == {"list.id": 1}
 
 
@@ -234,7 +234,7 @@ async def test_every_owners_runners_are_one_fleet(database: Database, polled: Po
     assert await polled.poll()
 
     assert polled.snapshot.listed == {"all": 11}
-    assert len(polled.views()) == 11
+    assert len(polled.states()) == 11
     assert polled.snapshot.history is not None
     assert polled.snapshot.history.owners == {
         "user": 3,
@@ -261,7 +261,7 @@ async def test_a_tenant_sees_its_own_and_all_are_targets_of_their_own(
     assert await every.poll()
 
     assert set(one.snapshots) == {"db"}
-    assert set(one.views()) == {"r", "only"}
+    assert set(one.states()) == {"r", "only"}
     assert set(every.snapshots) == {"db", "db/acme", "db/b/é"}
     assert every.snapshot.up
     assert every.snapshot.listed == {}
@@ -313,7 +313,7 @@ async def test_selection_limit_and_shard_keep_the_same_runners_as_over_http(
 
     names = [f"r{number:02}" for number in range(40) if number % 4]
     mine = [name for name in names if Shard(0, 2).owns(name)]
-    assert list(polled.views()) == mine[:5]
+    assert list(polled.states()) == mine[:5]
     assert polled.snapshot.listed == {"all": 40}
     assert polled.snapshot.suppressed == {
         Suppression.FILTER: 10,
@@ -321,4 +321,4 @@ async def test_selection_limit_and_shard_keep_the_same_runners_as_over_http(
         Suppression.LIMIT: len(mine) - 5,
         Suppression.RETIRED: 0,
     }
-    assert all(view.poll_success for view in polled.views().values())
+    assert all(view.poll_success for view in polled.states().values())

@@ -36,14 +36,14 @@ def plainly(table: Table, snapshot: FleetSnapshot, own: ProcessState) -> Iterabl
     yield from _families(table.target, targets)
     everyone = [
         (
-            {"server": target.name, "runner_id": view.runner.id},
+            {"server": target.name, "runner_id": view.listed.id},
             view,
             view.facts is not None and view.fresh(snapshot.monotonic, target.stale_after),
         )
         for target in snapshot.targets
         for view in target.runners
     ]
-    for row in table.runner:
+    for row in table.per_report:
         shown = [
             (labels, runner_subject(v))
             for labels, v, fresh in everyone

@@ -11,9 +11,10 @@ from tests.conftest import FakeClock
 
 from electric_agents_exporter.contract.reading import read_list
 from electric_agents_exporter.fleet.clock import SystemClock
-from electric_agents_exporter.fleet.inventory import Policy
+from electric_agents_exporter.fleet.policy import Policy
+from electric_agents_exporter.fleet.poll import Poll
 from electric_agents_exporter.fleet.reasons import Skip
-from electric_agents_exporter.fleet.target import Poll, Target
+from electric_agents_exporter.fleet.target import Target
 from electric_agents_exporter.scheduler import PollScheduler, TargetPoller, every
 
 

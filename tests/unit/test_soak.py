@@ -10,7 +10,7 @@ from tests.conftest import FakeClock
 
 from electric_agents_exporter.contract.reading import read_health, read_list
 from electric_agents_exporter.fleet.fleet import Fleet
-from electric_agents_exporter.fleet.inventory import Policy
+from electric_agents_exporter.fleet.policy import Policy
 from electric_agents_exporter.fleet.reasons import Operation, Reason
 from electric_agents_exporter.metrics.exposition import Exposer
 from electric_agents_exporter.metrics.formats import Format
@@ -70,7 +70,7 @@ def test_ten_thousand_polls_of_a_churning_fleet_leave_nothing_behind() -> None:
     exposer = Exposer(build_table(), ProcessState("1", "3"), CollectorRegistry())
 
     def poll(turn: int) -> None:
-        begun = fleet.targets["production"].begin_poll()
+        begun = Poll(fleet.targets["production"])
         begun.listed(PRINCIPAL, read_list(json.dumps(listed(turn)).encode()))
         for due in begun.due():
             if turn % 17 == 0:

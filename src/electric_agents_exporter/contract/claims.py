@@ -9,16 +9,50 @@ claim that gave no sign of life for minutes, and no entity that is worked on.
 
 import math
 
+import msgspec
+
 from electric_agents_exporter.contract.report import Claims
+from electric_agents_exporter.contract.vocabulary import ClaimStatus
+
+
+class StartedClaim(msgspec.Struct, frozen=True, gc=False):
+    """A claim that was not seen before: which stream it is of, without a slash before it, and when.
+
+    `claimed_at` is seconds since the epoch on the server's clock.
+    """
+
+    stream: str
+    epoch: int
+    claimed_at: float
+
+
+class EndedClaim(msgspec.Struct, frozen=True, gc=False):
+    """A claim that ended since the last reading; `seconds` is how long it was held, if known."""
+
+    runner_id: str
+    status: ClaimStatus
+    seconds: float | None
+
+
+class ClaimNews(msgspec.Struct, frozen=True):
+    """What a reading of all claims told that the one before did not.
+
+    `held` are the streams of all claims that are active now.
+    """
+
+    started: tuple[StartedClaim, ...] = ()
+    ended: tuple[EndedClaim, ...] = ()
+    held: frozenset[str] = frozenset()
 
 
 class ClaimTally:
     """The active claims of one runner, taken in one by one in any order."""
 
-    __slots__ = ("_newest", "count")
+    __slots__ = ("_newest", "_newest_sign", "count")
 
     def __init__(self) -> None:
         self.count = 0
+        self._newest_sign: float | None = None
         self._newest: dict[str, tuple[float, float, float | None]] = {}
 
     def add(
@@ -30,10 +64,13 @@ class ClaimTally:
     ) -> None:
         """Take in a claim; times are seconds since the epoch on the server's clock."""
         self.count += 1
+        sign = claimed_at if heartbeat_at is None else heartbeat_at
+        if sign is not None and (self._newest_sign is None or sign > self._newest_sign):
+            self._newest_sign = sign
         claim = (
             -math.inf if claimed_at is None else claimed_at,
             -math.inf if epoch is None else epoch,
-            claimed_at if heartbeat_at is None else heartbeat_at,
+            sign,
         )
         known = self._newest.get(stream_path)
         if known is None or claim[:2] > known[:2]:
@@ -51,4 +88,5 @@ class ClaimTally:
         )
         alive = signs_of_life if entities is None else signs_of_life[: math.ceil(entities)]
         oldest = alive[-1] if alive else None
-        return Claims(active_count, self.count - len(self._newest), oldest)
+        superseded = self.count - len(self._newest)
+        return Claims(active_count, superseded, oldest, self._newest_sign)

@@ -26,6 +26,7 @@ from electric_agents_exporter.contract.reading import (
 )
 from electric_agents_exporter.contract.report import (
     MAX_ID_LENGTH,
+    MAX_STREAM_LENGTH,
     NO_ISSUES,
     Claims,
     Client,
@@ -61,6 +62,7 @@ class RunnerRow(msgspec.Struct, frozen=True):
     label: str
     kind: str
     admin_status: str
+    wake_stream: str
     created_at: float | None
     updated_at: float | None
 
@@ -72,6 +74,7 @@ class DiagnosticsRow(msgspec.Struct, frozen=True):
     runner_id: str
     last_seen_at: float | None
     lease_expires_at: float | None
+    wake_stream_offset: str | None
     diagnostics: bytes | None
 
 
@@ -118,9 +121,18 @@ def read_runner(row: RunnerRow, drift: list[str]) -> ListedRunner | None:
         label=clean_label(row.label),
         kind=_word(row.kind, RunnerKind.UNKNOWN, "list.kind", drift),
         admin_status=_word(row.admin_status, AdminStatus.UNKNOWN, "list.admin_status", drift),
+        wake_stream=_short(row.wake_stream, "list.wake_stream", drift),
         created_at=row.created_at,
         updated_at=row.updated_at,
     )
+
+
+def _short(text: str | None, name: str, drift: list[str]) -> str | None:
+    """Keep a text as it stands; one that is too long is drift."""
+    if text is None or len(text) <= MAX_STREAM_LENGTH:
+        return text
+    drift.append(name)
+    return None
 
 
 def _word(text: str, unknown: Word, name: str, drift: list[str]) -> Word:
@@ -132,14 +144,15 @@ def _word(text: str, unknown: Word, name: str, drift: list[str]) -> Word:
 
 
 def read_report(
-    runner: ListedRunner, row: DiagnosticsRow | None, work: Holdings, now: float
+    runner: ListedRunner, row: DiagnosticsRow | None, holdings: Holdings, now: float
 ) -> HealthAnswer:
     """Derive the health report of a runner by the server's rules; `now` is the database's clock."""
     drift: list[str] = []
     admin_status = runner.admin_status or AdminStatus.UNKNOWN
-    last_seen_at = lease_expires_at = client = None
+    last_seen_at = lease_expires_at = offset = client = None
     if row is not None:
         last_seen_at, lease_expires_at = row.last_seen_at, row.lease_expires_at
+        offset = _short(row.wake_stream_offset, "runner.wake_stream_offset", drift)
         client = _read_diagnostics(row.diagnostics, drift)
     liveness = derive_liveness(admin_status, lease_expires_at, now)
     said = client or _NO_CLIENT
@@ -166,8 +179,9 @@ def read_report(
         lease_expires_at=lease_expires_at,
         client_present=client is not None,
         client=client,
-        claims=Claims() if work.claims is None else work.claims.get(runner.id, _NO_CLAIMS),
-        dispatch=work.dispatch.get(runner.id, _NO_DISPATCH),
+        claims=Claims() if holdings.claims is None else holdings.claims.get(runner.id, _NO_CLAIMS),
+        dispatch=holdings.dispatch.get(runner.id, _NO_DISPATCH),
+        wake_stream_offset=offset,
     )
     return HealthAnswer(report, now, tuple(drift))
 

@@ -18,6 +18,7 @@ from electric_agents_exporter.contract.claims import ClaimTally
 from electric_agents_exporter.contract.health import classify_issue
 from electric_agents_exporter.contract.report import (
     MAX_ID_LENGTH,
+    MAX_STREAM_LENGTH,
     NO_ISSUES,
     Claims,
     Client,
@@ -97,6 +98,7 @@ def read_health(body: bytes) -> HealthAnswer:
         dispatch=dispatch,
         health=health.word("status", HealthStatus, HealthStatus.UNKNOWN),
         issues=_issues(health),
+        wake_stream_offset=runner.short_text("wake_stream_offset"),
     )
     server_time = _server_time(report.lease_expires_at, runner.number("lease_remaining_ms"))
     return HealthAnswer(report, server_time, tuple(fields.drift))
@@ -149,6 +151,7 @@ def _listed_runner(item: "_Fields") -> ListedRunner | None:
         label=clean_label(item.text("label")),
         kind=item.word("kind", RunnerKind, RunnerKind.UNKNOWN),
         admin_status=item.word("admin_status", AdminStatus, AdminStatus.UNKNOWN),
+        wake_stream=item.short_text("wake_stream"),
         created_at=item.time("created_at"),
         updated_at=item.time("updated_at"),
     )
@@ -285,6 +288,14 @@ class _Fields:
         if isinstance(value, str) and not _torn(value):
             return value
         self._misfit(name, value)
+        return None
+
+    def short_text(self, name: str) -> str | None:
+        """Read a text that is kept as it stands; one that is too long is drift."""
+        text = self.text(name)
+        if text is None or len(text) <= MAX_STREAM_LENGTH:
+            return text
+        self.miss(name)
         return None
 
     def flag(self, name: str) -> bool | None:

@@ -23,18 +23,23 @@ MAX_ID_LENGTH: Final = 1024
 """Characters of the longest runner id that we keep: an id stands in some sixty series."""
 
 
+MAX_STREAM_LENGTH: Final = 4096
+"""Characters of the longest path of a wake stream, and of the longest offset, that we keep."""
+
+
 NO_ISSUES: Final[frozenset[Issue]] = frozenset()
 """The issues of nearly every runner; one object for all of them."""
 
 
 class ListedRunner(msgspec.Struct, frozen=True, gc=False):
-    """One item of `GET /_electric/runners`."""
+    """One item of `GET /_electric/runners`; `wake_stream` is the path of the runner's wakes."""
 
     id: str
     owner_principal: str | None = None
     label: str | None = None
     kind: RunnerKind | None = None
     admin_status: AdminStatus | None = None
+    wake_stream: str | None = None
     created_at: float | None = None
     updated_at: float | None = None
 
@@ -65,12 +70,13 @@ class Claims(msgspec.Struct, frozen=True, gc=False):
     Rows are never removed after a crash, so `superseded` counts those for whose stream a newer
     claim is active, which are leaked for certain; `oldest_heartbeat_at` is the oldest sign of life
     of the claims that can be alive: the newest of each stream, and of these no more than there are
-    entities that the runner works on.
+    entities that the runner works on. `newest_heartbeat_at` is the newest sign of life of any.
     """
 
     active_count: float | None = None
     superseded: int | None = None
     oldest_heartbeat_at: float | None = None
+    newest_heartbeat_at: float | None = None
 
 
 class Dispatch(msgspec.Struct, frozen=True, gc=False):
@@ -82,7 +88,11 @@ class Dispatch(msgspec.Struct, frozen=True, gc=False):
 
 
 class Report(msgspec.Struct, frozen=True, gc=False):
-    """One health report. Two reports are equal when nothing worth exporting differs."""
+    """One health report. Two reports are equal when nothing worth exporting differs.
+
+    `wake_stream_offset` is how far the runner says to have heard its wake stream: text that nobody
+    checked.
+    """
 
     runner_id: str
     admin_status: AdminStatus | None = None
@@ -96,3 +106,4 @@ class Report(msgspec.Struct, frozen=True, gc=False):
     client: Client | None = None
     claims: Claims = Claims()
     dispatch: Dispatch = Dispatch()
+    wake_stream_offset: str | None = None

@@ -12,8 +12,8 @@ from electric_agents_exporter.contract.report import Client, Report
 from electric_agents_exporter.contract.vocabulary import HealthStatus, LivenessStatus
 
 _STARTS_REMEMBERED: Final = 4
-_CREDIBLE: Final = 2.0**53
-"""No process counts further between two reports; a claim to it would freeze a sum for ever."""
+_MOST_BETWEEN_REPORTS: Final = 2.0**53
+"""Growth beyond this is not believed: a sum that had taken it in could not count on."""
 _NO_CLIENT: Final = Client()
 
 
@@ -24,6 +24,10 @@ class EventCounts(msgspec.Struct, frozen=True, gc=False):
     lease_lapses: int = 0
     client_restarts: int = 0
     client_identity_conflicts: int = 0
+
+
+NO_EVENTS: Final = EventCounts()
+"""The counts of nearly every report; one object for all of them."""
 
 
 class CounterGrowth(msgspec.Struct, frozen=True, gc=False):
@@ -39,8 +43,8 @@ class CounterGrowth(msgspec.Struct, frozen=True, gc=False):
 class Changes(msgspec.Struct, frozen=True, gc=False):
     """What one report tells that the one before did not."""
 
-    counts: EventCounts = EventCounts()
-    work: CounterGrowth = CounterGrowth()
+    counts: EventCounts = NO_EVENTS
+    growth: CounterGrowth = CounterGrowth()
     transition: tuple[HealthStatus, HealthStatus] | None = None
 
 
@@ -51,19 +55,20 @@ _NO_CHANGES: Final = Changes()
 class ChangeDetector:
     """What must be remembered of one runner to tell changes.
 
-    Invariants: `_work` holds the last counters of at most four process starts, since two processes
-    under one id report in turns; `_counted_lease` is the lease whose lapse was counted last;
-    `_health` and `_start` are the last that could be read, so that one bad field hides no change.
+    Invariants: `_counters` holds the last counters of at most four process starts, since two
+    processes under one id report in turns; `_counted_lease` is the lease whose lapse was counted
+    last; `_health` and `_start` are the last that could be read, so that one bad field hides no
+    change.
     """
 
-    __slots__ = ("_counted_lease", "_health", "_last", "_latest_start", "_start", "_work")
+    __slots__ = ("_counted_lease", "_counters", "_health", "_last", "_latest_start", "_start")
 
     def __init__(self, first: Report) -> None:
         client = first.client or _NO_CLIENT
         self._last = first
         self._health = first.health
         self._start = self._latest_start = client.started_at
-        self._work = {client.started_at: _remember(client, _UNKNOWN)} if first.client else {}
+        self._counters = {client.started_at: _remember(client, _UNKNOWN)} if first.client else {}
         expired = first.liveness is LivenessStatus.EXPIRED
         self._counted_lease = first.lease_expires_at if expired else None
 
@@ -73,11 +78,11 @@ class ChangeDetector:
         lapses = self._lapses(report)
         newborn = self._latest_start is None and self._last.last_seen_at is None
         restarts, conflicts = self._starts(report)
-        work = self._growth(report.client, begun=newborn or restarts > 0)
+        growth = self._growth(report.client, begun=newborn or restarts > 0)
         self._last = report
         if transition is None and not (lapses or restarts or conflicts):
             # What nearly every report comes to, so it is worth a short way.
-            return Changes(work=work) if work is not _NO_GROWTH else _NO_CHANGES
+            return Changes(growth=growth) if growth is not _NO_GROWTH else _NO_CHANGES
         return Changes(
             EventCounts(
                 health_changes=int(transition is not None),
@@ -85,7 +90,7 @@ class ChangeDetector:
                 client_restarts=restarts,
                 client_identity_conflicts=conflicts,
             ),
-            work,
+            growth,
             transition,
         )
 
@@ -139,11 +144,11 @@ class ChangeDetector:
         """
         if client is None:
             return _NO_GROWTH
-        before = self._work.pop(self._start, _ZERO if begun else _UNKNOWN)
+        before = self._counters.pop(self._start, _ZERO if begun else _UNKNOWN)
         now = _remember(client, before)
-        self._work[self._start] = now
-        if len(self._work) > _STARTS_REMEMBERED:
-            del self._work[next(iter(self._work))]
+        self._counters[self._start] = now
+        if len(self._counters) > _STARTS_REMEMBERED:
+            del self._counters[next(iter(self._counters))]
         return _NO_GROWTH if now == before else _grown(before, now)
 
 
@@ -175,7 +180,7 @@ def _remember(client: Client, before: _Counters) -> _Counters:
 
 
 def _growth_of(old: float | None, new: float | None) -> float:
-    if old is None or new is None or not 0 < new - old <= _CREDIBLE:
+    if old is None or new is None or not 0 < new - old <= _MOST_BETWEEN_REPORTS:
         return 0
     return new - old
 

@@ -1,10 +1,10 @@
 """All targets together."""
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Iterable, Mapping
 
 from electric_agents_exporter.fleet.clock import Clock
-from electric_agents_exporter.fleet.inventory import Policy
+from electric_agents_exporter.fleet.policy import Policy
 from electric_agents_exporter.fleet.snapshot import FleetSnapshot
 from electric_agents_exporter.fleet.target import Target
 
@@ -27,15 +27,15 @@ class Fleet:
         """Another value whenever anything was learned, counted or configured."""
         return tuple((name, target.version) for name, target in self._targets.items())
 
-    def configure(self, policies: Mapping[Policy, Collection[str]]) -> None:
+    def configure(self, policies: Iterable[Policy]) -> None:
         """Follow new settings: targets that keep their name keep what is known of them."""
         targets = {}
-        for policy, principals in policies.items():
+        for policy in policies:
             target = self._targets.get(policy.name)
             if target is None:
-                target = Target(policy, principals, self._clock, self._drift)
+                target = Target(policy, self._clock, self._drift)
             else:
-                target.adopt(policy, principals)
+                target.adopt(policy)
             targets[policy.name] = target
         self._targets = targets
 

@@ -1,4 +1,4 @@
-"""The runners of one target: who is listed, who is watched, who is retired, what each last said.
+"""The runners of one target: who is listed, who is watched, who is retired.
 
 Nothing deletes a runner upstream, so a list only grows. Runners that were not seen for long and
 hold no work are *retired*: they stay counted, are asked after rarely, and have no series.
@@ -7,39 +7,23 @@ hold no work are *retired*: they stay counted, are asked after rarely, and have 
 import math
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Final
 
 import msgspec
 
-from electric_agents_exporter.contract.report import ListedRunner, Report
+from electric_agents_exporter.contract.report import ListedRunner
 from electric_agents_exporter.contract.vocabulary import RunnerKind
-from electric_agents_exporter.fleet.changes import ChangeDetector, Changes, EventCounts
+from electric_agents_exporter.fleet.policy import Policy
 from electric_agents_exporter.fleet.reasons import Suppression
-from electric_agents_exporter.fleet.selection import Selection
-from electric_agents_exporter.fleet.snapshot import Facts, Observation, RunnerView
+from electric_agents_exporter.fleet.runner_record import AT_ONCE, RunnerRecord
+from electric_agents_exporter.fleet.snapshot import RunnerState
 
 RETIRED_INTERVAL: Final = 600.0
 """Seconds within which every retired runner is asked after once."""
 
-_AT_ONCE: Final = -math.inf
 
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """What the settings say of one target. Durations are in seconds."""
-
-    name: str
-    interval: float = 15.0
-    stale_after: float = 60.0
-    retire_after: float = 7 * 86_400.0
-    max_runners: int = 10_000
-    expected_min: int | None = None
-    selection: Selection = field(default_factory=Selection)
-
-
-class Due(msgspec.Struct, frozen=True):
+class DueRunner(msgspec.Struct, frozen=True):
     """A runner to ask after, and the principal (as configured) that may."""
 
     principal: str
@@ -53,56 +37,6 @@ class InventoryChange(msgspec.Struct, frozen=True):
     removed: int
 
 
-class _Record:
-    """One runner that is watched or retired."""
-
-    __slots__ = (
-        "asked_at",
-        "counts",
-        "facts",
-        "history",
-        "last_success_at",
-        "observation",
-        "poll_success",
-        "principal",
-        "retired",
-        "runner",
-        "view",
-    )
-
-    def __init__(self, runner: ListedRunner, principal: str) -> None:
-        self.runner = runner
-        self.principal = principal
-        self.facts: Facts | None = None
-        self.history: ChangeDetector | None = None
-        self.observation: Observation | None = None
-        self.counts = EventCounts()
-        self.poll_success: bool | None = None
-        self.last_success_at: float | None = None
-        self.asked_at = _AT_ONCE
-        self.retired = False
-        self.refresh()
-
-    def refresh(self) -> None:
-        """Make the immutable view anew, keeping the facts where nothing in them changed.
-
-        What is listed is replaced only by what differs, so that identity tells; counts change with
-        reports alone.
-        """
-        facts = self.facts
-        if facts is not None and facts.runner is not self.runner:
-            self.facts = Facts(self.runner, facts.report, self.counts)
-        self.view = RunnerView(
-            runner=self.runner,
-            principal=self.principal,
-            facts=self.facts,
-            observation=self.observation,
-            poll_success=self.poll_success,
-            last_success_at=self.last_success_at,
-            counts=self.counts,
-        )
-
-
 class Inventory:
     """The runners of one target.
 
@@ -114,15 +48,21 @@ class Inventory:
         self._policy = policy
         self._lists: dict[str, Mapping[str, ListedRunner]] = {}
         self._pending: dict[str, Mapping[str, ListedRunner]] = {}
-        self._records: dict[str, _Record] = {}
+        self._records: dict[str, RunnerRecord] = {}
         self._suppressed: Mapping[Suppression, int] = dict.fromkeys(Suppression, 0)
 
-    def adopt(self, policy: Policy, principals: Collection[str]) -> None:
+    def adopt(self, policy: Policy) -> None:
         """Follow a new policy; lists of principals that are no longer polled are forgotten."""
         self._policy = policy
         for lists in (self._lists, self._pending):
-            for name in lists.keys() - set(principals):
+            for name in lists.keys() - set(policy.principals):
                 del lists[name]
+
+    def clear(self) -> None:
+        """Forget every list, and so every runner."""
+        self._lists.clear()
+        self._pending.clear()
+        self.settle()
 
     def take(self, principal: str, runners: Sequence[ListedRunner]) -> None:
         """Take in a good list. It takes effect with `settle`."""
@@ -167,7 +107,7 @@ class Inventory:
                 suppressed[rejection] += 1
         # Those already watched stay: a limit that swaps runners would look like churn.
         chosen.sort(key=lambda choice: choice[1].id not in self._records)
-        records: dict[str, _Record] = {}
+        records: dict[str, RunnerRecord] = {}
         room = self._policy.max_runners
         for principal, runner in chosen:
             record = self._records.get(runner.id)
@@ -176,76 +116,41 @@ class Inventory:
                     suppressed[Suppression.LIMIT] += 1
                     continue
                 room -= 1
-            records[runner.id] = _relist(record, runner, principal)
+            if record is None:
+                record = RunnerRecord(runner, principal)
+            else:
+                record.relist(runner, principal)
+            records[runner.id] = record
         self._records = records
         self._suppressed = suppressed
 
-    def due(self, principals: Collection[str]) -> list[Due]:
+    def due(self, principals: Collection[str]) -> list[DueRunner]:
         """Give whom to ask after now, of those that the given principals may.
 
         Who was asked longest ago comes first, so that a sweep that is cut short starves nobody;
         a share of the retired comes last, with all those that have registered anew.
         """
-        mine = [record for record in self._records.values() if record.principal in principals]
+        mine = [r for r in self._records.values() if r.state.principal in principals]
         mine.sort(key=attrgetter("asked_at"))
         watched = [record for record in mine if not record.retired]
         retired = [record for record in mine if record.retired]
         share = math.ceil(len(retired) * self._policy.interval / RETIRED_INTERVAL)
-        anew = sum(record.asked_at == _AT_ONCE for record in retired)
+        anew = sum(record.asked_at == AT_ONCE for record in retired)
         asked = watched + retired[: max(share, anew)]
-        return [Due(record.principal, record.runner.id) for record in asked]
+        return [DueRunner(record.state.principal, record.state.listed.id) for record in asked]
 
-    def watches(self, runner_id: str) -> bool:
-        """Tell whether a runner is watched, or retired."""
-        return runner_id in self._records
+    def record(self, runner_id: str) -> RunnerRecord | None:
+        """Give what is remembered of a runner; None for one that is not watched."""
+        return self._records.get(runner_id)
 
     def kind_of(self, runner_id: str) -> RunnerKind:
         """Give what a runner is for, as listed."""
         record = self._records.get(runner_id)
-        return (record.runner.kind if record else None) or RunnerKind.UNKNOWN
+        return record.kind if record else RunnerKind.UNKNOWN
 
-    def report(
-        self, report: Report, observation: Observation, now: float, server_now: float | None
-    ) -> Changes | None:
-        """Take in a good report; `now` is our time, `server_now` the server's.
-
-        Returns:
-            What it changed; None for a runner that is not watched, or seen for the first time.
-        """
-        record = self._records.get(report.runner_id)
-        if record is None:
-            return None
-        changes: Changes | None = None
-        if record.history is None:
-            record.history = ChangeDetector(report)
-        else:
-            changes = record.history.follow(report)
-            record.counts = _add(record.counts, changes.counts)
-        if record.facts is None or record.facts.report != report:
-            record.facts = Facts(record.runner, report, record.counts)
-        record.observation = observation
-        record.poll_success = True
-        record.last_success_at = now
-        record.asked_at = observation.monotonic
-        record.retired = self._retires(report, server_now, retired=record.retired)
-        record.refresh()
-        return changes
-
-    def fail(self, runner_id: str, monotonic: float, *, gone: bool) -> None:
-        """Note that a call for a runner failed; `gone` says that the server knows it no more."""
-        record = self._records.get(runner_id)
-        if record is None:
-            return
-        record.poll_success = False
-        record.asked_at = monotonic
-        if gone:
-            record.facts = record.observation = record.history = None
-            record.retired = False
-        record.refresh()
-
-    def views(self) -> tuple[RunnerView, ...]:
+    def states(self) -> tuple[RunnerState, ...]:
         """Give the runners that have series."""
-        return tuple(record.view for record in self._records.values() if not record.retired)
+        return tuple(record.state for record in self._records.values() if not record.retired)
 
     def listed(self) -> Mapping[str, int]:
         """Count the newest good list of every principal."""
@@ -255,36 +160,3 @@ class Inventory:
         """Count the listed runners that have no series, by why."""
         retired = sum(record.retired for record in self._records.values())
         return {**self._suppressed, Suppression.RETIRED: retired}
-
-    def _retires(self, report: Report, server_now: float | None, *, retired: bool) -> bool:
-        if server_now is None or report.claims.active_count != 0:
-            # Where the claims are not known for once, who was retired stays so.
-            return retired and report.claims.active_count is None
-        seen = report.created_at if report.last_seen_at is None else report.last_seen_at
-        return seen is not None and server_now - seen > self._policy.retire_after
-
-
-def _relist(record: _Record | None, runner: ListedRunner, principal: str) -> _Record:
-    if record is None:
-        return _Record(runner, principal)
-    if record.runner != runner or record.principal != principal:
-        if record.runner.updated_at != runner.updated_at:
-            # A runner registers as it starts: a retired one that moved is asked after at once.
-            record.asked_at = _AT_ONCE
-        record.runner, record.principal = runner, principal
-        record.refresh()
-    return record
-
-
-def _add(before: EventCounts, more: EventCounts) -> EventCounts:
-    if more == _NO_EVENTS:
-        return before
-    return EventCounts(
-        health_changes=before.health_changes + more.health_changes,
-        lease_lapses=before.lease_lapses + more.lease_lapses,
-        client_restarts=before.client_restarts + more.client_restarts,
-        client_identity_conflicts=before.client_identity_conflicts + more.client_identity_conflicts,
-    )
-
-
-_NO_EVENTS: Final = EventCounts()

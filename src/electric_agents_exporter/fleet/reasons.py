@@ -1,13 +1,16 @@
 """Why a request failed or a poll did not happen: closed sets, since each becomes a label."""
 
 from enum import StrEnum
+from typing import Final
 
 
 class Operation(StrEnum):
-    """The two things that are asked of a server."""
+    """What is asked of a target: its lists, its runners' reports, their wakes, and its server."""
 
     LIST = "list"
     HEALTH = "health"
+    WAKES = "wakes"
+    SERVER = "server"
 
 
 class Reason(StrEnum):
@@ -33,6 +36,21 @@ class Reason(StrEnum):
     TOO_LARGE = "too_large"
     DATABASE = "database"
     OTHER = "other"
+
+
+SERVER_FAILS: Final = frozenset(
+    {
+        Reason.TIMEOUT,
+        Reason.DNS,
+        Reason.CONNECT,
+        Reason.TLS,
+        Reason.PROXY,
+        Reason.RESET,
+        Reason.SERVER_ERROR,
+        Reason.DATABASE,
+    }
+)
+"""Failures by which a server may not have recorded anybody's heartbeat either."""
 
 
 class Skip(StrEnum):

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from electric_agents_exporter.conditions import NOT_KNOWN, Conditions
 from electric_agents_exporter.contract.report import ListedRunner, Report
 from electric_agents_exporter.contract.vocabulary import (
     ClaimOutcome,
@@ -15,49 +16,70 @@ from electric_agents_exporter.fleet.changes import EventCounts
 from electric_agents_exporter.fleet.reasons import Operation, Reason, Skip, Suppression
 
 
-class Facts(msgspec.Struct, frozen=True, gc=False):
-    """What a runner's series say, apart from time.
-
-    The same object stands in every snapshot for as long as nothing in it changes, so that whatever
-    is rendered from it can be kept by identity.
-    """
-
-    runner: ListedRunner
-    report: Report
-    counts: EventCounts
-
-
 class Observation(msgspec.Struct, frozen=True, gc=False):
-    """When a runner's last good report arrived, and how old its heartbeat was by then.
+    """When a runner's last good report was written, and how old its signs of life were by then.
 
-    `monotonic` is this exporter's clock; `heartbeat_age` is in seconds on the server's clock
-    alone, None where it cannot be told.
+    `monotonic` is this exporter's clock; the ages are in seconds on the server's clock alone, None
+    where they cannot be told.
     """
 
     monotonic: float
     heartbeat_age: float | None
+    sign_of_life_age: float | None
 
 
-class RunnerView(msgspec.Struct, frozen=True, gc=False):
-    """One runner that has series of its own.
+class WakeLag(msgspec.Struct, frozen=True, gc=False):
+    """How far a runner was behind its wake stream when that was last read.
 
-    `principal` is who listed it, as configured. `poll_success` tells how the last call for it went,
-    None before the first; `last_success_at` is when one last went well, seconds since the epoch.
+    `unheard` counts the entities whose wakes it has not heard; `oldest_age` is that of the oldest
+    of these in seconds on the server's clock, 0 where there is none, None where it cannot be told.
     """
 
-    runner: ListedRunner
+    monotonic: float
+    unheard: int
+    oldest_age: float | None
+
+    def age_at(self, monotonic: float) -> float | None:
+        """Give the age at a later moment: it grows until the runner hears."""
+        if self.oldest_age is None or not self.unheard:
+            return self.oldest_age
+        return self.oldest_age + monotonic - self.monotonic
+
+
+class RunnerState(msgspec.Struct, frozen=True, gc=False):
+    """One runner that has series of its own.
+
+    Whatever does not change stays the same object from state to state, so that what is rendered
+    from it can be kept by identity.
+
+    Attributes:
+        listed: what its list says of it.
+        principal: who listed it, as configured.
+        report: its last good report; None before the first, or once the server knows it no more.
+        counts: what happened to it between polls.
+        observation: when the report was made.
+        lag: how far it is behind its wake stream; None where that is not known.
+        conditions: what was judged of it with its last report.
+        poll_success: how the last call for it went; None before the first.
+        wake_read_success: how the last reading of its wakes went; None where they are not read.
+        last_success_at: when a call last went well, seconds since the epoch.
+    """
+
+    listed: ListedRunner
     principal: str
-    facts: Facts | None
-    observation: Observation | None
-    poll_success: bool | None
-    last_success_at: float | None
-    counts: EventCounts
+    report: Report | None = None
+    counts: EventCounts = EventCounts()
+    observation: Observation | None = None
+    lag: WakeLag | None = None
+    conditions: Conditions = NOT_KNOWN
+    poll_success: bool | None = None
+    wake_read_success: bool | None = None
+    last_success_at: float | None = None
 
     def fresh(self, monotonic: float, stale_after: float) -> bool:
         """Tell whether the last report is young enough to be shown."""
-        return (
-            self.observation is not None and monotonic - self.observation.monotonic <= stale_after
-        )
+        seen = self.observation
+        return seen is not None and monotonic - seen.monotonic <= stale_after
 
 
 class Histogram(msgspec.Struct, frozen=True, gc=False):
@@ -81,8 +103,8 @@ class FleetCounters(msgspec.Struct, frozen=True, gc=False):
     removed: int
 
 
-class PollCounters(msgspec.Struct, frozen=True, gc=False):
-    """What polling one target came to."""
+class RequestCounters(msgspec.Struct, frozen=True, gc=False):
+    """What was asked of one target, and what came of it."""
 
     requests: Mapping[Operation, int]
     errors: Mapping[tuple[Operation, Reason], int]
@@ -90,7 +112,7 @@ class PollCounters(msgspec.Struct, frozen=True, gc=False):
     skipped: Mapping[Skip, int]
 
 
-class EndedClaimCounts(msgspec.Struct, frozen=True, gc=False):
+class ClaimCounters(msgspec.Struct, frozen=True, gc=False):
     """What only a database tells: claims that ended while this exporter watched, and owners."""
 
     ended: Mapping[ClaimStatus, int]
@@ -110,13 +132,16 @@ class FullScan(msgspec.Struct, frozen=True, gc=False):
 
 
 class TargetSnapshot(msgspec.Struct, frozen=True, gc=False):
-    """One target. Every `*_at` is seconds since the epoch on this exporter's clock.
+    """One target, or one tenant of it. Every `*_at` is this exporter's clock, since the epoch.
 
     `listed` counts runners by principal as configured, and holds only lists that are not stale:
-    without any, nothing is known of the target's fleet.
+    without any, nothing is known of the target's fleet. `claims`, `full_scan` and `dispatch` are
+    None where nothing tells them.
     """
 
     name: str
+    tenant: str | None
+    shard: int | None
     interval: float
     stale_after: float
     up: bool
@@ -129,11 +154,12 @@ class TargetSnapshot(msgspec.Struct, frozen=True, gc=False):
     expected_min: int | None
     listed: Mapping[str, int]
     suppressed: Mapping[Suppression, int]
-    runners: tuple[RunnerView, ...]
+    runners: tuple[RunnerState, ...]
     fleet: FleetCounters
-    polls: PollCounters
-    history: EndedClaimCounts | None = None
-    sweep: FullScan | None = None
+    requests: RequestCounters
+    claims: ClaimCounters | None = None
+    full_scan: FullScan | None = None
+    dispatch: Mapping[RunnerKind, Histogram] | None = None
 
 
 class FleetSnapshot(msgspec.Struct, frozen=True, gc=False):

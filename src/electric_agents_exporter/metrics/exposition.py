@@ -7,22 +7,20 @@ from itertools import chain
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.openmetrics import exposition as openmetrics
 
-from electric_agents_exporter.fleet.aggregate import aggregate
-from electric_agents_exporter.fleet.snapshot import FleetSnapshot
-from electric_agents_exporter.metrics.family_writer import FamilyWriter, Part, part
+from electric_agents_exporter.fleet.snapshot import FleetSnapshot, TargetSnapshot
 from electric_agents_exporter.metrics.formats import Format
 from electric_agents_exporter.metrics.fragments import RunnerFragments, RunnerPart
-from electric_agents_exporter.metrics.lines import open_labels
+from electric_agents_exporter.metrics.lines import FamilyWriter, Part, open_labels, part
 from electric_agents_exporter.metrics.process_families import ProcessState, ProcessSubject
 from electric_agents_exporter.metrics.table import Table
-from electric_agents_exporter.metrics.target_families import TargetSubject
+from electric_agents_exporter.metrics.target_families import TargetSubject, target_subject
 
 
 class Exposer:
     """Makes expositions. Not safe for two threads at once: one builder at a time is enough."""
 
-    def __init__(self, table: Table, own: ProcessState, registry: CollectorRegistry) -> None:
-        self._process = own
+    def __init__(self, table: Table, process: ProcessState, registry: CollectorRegistry) -> None:
+        self._process = process
         self._registry = registry
         self._formats = {fmt: _Writers(table, fmt) for fmt in Format}
 
@@ -36,10 +34,10 @@ class Exposer:
         """
         began = time.perf_counter()
         size = samples = 0
-        for family, pieces, series in self._formats[fmt].families(snapshot, self._process):
-            if series and (not names or not family.sample_names.isdisjoint(names)):
+        for writer, pieces, series in self._formats[fmt].families(snapshot, self._process):
+            if series and (not names or not writer.sample_names.isdisjoint(names)):
                 samples += series
-                for piece in chain((family.head,), pieces):
+                for piece in chain((writer.head,), pieces):
                     size += len(piece)
                     yield piece
         end = self._process_part(fmt, names)
@@ -62,27 +60,28 @@ class _Writers:
     """Everything that is written in one format, in the order of the table."""
 
     def __init__(self, table: Table, fmt: Format) -> None:
-        self._process = [FamilyWriter(row, fmt) for row in table.process]
-        self._target = [FamilyWriter(row, fmt) for row in table.target]
+        self._process = [FamilyWriter(family, fmt) for family in table.process]
+        self._target = [FamilyWriter(family, fmt) for family in table.target]
         self._runners = RunnerFragments(table, fmt)
 
     def families(
-        self, snapshot: FleetSnapshot, own: ProcessState
+        self, snapshot: FleetSnapshot, process: ProcessState
     ) -> Iterator["Part[ProcessSubject] | Part[TargetSubject] | RunnerPart"]:
         """Give every family, its lines in pieces, and how many samples these are."""
-        process = ProcessSubject(own, snapshot.drift)
-        for of_process in self._process:
-            yield part(of_process, [of_process.writer.lines("", process)])
+        of_process = ProcessSubject(process, snapshot.drift)
+        for writer in self._process:
+            yield part(writer, [writer.lines("", of_process)])
         targets = [
-            (
-                open_labels(server=target.name),
-                TargetSubject(
-                    target, aggregate(target, snapshot.monotonic) if target.listed else None
-                ),
-            )
+            (target_labels(target), target_subject(target, snapshot.monotonic))
             for target in snapshot.targets
         ]
         for of_target in self._target:
-            lines = [of_target.writer.lines(common, subject) for common, subject in targets]
+            lines = [of_target.lines(common, subject) for common, subject in targets]
             yield part(of_target, lines)
         yield from self._runners.families(snapshot)
+
+
+def target_labels(target: TargetSnapshot) -> str:
+    """Write the labels of a target's own series, the brace left open."""
+    shard = None if target.shard is None else str(target.shard)
+    return open_labels(server=target.name, tenant=target.tenant, shard=shard)

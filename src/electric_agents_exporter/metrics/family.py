@@ -1,6 +1,6 @@
-"""What a row of the metric table is made of."""
+"""What the metric table is made of: families, and the shapes of their samples."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, Generic, TypeAlias, TypeVar
@@ -10,6 +10,7 @@ PREFIX: Final = "electric_agents_"
 LabelValues: TypeAlias = tuple[str, ...]
 Samples: TypeAlias = Iterable[tuple[LabelValues, float]]
 Subject = TypeVar("Subject")
+State = TypeVar("State", bound=Hashable)
 
 
 class Kind(StrEnum):
@@ -28,24 +29,25 @@ class Group(StrEnum):
     CLIENT = "client"
     CLAIMS = "claims"
     DERIVED = "derived"
+    WAKES = "wakes"
     CLAIMS_HISTORY = "claims_history"
     FLEET = "fleet"
 
 
 @dataclass(frozen=True, slots=True)
 class Family(Generic[Subject]):
-    """One metric family.
+    """One metric family: a row of the metric table.
 
     Attributes:
         name: the full name that series carry (a histogram's without `_bucket`, `_sum`, `_count`).
         kind: its type.
         help: one sentence, with units and source; no backslash, quote or line break.
         labels: its labels, in order, beyond those of its subject (`server`, `runner_id`).
-        source: the fields of the server's answers that it is made of, as `health.status`.
+        source: what it is made of: fields of the server's answers, as `health.status`, or of what
+            this exporter keeps, as `target.last_poll_at`.
         samples: gives its samples of one subject; nothing where the value is not known. The label
             values belong to `labels`; a histogram's first one is `le`, or empty for its sum.
         group: what it is switched off with.
-        per_scrape: moves with time alone, so that it is written anew at every scrape.
         keep_when_stale: shown for as long as the runner is listed, however old its last report.
         created: when its counters began, seconds since the epoch (OpenMetrics `_created`).
     """
@@ -57,12 +59,11 @@ class Family(Generic[Subject]):
     labels: tuple[str, ...] = ()
     source: tuple[str, ...] = ()
     group: Group = Group.FLEET
-    per_scrape: bool = False
     keep_when_stale: bool = False
     created: Callable[[Subject], float | None] | None = field(default=None, repr=False)
 
     @property
-    def family(self) -> str:
+    def base_name(self) -> str:
         """The name of the family in OpenMetrics, without the suffix that its samples carry."""
         if self.kind is Kind.COUNTER:
             return self.name.removesuffix("_total")
@@ -71,7 +72,7 @@ class Family(Generic[Subject]):
     @property
     def unit(self) -> str:
         """The unit, which its name ends with; empty where it has none."""
-        return next((unit for unit in _UNITS if self.family.endswith(f"_{unit}")), "")
+        return next((unit for unit in _UNITS if self.base_name.endswith(f"_{unit}")), "")
 
 
 _UNITS: Final = ("seconds", "bytes")
@@ -98,10 +99,12 @@ class OneOf(Generic[Subject]):
 
     def __call__(self, subject: Subject) -> Samples:
         """Give the samples."""
-        current = self.read(subject)
-        if current is None:
-            return ()
-        return tuple(((word.value,), float(word is current)) for word in self.words)
+        state = self.read(subject)
+        return () if state is None else self.samples_of(state)
+
+    def samples_of(self, state: StrEnum) -> Samples:
+        """Give the samples of a word."""
+        return tuple(((word.value,), float(word is state)) for word in self.words)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +116,29 @@ class SomeOf(Generic[Subject]):
 
     def __call__(self, subject: Subject) -> Samples:
         """Give the samples."""
-        current = self.read(subject)
-        if current is None:
-            return ()
-        return tuple(((word.value,), float(word in current)) for word in self.words)
+        state = self.read(subject)
+        return () if state is None else self.samples_of(state)
+
+    def samples_of(self, state: frozenset[StrEnum]) -> Samples:
+        """Give the samples of a set."""
+        return tuple(((word.value,), float(word in state)) for word in self.words)
+
+
+@dataclass(frozen=True, slots=True)
+class Known(Generic[Subject, State]):
+    """The samples of a state of which some is not known, and has no sample."""
+
+    read: Callable[[Subject], State | None]
+    samples: Callable[[State], Samples]
+
+    def __call__(self, subject: Subject) -> Samples:
+        """Give the samples."""
+        state = self.read(subject)
+        return () if state is None else self.samples_of(state)
+
+    def samples_of(self, state: State) -> Samples:
+        """Give the samples of a state."""
+        return self.samples(state)
 
 
 @dataclass(frozen=True, slots=True)

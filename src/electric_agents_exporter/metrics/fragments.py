@@ -10,16 +10,14 @@ from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 from typing_extensions import override
 
-from electric_agents_exporter.fleet.changes import EventCounts
-from electric_agents_exporter.fleet.snapshot import Facts, FleetSnapshot, RunnerView
+from electric_agents_exporter.fleet.snapshot import FleetSnapshot, RunnerState
 from electric_agents_exporter.metrics.family import OneOf, SomeOf, Value
-from electric_agents_exporter.metrics.family_writer import FamilyWriter, Part, part
 from electric_agents_exporter.metrics.formats import Format
-from electric_agents_exporter.metrics.lines import Template, open_labels
+from electric_agents_exporter.metrics.lines import FamilyWriter, Part, Template, open_labels, part
 from electric_agents_exporter.metrics.runner_families import (
     PollSubject,
-    RunnerSubject,
-    runner_subject,
+    ReportSubject,
+    report_subject,
 )
 from electric_agents_exporter.metrics.table import Table
 
@@ -28,7 +26,7 @@ Entry = TypeVar("Entry")
 
 _LINES_AT_ONCE: Final = 2048
 
-RunnerPart: TypeAlias = Part[RunnerSubject] | Part[PollSubject]
+RunnerPart: TypeAlias = Part[ReportSubject] | Part[PollSubject]
 
 
 class _Column(ABC, Generic[Subject, Entry]):
@@ -39,14 +37,14 @@ class _Column(ABC, Generic[Subject, Entry]):
 
     _NOTHING: Entry
 
-    def __init__(self, family: FamilyWriter[Subject]) -> None:
-        self.family = family
-        self.keep_when_stale = family.row.keep_when_stale
-        self.read = family.writer.read
+    def __init__(self, writer: FamilyWriter[Subject]) -> None:
+        self.writer = writer
+        self.keep_when_stale = writer.family.keep_when_stale
+        self.read = writer.read
         self.states: list[object] = []
         self.series = 0
-        # An entry of these rows has as many lines as any other, if it has any.
-        self._varying = not isinstance(family.row.samples, Value | OneOf | SomeOf)
+        # An entry of these families has as many lines as any other, if it has any.
+        self._varying = not isinstance(writer.family.samples, Value | OneOf | SomeOf)
         self._entries: list[Entry] = []
 
     def grow(self) -> None:
@@ -64,7 +62,7 @@ class _Column(ABC, Generic[Subject, Entry]):
 
     def part(self, commons: Sequence[bytes]) -> Part[Subject]:
         """Give the family, its lines in pieces, and how many samples these are."""
-        return self.family, self._pieces(commons), self.series
+        return self.writer, self._pieces(commons), self.series
 
     def _pieces(self, commons: Sequence[bytes]) -> Iterator[bytes]:
         """Join the lines, some thousand at a time: not a call a line, nor megabytes in one block.
@@ -97,7 +95,7 @@ class _OwnLines(_Column[Subject, bytes]):
 
     @override
     def _entry(self, common: str, state: object) -> bytes:
-        return self.family.writer.write(common, state).encode()
+        return self.writer.write(common, state).encode()
 
     @override
     def _lines_of(self, entry: bytes) -> int:
@@ -117,9 +115,9 @@ class _SharedLines(_Column[Subject, Template]):
     _NOTHING = ()
 
     def __init__(
-        self, family: FamilyWriter[Subject], template: Callable[[object], Template]
+        self, writer: FamilyWriter[Subject], template: Callable[[object], Template]
     ) -> None:
-        super().__init__(family)
+        super().__init__(writer)
         self._template = template
 
     @override
@@ -135,16 +133,16 @@ class _SharedLines(_Column[Subject, Template]):
         return b"".join(map(bytes.join, commons, entries))
 
 
-def _column(family: FamilyWriter[Subject]) -> _Column[Subject, Any]:
-    template = family.writer.template
-    return _OwnLines(family) if template is None else _SharedLines(family, template)
+def _column(writer: FamilyWriter[Subject]) -> _Column[Subject, Any]:
+    template = writer.template
+    return _OwnLines(writer) if template is None else _SharedLines(writer, template)
 
 
 class _Columns(Generic[Subject]):
     """A column per family, a slot per runner."""
 
-    def __init__(self, families: Sequence[FamilyWriter[Subject]]) -> None:
-        self._columns = [_column(family) for family in families]
+    def __init__(self, writers: Sequence[FamilyWriter[Subject]]) -> None:
+        self._columns = [_column(writer) for writer in writers]
         self._reads = [(column, column.read, column.states) for column in self._columns]
 
     def grow(self) -> None:
@@ -153,7 +151,7 @@ class _Columns(Generic[Subject]):
             column.grow()
 
     def write(self, slot: int, common: str, subject: Subject, *, fresh: bool) -> None:
-        """Render what changed of a runner; without a fresh report there are but lines that last."""
+        """Render what changed of a runner; without a fresh report, what is kept when stale."""
         for column, read, states in self._reads:
             state = read(subject) if fresh or column.keep_when_stale else None
             if state != states[slot]:
@@ -170,17 +168,15 @@ class _Columns(Generic[Subject]):
             yield column.part(commons)
 
 
-class _Rendered:
-    """Where a runner's fragments stand, and what they were rendered from."""
+class _Slot:
+    """Where a runner's fragments stand, and the state that they were rendered from."""
 
-    __slots__ = ("common", "counts", "facts", "fresh", "slot", "turn", "view")
+    __slots__ = ("common", "fresh", "number", "runner", "turn")
 
-    def __init__(self, common: str, slot: int) -> None:
+    def __init__(self, common: str, number: int) -> None:
         self.common = common
-        self.slot = slot
-        self.view: RunnerView | None = None
-        self.facts: Facts | None = None
-        self.counts: EventCounts | None = None
+        self.number = number
+        self.runner: RunnerState | None = None
         self.fresh = False
         self.turn = 0
 
@@ -192,13 +188,11 @@ class RunnerFragments:
     """
 
     def __init__(self, table: Table, fmt: Format) -> None:
-        self._any = bool(table.runner or table.per_poll)
-        self._told = _Columns([FamilyWriter(row, fmt) for row in table.runner])
-        self._polled = _Columns(
-            [FamilyWriter(row, fmt) for row in table.per_poll if not row.per_scrape]
-        )
-        self._ticking = [FamilyWriter(row, fmt) for row in table.per_poll if row.per_scrape]
-        self._rendered: dict[tuple[str, str], _Rendered] = {}
+        self._any = bool(table.per_report or table.per_poll or table.per_scrape)
+        self._reported = _Columns([FamilyWriter(family, fmt) for family in table.per_report])
+        self._polled = _Columns([FamilyWriter(family, fmt) for family in table.per_poll])
+        self._ticking = [FamilyWriter(family, fmt) for family in table.per_scrape]
+        self._slots: dict[tuple[str, str | None, str], _Slot] = {}
         self._commons: list[bytes] = []
         self._free: list[int] = []
         self._turn = 0
@@ -208,77 +202,74 @@ class RunnerFragments:
         if not self._any:
             return
         fresh = self._follow(snapshot)
-        yield from self._told.parts(self._commons)
+        yield from self._reported.parts(self._commons)
         yield from self._polled.parts(self._commons)
-        for family in self._ticking:
-            yield part(family, [family.writer.lines(common, subject) for common, subject in fresh])
+        for writer in self._ticking:
+            yield part(writer, [writer.lines(common, subject) for common, subject in fresh])
 
     def _follow(self, snapshot: FleetSnapshot) -> list[tuple[str, PollSubject]]:
         """Render what changed, and forget the runners that are gone.
 
         Returns:
-            The labels of every runner whose report is fresh, and what its per_scrape rows read.
+            The labels of every runner whose report is fresh, and what its ticking families read.
         """
         self._turn += 1
         known = 0
         shown = []
         monotonic = snapshot.monotonic
         for target in snapshot.targets:
-            name, stale_after = target.name, target.stale_after
+            name, tenant, stale_after = target.name, target.tenant, target.stale_after
             known += len(target.runners)
-            for view in target.runners:
-                rendered = self._rendered.get((name, view.runner.id))
-                if rendered is None:
-                    rendered = self._take_slot(name, view.runner.id)
-                rendered.turn = self._turn
-                # RunnerView.fresh without the call: this runs for every runner at every scrape.
-                observation = view.observation
-                fresh = (
-                    view.facts is not None
-                    and observation is not None
-                    and monotonic - observation.monotonic <= stale_after
-                )
-                if rendered.view is not view or rendered.fresh is not fresh:
-                    self._render(rendered, view, monotonic, fresh=fresh)
+            for runner in target.runners:
+                slot = self._slots.get((name, tenant, runner.listed.id))
+                if slot is None:
+                    slot = self._take_slot(name, tenant, runner.listed.id)
+                slot.turn = self._turn
+                # RunnerState.fresh without the call: this runs for every runner at every scrape.
+                seen = runner.observation
+                fresh = seen is not None and monotonic - seen.monotonic <= stale_after
+                if slot.runner is not runner or slot.fresh is not fresh:
+                    self._render(slot, runner, monotonic, fresh=fresh)
                 if fresh:
-                    shown.append((rendered.common, PollSubject(view, monotonic, fresh)))
-        if known < len(self._rendered):
+                    shown.append((slot.common, PollSubject(runner, monotonic, fresh)))
+        if known < len(self._slots):
             self._drop_gone()
         return shown
 
-    def _take_slot(self, server: str, runner_id: str) -> _Rendered:
-        common = open_labels(server=server, runner_id=runner_id)
+    def _take_slot(self, server: str, tenant: str | None, runner_id: str) -> _Slot:
+        common = open_labels(server=server, tenant=tenant, runner_id=runner_id)
         if self._free:
-            slot = self._free.pop()
-            self._commons[slot] = common.encode()
+            number = self._free.pop()
+            self._commons[number] = common.encode()
         else:
-            slot = len(self._commons)
+            number = len(self._commons)
             self._commons.append(common.encode())
-            self._told.grow()
+            self._reported.grow()
             self._polled.grow()
-        rendered = _Rendered(common, slot)
-        self._rendered[server, runner_id] = rendered
-        return rendered
+        slot = _Slot(common, number)
+        self._slots[server, tenant, runner_id] = slot
+        return slot
 
-    def _render(
-        self, rendered: _Rendered, view: RunnerView, monotonic: float, *, fresh: bool
-    ) -> None:
-        common, slot = rendered.common, rendered.slot
+    def _render(self, slot: _Slot, runner: RunnerState, monotonic: float, *, fresh: bool) -> None:
+        before = slot.runner
         if (
-            rendered.view is None
-            or rendered.facts is not view.facts
-            or rendered.counts is not view.counts
-            or rendered.fresh is not fresh
+            before is None
+            or before.report is not runner.report
+            or before.listed is not runner.listed
+            or before.counts is not runner.counts
+            or before.conditions is not runner.conditions
+            or slot.fresh is not fresh
         ):
-            self._told.write(slot, common, runner_subject(view), fresh=fresh)
-        self._polled.write(slot, common, PollSubject(view, monotonic, fresh), fresh=fresh)
-        rendered.view, rendered.fresh = view, fresh
-        rendered.facts, rendered.counts = view.facts, view.counts
+            subject = report_subject(runner, fresh=fresh)
+            self._reported.write(slot.number, slot.common, subject, fresh=fresh)
+        subject_now = PollSubject(runner, monotonic, fresh)
+        self._polled.write(slot.number, slot.common, subject_now, fresh=fresh)
+        slot.runner, slot.fresh = runner, fresh
 
     def _drop_gone(self) -> None:
-        for key, rendered in list(self._rendered.items()):
-            if rendered.turn != self._turn:
-                self._told.clear(rendered.slot)
-                self._polled.clear(rendered.slot)
-                self._free.append(rendered.slot)
-                del self._rendered[key]
+        for key, slot in list(self._slots.items()):
+            if slot.turn != self._turn:
+                self._reported.clear(slot.number)
+                self._polled.clear(slot.number)
+                self._free.append(slot.number)
+                del self._slots[key]

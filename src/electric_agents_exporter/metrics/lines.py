@@ -1,13 +1,13 @@
-"""How the lines of one row are written.
+"""How the lines of one family are written.
 
 What is to be said of a subject is read first, and written then: equal states make equal lines, so
-whoever keeps lines need write only those whose state changed. `plain_writer` can write any row but
-a histogram; the other writers give the same lines of rows of one shape in a fraction of the time,
-which a test holds them to.
+whoever keeps lines need write only those whose state changed. `plain_writer` can write any family
+but a histogram; the other writers give the same lines of families of one shape in a fraction of the
+time, which a test holds them to.
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeAlias, TypeVar
 
@@ -15,11 +15,13 @@ from electric_agents_exporter.metrics.family import (
     Each,
     Family,
     Kind,
+    Known,
     LabelValues,
     OneOf,
     SomeOf,
     Value,
 )
+from electric_agents_exporter.metrics.formats import Format
 
 Subject = TypeVar("Subject")
 State = TypeVar("State")
@@ -40,7 +42,7 @@ _Samples: TypeAlias = tuple[tuple[LabelValues, float], ...]
 
 @dataclass(frozen=True, slots=True)
 class Writer(Generic[Subject, State]):
-    """Writes the lines of one row.
+    """Writes the lines of one family.
 
     Attributes:
         read: gives all that the lines of a subject say beside its own labels; nothing is to be
@@ -64,36 +66,36 @@ class Writer(Generic[Subject, State]):
 AnyWriter: TypeAlias = Writer[Subject, Any]
 
 
-def fastest_writer(row: Family[Subject], *, created: bool) -> AnyWriter[Subject]:
-    """Choose the writer of a row; `created` says that counters tell when they began."""
-    if row.kind is Kind.HISTOGRAM:
-        return _histogram_writer(row)
-    if created and row.created is not None:
-        return _created_writer(row, row.created)
-    samples = row.samples
+def fastest_writer(family: Family[Subject], *, created: bool) -> AnyWriter[Subject]:
+    """Choose the writer of a family; `created` says that counters tell when they began."""
+    if family.kind is Kind.HISTOGRAM:
+        return _histogram_writer(family)
+    if created and family.created is not None:
+        return _created_writer(family, family.created)
+    samples = family.samples
     if isinstance(samples, Value):
-        return _value_writer(row, samples)
-    if isinstance(samples, OneOf | SomeOf):
-        return _enum_writer(row, samples)
+        return _value_writer(family, samples)
+    if isinstance(samples, OneOf | SomeOf | Known):
+        return _shared_writer(family, samples)
     if isinstance(samples, Each):
-        return _each_writer(row, samples)
-    return plain_writer(row)
+        return _each_writer(family, samples)
+    return plain_writer(family)
 
 
-def plain_writer(row: Family[Subject]) -> Writer[Subject, _Samples]:
-    """Write any row but a histogram."""
+def plain_writer(family: Family[Subject]) -> Writer[Subject, _Samples]:
+    """Write any family but a histogram."""
 
     def write(common: str, samples: _Samples) -> str:
         return "".join(
-            f"{row.name}{_closed(common, row.labels, values)} {number(value)}\n"
+            f"{family.name}{_closed(common, family.labels, values)} {number(value)}\n"
             for values, value in samples
         )
 
-    return Writer(lambda subject: tuple(row.samples(subject)), write)
+    return Writer(lambda subject: tuple(family.samples(subject)), write)
 
 
-def _value_writer(row: Family[Subject], samples: Value[Subject]) -> Writer[Subject, float]:
-    name = row.name
+def _value_writer(family: Family[Subject], samples: Value[Subject]) -> Writer[Subject, float]:
+    name = family.name
 
     def write(common: str, value: float) -> str:
         return f"{name}{common}}} {number(value)}\n" if common else f"{name} {number(value)}\n"
@@ -101,21 +103,19 @@ def _value_writer(row: Family[Subject], samples: Value[Subject]) -> Writer[Subje
     return Writer(samples.read, write)
 
 
-def _enum_writer(
-    row: Family[Subject], samples: OneOf[Subject] | SomeOf[Subject]
-) -> Writer[Subject, object]:
-    """Write rows whose lines are the same for all subjects in one of a few states."""
-    words = tuple(samples.words)
+def _shared_writer(
+    family: Family[Subject], samples: OneOf[Subject] | SomeOf[Subject] | Known[Subject, Any]
+) -> Writer[Subject, Any]:
+    """Write families whose lines are the same for all subjects in one of a few states."""
     kept: dict[object, Template] = {}
 
-    def write(common: str, state: object) -> str:
-        chosen = state if isinstance(state, frozenset) else (state,)
+    def write(common: str, state: Any) -> str:  # noqa: ANN401  (each shape has its own)
         return "".join(
-            f"{row.name}{_closed(common, row.labels, (word.value,))} {int(word in chosen)}\n"
-            for word in words
+            f"{family.name}{_closed(common, family.labels, values)} {number(value)}\n"
+            for values, value in samples.samples_of(state)
         )
 
-    def template(state: object) -> Template:
+    def template(state: Any) -> Template:  # noqa: ANN401
         parts = kept.get(state)
         if parts is None:
             parts = tuple(write(_MARK, state).encode().split(_MARK.encode()))
@@ -127,10 +127,10 @@ def _enum_writer(
 
 
 def _each_writer(
-    row: Family[Subject], samples: Each[Subject]
+    family: Family[Subject], samples: Each[Subject]
 ) -> Writer[Subject, tuple[float | None, ...]]:
-    name = row.name
-    tails = [f',{row.labels[0]}="{word.value}"}} ' for word in samples.words]
+    name = family.name
+    tails = [f',{family.labels[0]}="{word.value}"}} ' for word in samples.words]
 
     def write(common: str, numbers: tuple[float | None, ...]) -> str:
         return "".join(
@@ -143,10 +143,10 @@ def _each_writer(
 
 
 def _created_writer(
-    row: Family[Subject], created: Callable[[Subject], float | None]
+    family: Family[Subject], created: Callable[[Subject], float | None]
 ) -> Writer[Subject, tuple[_Samples, float | None]]:
     """Write counters as OpenMetrics wants them, each beside the moment that it began."""
-    plain = plain_writer(row)
+    plain = plain_writer(family)
 
     def write(common: str, state: tuple[_Samples, float | None]) -> str:
         samples, began = state
@@ -155,36 +155,38 @@ def _created_writer(
         moment = number(began)
         text = ""
         for values, value in samples:
-            labels = _closed(common, row.labels, values)
-            text += f"{row.name}{labels} {number(value)}\n{row.family}_created{labels} {moment}\n"
+            labels = _closed(common, family.labels, values)
+            text += f"{family.name}{labels} {number(value)}\n"
+            text += f"{family.base_name}_created{labels} {moment}\n"
         return text
 
-    return Writer(lambda subject: (tuple(row.samples(subject)), created(subject)), write)
+    return Writer(lambda subject: (tuple(family.samples(subject)), created(subject)), write)
 
 
-def _histogram_writer(row: Family[Subject]) -> Writer[Subject, _Samples]:
+def _histogram_writer(family: Family[Subject]) -> Writer[Subject, _Samples]:
     """Write buckets, count and sum; the sample of an empty `le` is the sum."""
 
     def each(common: str, samples: _Samples) -> Iterator[str]:
         count = 0.0
         for (le, *rest), value in samples:
-            labels = _closed(common, row.labels, rest)
+            labels = _closed(common, family.labels, rest)
             if le:
                 count = value
-                yield f'{row.name}_bucket{labels[:-1]},le="{le}"}} {number(value)}\n'
+                yield f'{family.name}_bucket{labels[:-1]},le="{le}"}} {number(value)}\n'
             else:
-                yield f"{row.name}_count{labels} {number(count)}\n"
-                yield f"{row.name}_sum{labels} {number(value)}\n"
+                yield f"{family.name}_count{labels} {number(count)}\n"
+                yield f"{family.name}_sum{labels} {number(value)}\n"
 
     return Writer(
-        lambda subject: tuple(row.samples(subject)),
+        lambda subject: tuple(family.samples(subject)),
         lambda common, samples: "".join(each(common, samples)),
     )
 
 
-def open_labels(**labels: str) -> str:
-    """Write the labels that all lines of a subject share, the brace left open."""
-    return "{" + _pairs(tuple(labels), tuple(labels.values()))
+def open_labels(**labels: str | None) -> str:
+    """Write the labels that all lines of a subject share, the brace left open; None is left out."""
+    given = {name: value for name, value in labels.items() if value is not None}
+    return "{" + _pairs(tuple(given), tuple(given.values()))
 
 
 def _closed(common: str, names: Sequence[str], values: Sequence[str]) -> str:
@@ -214,3 +216,35 @@ def number(value: float) -> str:
         return str(whole) if whole == value else repr(float(value))
     # A sum of what servers send can pass all bounds.
     return "+Inf" if value == math.inf else repr(float(value))
+
+
+class FamilyWriter(Generic[Subject]):
+    """One family in one format: its head, and how its lines are written (see `Writer`)."""
+
+    def __init__(self, family: Family[Subject], fmt: Format) -> None:
+        self.family = family
+        suffixes = ("_bucket", "_sum", "_count") if family.kind is Kind.HISTOGRAM else ("",)
+        self.sample_names = frozenset(family.name + suffix for suffix in suffixes) | {family.name}
+        self.head = _head(family, fmt).encode()
+        writer = fastest_writer(family, created=fmt is Format.OPENMETRICS)
+        self.read, self.write, self.template = writer.read, writer.write, writer.template
+        self.lines = writer.lines
+
+
+Part: TypeAlias = tuple[FamilyWriter[Subject], Iterable[bytes], int]
+"""A family, its lines in pieces, and how many samples these are."""
+
+
+def part(family: FamilyWriter[Subject], lines: Sequence[str]) -> Part[Subject]:
+    """Make a part of the lines of a few subjects."""
+    text = "".join(lines)
+    return family, (text.encode(),), text.count("\n")
+
+
+def _head(family: Family[Subject], fmt: Format) -> str:
+    if fmt is Format.OPENMETRICS:
+        name = family.base_name
+        unit = f"# UNIT {name} {family.unit}\n" if family.unit else ""
+        return f"# HELP {name} {family.help}\n# TYPE {name} {family.kind}\n{unit}"
+    kind = Kind.GAUGE if family.kind is Kind.INFO else family.kind
+    return f"# HELP {family.name} {family.help}\n# TYPE {family.name} {kind}\n"

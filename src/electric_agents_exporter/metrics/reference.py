@@ -28,7 +28,7 @@ def rows() -> Iterator[tuple[str, tuple[str, ...], Family[Any]]]:
     """Give every family, with the title of its part and the labels of its subject."""
     table = build_table(owner_label=True)
     parts: tuple[Iterable[Family[Any]], ...] = (
-        (*table.runner, *table.per_poll),
+        (*table.per_report, *table.per_poll, *table.per_scrape),
         table.target,
         table.process,
     )

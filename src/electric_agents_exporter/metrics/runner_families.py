@@ -1,7 +1,8 @@
-"""The families of one runner: one row each.
+"""The families of one runner.
 
-A family reads `RunnerSubject`, whose report is there by construction; one that is kept when stale may
-also be asked for a runner that never reported, and reads its counts only.
+They are written anew as seldom as can be: most with a report that differs (`per_report`), some with
+every poll, and three at every scrape, since they move with time alone. A family that is kept when
+stale may also be asked for a runner that never reported: its report and diagnostics are empty then.
 """
 
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from typing import Final
 
 import msgspec
 
+from electric_agents_exporter.conditions import NOT_KNOWN, Condition, Conditions
 from electric_agents_exporter.contract.report import Client, ListedRunner, Report
 from electric_agents_exporter.contract.vocabulary import (
     AdminStatus,
@@ -21,12 +23,13 @@ from electric_agents_exporter.contract.vocabulary import (
     RunnerKind,
 )
 from electric_agents_exporter.fleet.changes import EventCounts
-from electric_agents_exporter.fleet.snapshot import RunnerView
+from electric_agents_exporter.fleet.snapshot import RunnerState
 from electric_agents_exporter.metrics.family import (
     PREFIX,
     Family,
     Group,
     Kind,
+    Known,
     LabelValues,
     Samples,
     each,
@@ -40,58 +43,67 @@ _NO_CLIENT: Final = Client()
 _NO_REPORT: Final = Report("")
 
 
-class RunnerSubject(msgspec.Struct, frozen=True, gc=False):
-    """What the rows of one runner read.
+class ReportSubject(msgspec.Struct, frozen=True, gc=False):
+    """What the families of one runner read that change with its reports.
 
-    Without facts the report and the diagnostics are empty; `client_now` are the diagnostics that
-    describe now, empty unless the runner is online.
+    `client_now` are the diagnostics that describe now, empty unless the runner is online.
     """
 
-    runner: ListedRunner
+    listed: ListedRunner
     report: Report
     client: Client
     client_now: Client
     counts: EventCounts
+    conditions: Conditions
 
 
-def runner_subject(view: RunnerView) -> RunnerSubject:
-    """Give what the rows read of a runner."""
-    report = view.facts.report if view.facts else _NO_REPORT
+def report_subject(runner: RunnerState, *, fresh: bool) -> ReportSubject:
+    """Give what the families read of a runner, whose report is fresh or is not."""
+    report = runner.report or _NO_REPORT
     client = report.client or _NO_CLIENT
-    return RunnerSubject(
-        runner=view.runner,
+    return ReportSubject(
+        listed=runner.listed,
         report=report,
         client=client,
         client_now=client if report.liveness is LivenessStatus.ONLINE else _NO_CLIENT,
-        counts=view.counts,
+        counts=runner.counts,
+        conditions=runner.conditions if fresh else NOT_KNOWN,
     )
 
 
 class PollSubject(msgspec.Struct, frozen=True, gc=False):
-    """What the rows of one runner read that change between its reports."""
+    """What the families of one runner read that change between its reports."""
 
-    view: RunnerView
+    runner: RunnerState
     monotonic: float
     fresh: bool
 
 
-RunnerFamily = Family[RunnerSubject]
+ReportFamily = Family[ReportSubject]
 PollFamily = Family[PollSubject]
 
 
-def runner_families(*, owner_label: bool = False) -> tuple[RunnerFamily, ...]:
-    """Give the rows; `owner_label` adds the owner, which can be an e-mail address, to the info."""
-    return (_info(owner=owner_label), *_core(), *_client(), *_claims(), *_derived())
+def per_report_families(*, owner_label: bool = False) -> tuple[ReportFamily, ...]:
+    """Give what changes with reports; `owner_label` adds the owner, who may be a person."""
+    return (
+        _info(owner=owner_label),
+        *_core(),
+        _condition(),
+        *_client(),
+        *_claims(),
+        *_derived(),
+    )
 
 
-def poll_families() -> tuple[PollFamily, ...]:
-    """Give the rows whose values change between reports: with each poll, or with time alone."""
+def per_poll_families() -> tuple[PollFamily, ...]:
+    """Give what changes with every poll."""
     return (
         Family(
             name=f"{PREFIX}runner_poll_success",
             kind=Kind.GAUGE,
             help="1 if the last call for this runner succeeded and is not stale, else 0.",
             samples=value(_poll_success),
+            source=("state.poll_success",),
             group=Group.CORE,
             keep_when_stale=True,
         ),
@@ -99,42 +111,123 @@ def poll_families() -> tuple[PollFamily, ...]:
             name=f"{PREFIX}runner_last_poll_success_timestamp_seconds",
             kind=Kind.GAUGE,
             help="When a call for this runner last succeeded, by this exporter's clock.",
-            samples=value(lambda s: s.view.last_success_at),
+            samples=value(lambda s: s.runner.last_success_at),
+            source=("state.last_success_at",),
             group=Group.CORE,
             keep_when_stale=True,
         ),
+        Family(
+            name=f"{PREFIX}runner_wake_read_success",
+            kind=Kind.GAUGE,
+            help="1 if the runner's wake stream could last be read and its offset is one, else 0. "
+            "Absent where wakes are not read.",
+            samples=value(lambda s: s.runner.wake_read_success),
+            source=("state.wake_read_success",),
+            group=Group.WAKES,
+        ),
+        Family(
+            name=f"{PREFIX}runner_wakes_unheard",
+            kind=Kind.GAUGE,
+            help="Entities whose wakes the runner has not heard: events on its wake stream behind "
+            "the offset that it last told. Counted up to 256; absent where that is not known.",
+            samples=value(lambda s: None if s.runner.lag is None else s.runner.lag.unheard),
+            source=("runner.wake_stream_offset", "wakes.events"),
+            group=Group.WAKES,
+        ),
+    )
+
+
+def per_scrape_families() -> tuple[PollFamily, ...]:
+    """Give what moves with time alone."""
+    clocks = ("runner.lease_expires_at", "runner.lease_remaining_ms")
+    return (
         Family(
             name=f"{PREFIX}runner_heartbeat_age_seconds",
             kind=Kind.GAUGE,
             help="How long ago the server got the last heartbeat: told on the server's clock "
             "alone, plus the time since the poll.",
             samples=value(_heartbeat_age),
-            source=("runner.last_seen_at", "runner.lease_expires_at", "runner.lease_remaining_ms"),
+            source=("runner.last_seen_at", *clocks),
             group=Group.CORE,
-            per_scrape=True,
+        ),
+        Family(
+            name=f"{PREFIX}runner_sign_of_life_age_seconds",
+            kind=Kind.GAUGE,
+            help="How long ago the newest sign of life was: the runner's heartbeat, or that of any "
+            "of its active claims. Told as heartbeat_age is. Who drains sends none, and lives.",
+            samples=value(_sign_of_life_age),
+            source=("runner.last_seen_at", "claims.active", *clocks),
+            group=Group.CORE,
+        ),
+        Family(
+            name=f"{PREFIX}runner_wake_oldest_unheard_age_seconds",
+            kind=Kind.GAUGE,
+            help="How long the oldest wake waits that the runner has not heard, on the server's "
+            "clock: somebody's message. 0 when it has heard all; absent where that is not known.",
+            samples=value(_unheard_age),
+            source=("runner.wake_stream_offset", "wakes.events", *clocks),
+            group=Group.WAKES,
         ),
     )
 
 
 def _heartbeat_age(subject: PollSubject) -> float | None:
-    observation = subject.view.observation
-    if observation is None or observation.heartbeat_age is None:
+    seen = subject.runner.observation
+    if seen is None or seen.heartbeat_age is None:
         return None
-    return round(observation.heartbeat_age + subject.monotonic - observation.monotonic, 3)
+    return round(seen.heartbeat_age + subject.monotonic - seen.monotonic, 3)
+
+
+def _sign_of_life_age(subject: PollSubject) -> float | None:
+    seen = subject.runner.observation
+    if seen is None or seen.sign_of_life_age is None:
+        return None
+    return round(seen.sign_of_life_age + subject.monotonic - seen.monotonic, 3)
+
+
+def _unheard_age(subject: PollSubject) -> float | None:
+    lag = subject.runner.lag
+    age = None if lag is None else lag.age_at(subject.monotonic)
+    return None if age is None else round(age, 3)
 
 
 def _poll_success(subject: PollSubject) -> float | None:
-    success = subject.view.poll_success
+    success = subject.runner.poll_success
     return None if success is None else float(success and subject.fresh)
+
+
+def _condition() -> ReportFamily:
+    def judged(subject: ReportSubject) -> tuple[RunnerKind, Conditions]:
+        return subject.listed.kind or RunnerKind.UNKNOWN, subject.conditions
+
+    def samples(state: tuple[RunnerKind, Conditions]) -> Samples:
+        kind, conditions = state
+        return tuple(
+            ((kind.value, condition.value), float(condition in conditions.holds))
+            for condition in Condition
+            if condition in conditions.known
+        )
+
+    return Family(
+        name=f"{PREFIX}runner_condition",
+        kind=Kind.GAUGE,
+        help="What this exporter judges to be true of the runner: 1 for what holds. unknown: no "
+        "fresh report, and nothing else is said; a condition that cannot be told is absent.",
+        samples=Known(judged, samples),
+        labels=("kind", "condition"),
+        source=("list.kind", "state.conditions"),
+        group=Group.CORE,
+        keep_when_stale=True,
+    )
 
 
 def _gauge(
     name: str,
     source: str | tuple[str, ...],
-    read: Callable[[RunnerSubject], float | None],
+    read: Callable[[ReportSubject], float | None],
     text: str,
     group: Group,
-) -> RunnerFamily:
+) -> ReportFamily:
     return Family(
         name=f"{PREFIX}runner_{name}",
         kind=Kind.GAUGE,
@@ -145,12 +238,12 @@ def _gauge(
     )
 
 
-def _info(*, owner: bool) -> RunnerFamily:
-    def samples(subject: RunnerSubject) -> Samples:
-        runner = subject.runner
-        labels: LabelValues = (runner.label or "", runner.kind or RunnerKind.UNKNOWN)
+def _info(*, owner: bool) -> ReportFamily:
+    def samples(subject: ReportSubject) -> Samples:
+        listed = subject.listed
+        labels: LabelValues = (listed.label or "", listed.kind or RunnerKind.UNKNOWN)
         if owner:
-            labels = (*labels, runner.owner_principal or "")
+            labels = (*labels, listed.owner_principal or "")
         return ((labels, 1.0),)
 
     return Family(
@@ -164,7 +257,7 @@ def _info(*, owner: bool) -> RunnerFamily:
     )
 
 
-def _core() -> tuple[RunnerFamily, ...]:
+def _core() -> tuple[ReportFamily, ...]:
     return (
         _gauge(
             "registered_timestamp_seconds",
@@ -227,10 +320,10 @@ def _core() -> tuple[RunnerFamily, ...]:
     )
 
 
-def _client() -> tuple[RunnerFamily, ...]:
+def _client() -> tuple[ReportFamily, ...]:
     def moment(
-        name: str, field: str, read: Callable[[RunnerSubject], float | None], text: str
-    ) -> RunnerFamily:
+        name: str, field: str, read: Callable[[ReportSubject], float | None], text: str
+    ) -> ReportFamily:
         return _gauge(
             f"client_{name}_timestamp_seconds",
             f"client.{field}",
@@ -336,10 +429,10 @@ def _client() -> tuple[RunnerFamily, ...]:
 def _counter(
     name: str,
     source: str,
-    read: Callable[[RunnerSubject], float | None],
+    read: Callable[[ReportSubject], float | None],
     text: str,
     group: Group,
-) -> RunnerFamily:
+) -> ReportFamily:
     return Family(
         name=f"{PREFIX}runner_{name}",
         kind=Kind.COUNTER,
@@ -351,7 +444,7 @@ def _counter(
     )
 
 
-def _claims() -> tuple[RunnerFamily, ...]:
+def _claims() -> tuple[ReportFamily, ...]:
     return (
         Family(
             name=f"{PREFIX}runner_claims_total",
@@ -418,13 +511,14 @@ def _claims() -> tuple[RunnerFamily, ...]:
     )
 
 
-def _derived() -> tuple[RunnerFamily, ...]:
-    def event(name: str, read: Callable[[RunnerSubject], float], text: str) -> RunnerFamily:
+def _derived() -> tuple[ReportFamily, ...]:
+    def event(name: str, read: Callable[[ReportSubject], float], text: str) -> ReportFamily:
         return Family(
             name=f"{PREFIX}runner_{name}_total",
             kind=Kind.COUNTER,
             help=f"{text} Counted by this exporter between polls, from 0.",
             samples=value(read),
+            source=(f"state.counts.{name}",),
             group=Group.DERIVED,
             keep_when_stale=True,
         )

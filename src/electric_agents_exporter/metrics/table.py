@@ -6,22 +6,28 @@ from electric_agents_exporter.metrics.family import Group
 from electric_agents_exporter.metrics.process_families import ProcessFamily, process_families
 from electric_agents_exporter.metrics.runner_families import (
     PollFamily,
-    RunnerFamily,
-    poll_families,
-    runner_families,
+    ReportFamily,
+    per_poll_families,
+    per_report_families,
+    per_scrape_families,
 )
 from electric_agents_exporter.metrics.target_families import TargetFamily, target_families
 
-SWITCHABLE = (Group.CORE, Group.CLIENT, Group.CLAIMS, Group.DERIVED)
+SWITCHABLE = (Group.CORE, Group.CLIENT, Group.CLAIMS, Group.DERIVED, Group.WAKES)
 """The groups of a runner's own families, which can be switched off."""
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """The rows that are shown, by what they are about."""
+    """The families that are shown, by what they are about and how often they are written.
 
-    runner: tuple[RunnerFamily, ...]
+    A runner's own are written anew with its report (`per_report`), with every poll (`per_poll`), or
+    at every scrape, since they move with time alone (`per_scrape`).
+    """
+
+    per_report: tuple[ReportFamily, ...]
     per_poll: tuple[PollFamily, ...]
+    per_scrape: tuple[PollFamily, ...]
     target: tuple[TargetFamily, ...]
     process: tuple[ProcessFamily, ...]
 
@@ -32,11 +38,14 @@ def build_table(
     per_runner: bool = True,
     owner_label: bool = False,
 ) -> Table:
-    """Choose the rows: `groups` thins out all but `FLEET`, `per_runner` a runner's own families."""
+    """Choose families: `groups` thins out all but `FLEET`, `per_runner` a runner's own."""
     shown = groups if per_runner else frozenset()
     return Table(
-        runner=tuple(r for r in runner_families(owner_label=owner_label) if r.group in shown),
-        per_poll=tuple(r for r in poll_families() if r.group in shown),
-        target=tuple(r for r in target_families() if r.group in groups | {Group.FLEET}),
+        per_report=tuple(
+            f for f in per_report_families(owner_label=owner_label) if f.group in shown
+        ),
+        per_poll=tuple(f for f in per_poll_families() if f.group in shown),
+        per_scrape=tuple(f for f in per_scrape_families() if f.group in shown),
+        target=tuple(f for f in target_families() if f.group in groups | {Group.FLEET}),
         process=process_families(),
     )

@@ -7,6 +7,7 @@ from typing import Final, TypeVar
 
 import msgspec
 
+from electric_agents_exporter.conditions import Condition
 from electric_agents_exporter.contract.vocabulary import (
     AdminStatus,
     HealthStatus,
@@ -14,16 +15,31 @@ from electric_agents_exporter.contract.vocabulary import (
     LivenessStatus,
     RunnerKind,
 )
-from electric_agents_exporter.fleet.aggregate import Aggregate, State
-from electric_agents_exporter.fleet.snapshot import EndedClaimCounts, Histogram, TargetSnapshot
+from electric_agents_exporter.fleet.aggregate import (
+    Aggregate,
+    StateLabels,
+    aggregate,
+    unknown_by_kind,
+)
+from electric_agents_exporter.fleet.snapshot import ClaimCounters, Histogram, TargetSnapshot
 from electric_agents_exporter.metrics.family import PREFIX, Family, Group, Kind, Samples, value
 
 
 class TargetSubject(msgspec.Struct, frozen=True):
-    """What the rows of one target read; the aggregate is None where its fleet is not known."""
+    """What the families of one target read.
+
+    The aggregate is None where its fleet is not known; `unknown` counts the watched runners without
+    a fresh report also then.
+    """
 
     target: TargetSnapshot
     aggregate: Aggregate | None
+    unknown: Mapping[RunnerKind, int]
+
+
+def target_subject(target: TargetSnapshot, monotonic: float) -> TargetSubject:
+    """Give what the families read of a target at a moment."""
+    return TargetSubject(target, aggregate(target, monotonic), unknown_by_kind(target, monotonic))
 
 
 TargetFamily = Family[TargetSubject]
@@ -46,8 +62,9 @@ def target_families() -> tuple[TargetFamily, ...]:
     return (*_fleet(), *_claims_history(), *_polling())
 
 
-def _row(
+def _family(  # noqa: PLR0913  (the columns of a table)
     name: str,
+    source: str,
     samples: Callable[[TargetSubject], Samples],
     text: str,
     *labels: str,
@@ -55,14 +72,21 @@ def _row(
     group: Group = Group.FLEET,
 ) -> TargetFamily:
     return Family(
-        name=f"{PREFIX}{name}", kind=kind, help=text, samples=samples, labels=labels, group=group
+        name=f"{PREFIX}{name}",
+        kind=kind,
+        help=text,
+        samples=samples,
+        labels=labels,
+        source=(source,),
+        group=group,
     )
 
 
 def _fleet() -> tuple[TargetFamily, ...]:
     return (
-        _row(
+        _family(
             "runners",
+            "aggregate.states",
             _by_state,
             "Runners that have series, by state; unknown where the last report is too old. "
             "Sums to runners_exported.",
@@ -71,31 +95,65 @@ def _fleet() -> tuple[TargetFamily, ...]:
             "liveness_status",
             "health_status",
         ),
-        _row(
+        _family(
             "runners_with_issue",
-            lambda s: _known(
-                s, lambda a: (((issue.value,), float(a.issues.get(issue, 0))) for issue in Issue)
-            ),
+            "aggregate.issues",
+            _by_issue,
             "Runners that the server names the issue of. Issues overlap: do not sum.",
             "issue",
         ),
-        _row(
-            "runners_active_claims",
-            lambda s: _known(s, lambda a: (((), a.active_claims),)),
-            "Claims that the server holds for active.",
+        _family(
+            "runners_with_condition",
+            "aggregate.conditions",
+            _by_condition,
+            "Runners of which a condition holds, of those where it is known; unknown: without a "
+            "fresh report. Conditions overlap: do not sum.",
+            "kind",
+            "condition",
         ),
-        _row(
+        _family(
+            "runners_wakes_unheard",
+            "aggregate.wakes_unheard",
+            value(lambda s: _sum(s, lambda a: a.wakes_unheard)),
+            "Entities whose wakes no runner has heard, over the runners of which that is known.",
+        ),
+        _family(
+            "runners_wake_oldest_unheard_age_seconds",
+            "aggregate.oldest_unheard_age",
+            value(lambda s: _sum(s, lambda a: a.oldest_unheard_age)),
+            "How long the oldest of these wakes waits: 0 when all are heard, as of the scrape.",
+        ),
+        _family(
+            "runners_dispatch_seconds",
+            "target.dispatch",
+            lambda s: () if s.target.dispatch is None else _buckets(s.target.dispatch),
+            "From a wake to the claim that answered it, by the server's clock. Only where both the "
+            "wake streams (url) and the claims (postgres) are read.",
+            "kind",
+            kind=Kind.HISTOGRAM,
+        ),
+        _family(
+            "runners_active_claims",
+            "aggregate.active_claims",
+            value(lambda s: _sum(s, lambda a: a.active_claims)),
+            "Claims that the server holds for active, over the runners with a fresh report; absent "
+            "without any.",
+        ),
+        _family(
             "runners_superseded_claims",
-            lambda s: _known(s, lambda a: (((), a.superseded_claims),)),
+            "aggregate.superseded_claims",
+            value(lambda s: _sum(s, lambda a: a.superseded_claims)),
             "Active claims for whose stream a newer one is active: leaked for certain.",
         ),
-        _row(
+        _family(
             "runners_orphaned_claims",
-            lambda s: _known(s, lambda a: (((), a.orphaned_claims),)),
-            "Active claims of runners whose lease has expired: work that nobody does.",
+            "aggregate.orphaned_claims",
+            value(lambda s: _sum(s, lambda a: a.orphaned_claims)),
+            "Active claims of runners whose work is abandoned: nobody does it.",
         ),
-        _row(
+        _family(
             "runners_claims_total",
+            "target.fleet.claims",
             lambda s: (
                 ((kind.value, outcome.value), count)
                 for (kind, outcome), count in s.target.fleet.claims.items()
@@ -105,22 +163,25 @@ def _fleet() -> tuple[TargetFamily, ...]:
             "outcome",
             kind=Kind.COUNTER,
         ),
-        _row(
+        _family(
             "runners_reconnects_total",
+            "target.fleet.reconnects",
             lambda s: (((kind.value,), n) for kind, n in s.target.fleet.reconnects.items()),
             "Reconnects of wake streams, summed over all runners since this exporter watches.",
             "kind",
             kind=Kind.COUNTER,
         ),
-        _row(
+        _family(
             "runners_events_received_total",
+            "target.fleet.events_received",
             lambda s: (((kind.value,), n) for kind, n in s.target.fleet.events_received.items()),
             "Wake events seen, summed over all runners since this exporter watches.",
             "kind",
             kind=Kind.COUNTER,
         ),
-        _row(
+        _family(
             "runners_health_transitions_total",
+            "target.fleet.transitions",
             lambda s: (
                 ((before.value, after.value), n)
                 for (before, after), n in s.target.fleet.transitions.items()
@@ -130,26 +191,30 @@ def _fleet() -> tuple[TargetFamily, ...]:
             "to",
             kind=Kind.COUNTER,
         ),
-        _row(
+        _family(
             "runners_lease_lapses_total",
+            "target.fleet.lease_lapses",
             value(lambda s: s.target.fleet.lease_lapses),
             "Times that a lease ran out, those between two polls with them.",
             kind=Kind.COUNTER,
         ),
-        _row(
+        _family(
             "runners_client_restarts_total",
+            "target.fleet.client_restarts",
             value(lambda s: s.target.fleet.client_restarts),
             "Starts of runners' processes.",
             kind=Kind.COUNTER,
         ),
-        _row(
+        _family(
             "runners_discovered_total",
+            "target.fleet.discovered",
             value(lambda s: s.target.fleet.discovered),
             "Runners that came to be listed, those of the first list not counted.",
             kind=Kind.COUNTER,
         ),
-        _row(
+        _family(
             "runners_removed_total",
+            "target.fleet.removed",
             value(lambda s: s.target.fleet.removed),
             "Runners that ceased to be listed.",
             kind=Kind.COUNTER,
@@ -159,8 +224,9 @@ def _fleet() -> tuple[TargetFamily, ...]:
 
 def _claims_history() -> tuple[TargetFamily, ...]:
     return (
-        _row(
+        _family(
             "runners_claims_finished_total",
+            "target.claims.ended",
             lambda s: _past(s, lambda past: (((end.value,), n) for end, n in past.ended.items())),
             "Claims that ended since this exporter watches, by consumer_claims.status. Known of a "
             "database only.",
@@ -168,8 +234,9 @@ def _claims_history() -> tuple[TargetFamily, ...]:
             kind=Kind.COUNTER,
             group=Group.CLAIMS_HISTORY,
         ),
-        _row(
+        _family(
             "runners_claim_duration_seconds",
+            "target.claims.durations",
             lambda s: _past(s, lambda past: _buckets(past.durations)),
             "How long claims that ended had been held, from claimed_at to released_at (else "
             "updated_at). Known of a database only.",
@@ -177,8 +244,9 @@ def _claims_history() -> tuple[TargetFamily, ...]:
             kind=Kind.HISTOGRAM,
             group=Group.CLAIMS_HISTORY,
         ),
-        _row(
+        _family(
             "runners_by_owner_kind",
+            "target.claims.owners",
             lambda s: _past(s, lambda past: (((kind,), n) for kind, n in past.owners.items())),
             "Runners that have series, by the kind of their owner (user, agent, service, system). "
             "Known of a database only.",
@@ -190,131 +258,177 @@ def _claims_history() -> tuple[TargetFamily, ...]:
 
 def _polling() -> tuple[TargetFamily, ...]:
     return (
-        _row(
+        _family(
             "server_up",
+            "target.up",
             value(lambda s: s.target.up),
-            "1 if the last poll got a list of runners and it is not stale, else 0.",
+            "1 if the last poll got a list of runners, it is not stale, and the server answers "
+            "where it is asked; else 0. server_poll_success tells which of these fails.",
         ),
-        _row(
+        _family(
             "server_poll_success",
+            "target.poll_success",
             lambda s: (
                 ((operation.value,), float(ok)) for operation, ok in s.target.poll_success.items()
             ),
-            "Whether the last poll got every list (list), and reached its end with some answer "
-            "from the runners that it asked after (health).",
+            "Whether the last poll got every list (list), the reports of all runners but one or a "
+            "few (health) and their wakes (wakes), and an answer from the server itself (server). "
+            "Only what is asked of the target.",
             "operation",
         ),
-        _row(
+        _family(
             "server_last_poll_timestamp_seconds",
+            "target.last_poll_at",
             value(lambda s: s.target.last_poll_at),
             "When the last poll ended, well or badly, by this exporter's clock.",
         ),
-        _row(
+        _family(
             "server_last_poll_success_timestamp_seconds",
+            "target.last_success_at",
             value(lambda s: s.target.last_success_at),
-            "When the last poll ended that succeeded for every operation, by our own clock.",
+            "When the last poll ended that got every list and nearly all reports, by this "
+            "exporter's clock.",
         ),
-        _row(
+        _family(
             "server_poll_interval_seconds",
+            "target.interval",
             value(lambda s: s.target.interval),
             "How often the target is polled, as configured.",
         ),
-        _row(
+        _family(
             "server_stale_after_seconds",
+            "target.stale_after",
             value(lambda s: s.target.stale_after),
             "How old a report may be before its series are dropped, as configured.",
         ),
-        _row(
+        _family(
             "server_last_poll_duration_seconds",
+            "target.last_duration",
             value(lambda s: s.target.last_duration),
             "How long the last poll took, pauses between requests with it.",
         ),
-        _row(
+        _family(
             "server_request_duration_seconds",
+            "target.requests.durations",
             _durations,
             "How long requests took, failed ones with them.",
             "operation",
             kind=Kind.HISTOGRAM,
         ),
-        _row(
+        _family(
             "server_requests_total",
-            lambda s: (((operation.value,), n) for operation, n in s.target.polls.requests.items()),
+            "target.requests.requests",
+            lambda s: (
+                ((operation.value,), n) for operation, n in s.target.requests.requests.items()
+            ),
             "Requests made.",
             "operation",
             kind=Kind.COUNTER,
         ),
-        _row(
+        _family(
             "server_request_errors_total",
+            "target.requests.errors",
             lambda s: (
                 ((operation.value, reason.value), n)
-                for (operation, reason), n in s.target.polls.errors.items()
+                for (operation, reason), n in s.target.requests.errors.items()
             ),
             "Requests that failed, by why.",
             "operation",
             "reason",
             kind=Kind.COUNTER,
         ),
-        _row(
+        _family(
             "server_polls_skipped_total",
-            lambda s: (((reason.value,), n) for reason, n in s.target.polls.skipped.items()),
+            "target.requests.skipped",
+            lambda s: (((reason.value,), n) for reason, n in s.target.requests.skipped.items()),
             "Polls that were due and did not happen: the one before still ran (overrun), this "
             "process was too busy (misfire), or the target had failed (backoff).",
             "reason",
             kind=Kind.COUNTER,
         ),
-        _row(
+        _family(
             "server_clock_offset_seconds",
+            "target.clock_offset",
             value(lambda s: s.target.clock_offset),
             "The server's clock minus this exporter's, as of the last poll.",
         ),
-        _row(
+        _family(
             "server_runners_listed",
+            "target.listed",
             lambda s: (((principal,), n) for principal, n in s.target.listed.items()),
             "Runners in the newest list of each principal, as configured. 0 is also what a wrong "
             "principal looks like.",
             "principal",
         ),
-        _row(
+        _family(
             "server_runners_exported",
-            lambda s: _known(s, lambda a: (((), a.exported),)),
+            "aggregate.exported",
+            value(lambda s: _sum(s, lambda a: a.exported)),
             "Runners that have series of their own (if per_runner is on).",
         ),
-        _row(
+        _family(
             "server_runners_suppressed",
-            lambda s: _known(
-                s,
-                lambda _: (((why.value,), n) for why, n in s.target.suppressed.items()),
-            ),
+            "target.suppressed",
+            _suppressed,
             "Listed runners without series: rejected by include or exclude (filter), beyond "
             "max_runners (limit), another exporter's (shard), or not seen for long (retired).",
             "reason",
         ),
-        _row(
+        _family(
             "server_expected_runners",
+            "target.expected_min",
             value(lambda s: s.target.expected_min),
             "The least number of runners that is expected, as configured; absent if it is not.",
         ),
-        _row(
-            "server_claims_last_sweep_timestamp_seconds",
-            value(lambda s: s.target.sweep.at if s.target.sweep else None),
+        _family(
+            "server_claims_last_full_scan_timestamp_seconds",
+            "target.full_scan.at",
+            value(lambda s: s.target.full_scan.at if s.target.full_scan else None),
             "When a database was last searched for every active claim; in between, those that are "
             "known and new are read. Absent where that never came to its end.",
         ),
-        _row(
-            "server_claims_last_sweep_duration_seconds",
-            value(lambda s: s.target.sweep.seconds if s.target.sweep else None),
+        _family(
+            "server_claims_last_full_scan_duration_seconds",
+            "target.full_scan.seconds",
+            value(lambda s: s.target.full_scan.seconds if s.target.full_scan else None),
             "How long the last such search took, if in vain; the next one waits 50 times as long.",
         ),
-        _row(
+        _family(
             "server_credential_last_change_timestamp_seconds",
+            "target.credential_changed_at",
             value(lambda s: s.target.credential_changed_at),
             "When the newest of the target's credential files changed.",
         ),
     )
 
 
-def _known(subject: TargetSubject, samples: Callable[[Aggregate], Samples]) -> Samples:
-    return () if subject.aggregate is None else samples(subject.aggregate)
+def _sum(subject: TargetSubject, read: Callable[[Aggregate], float | None]) -> float | None:
+    return None if subject.aggregate is None else read(subject.aggregate)
+
+
+def _suppressed(subject: TargetSubject) -> Samples:
+    if subject.aggregate is not None:
+        for reason, count in subject.target.suppressed.items():
+            yield (reason.value,), count
+
+
+def _by_issue(subject: TargetSubject) -> Samples:
+    if subject.aggregate is not None and subject.aggregate.issues is not None:
+        for issue in Issue:
+            yield (issue.value,), subject.aggregate.issues.get(issue, 0)
+
+
+def _by_condition(subject: TargetSubject) -> Samples:
+    """Give what is known; how many are not known is told even of a fleet that is not."""
+    if subject.aggregate is None:
+        for kind, count in subject.unknown.items():
+            yield (kind.value, Condition.UNKNOWN.value), count
+        return
+    counted = {(kind, Condition.UNKNOWN): 0 for kind in RunnerKind} | dict(
+        subject.aggregate.conditions
+    )
+    for (kind, condition), count in counted.items():
+        yield (kind.value, condition.value), count
 
 
 def _by_state(subject: TargetSubject) -> Samples:
@@ -325,16 +439,16 @@ def _by_state(subject: TargetSubject) -> Samples:
         yield (state.kind, state.admin_status, state.liveness, state.health), count
 
 
-def _zero_states() -> Iterable[State]:
-    return (State(kind, *state) for kind, state in product(RunnerKind, _KNOWN_STATES))
+def _zero_states() -> Iterable[StateLabels]:
+    return (StateLabels(kind, *state) for kind, state in product(RunnerKind, _KNOWN_STATES))
 
 
 def _durations(subject: TargetSubject) -> Samples:
-    return _buckets(subject.target.polls.durations)
+    return _buckets(subject.target.requests.durations)
 
 
-def _past(subject: TargetSubject, samples: Callable[[EndedClaimCounts], Samples]) -> Samples:
-    return () if subject.target.history is None else samples(subject.target.history)
+def _past(subject: TargetSubject, samples: Callable[[ClaimCounters], Samples]) -> Samples:
+    return () if subject.target.claims is None else samples(subject.target.claims)
 
 
 def _buckets(histograms: Mapping[Word, Histogram]) -> Samples:

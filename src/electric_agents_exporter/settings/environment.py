@@ -8,12 +8,7 @@ from typing import Any, Final
 from electric_agents_exporter.settings import setting_names
 from electric_agents_exporter.settings.faults import Fault, Place, nearest
 from electric_agents_exporter.settings.layers import Layer
-from electric_agents_exporter.settings.model import (
-    ENV_PREFIX,
-    NOT_YET,
-    Settings,
-    TargetSettings,
-)
+from electric_agents_exporter.settings.model import ENV_PREFIX, NOT_YET, Settings
 
 CONFIG_VARIABLE: Final = f"{ENV_PREFIX}CONFIG"
 """The variable that may name the file."""
@@ -68,7 +63,7 @@ def read_environment(environ: Mapping[str, str]) -> Layer:
         content["targets"] = [target]
         # A missing principal is asked for in the singular: most have one.
         origins.setdefault((*TARGET, "principals"), ENV_PREFIX + _ONE_PRINCIPAL)
-        for name in TargetSettings.model_fields:
+        for name in setting_names.names_in(("targets",)):
             origins.setdefault((*TARGET, name), variable_of(("targets", name)))
         origins.setdefault(TARGET, "environment")
     return Layer(content, origins, faults=faults)

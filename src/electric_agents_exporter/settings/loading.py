@@ -25,6 +25,7 @@ from electric_agents_exporter.settings.faults import (
 )
 from electric_agents_exporter.settings.layers import Layer, describe, is_excused
 from electric_agents_exporter.settings.model import Settings
+from electric_agents_exporter.settings.targets import TARGET_MODELS, meaningless
 from electric_agents_exporter.settings.yaml_file import read_file
 
 _FLAGS = {
@@ -133,17 +134,26 @@ class _LayerSource(PydanticBaseSettingsSource):
 
 def _explain(detail: ErrorDetails, layers: Sequence[Layer]) -> list[Fault]:
     place: Place = tuple(part for part in detail["loc"] if part != "[key]")
+    tag = ""
+    if len(place) > len(TARGET) and place[0] == "targets" and place[2] in TARGET_MODELS:
+        tag = str(place[2])
+        place = (*place[:2], *place[3:])
     if is_excused(place, layers):
         return []
     where = describe(place, layers)
     if detail["type"] == "extra_forbidden":
-        return [_unknown(where, place)]
+        return [_unknown(where, place, tag)]
     message, suggestion = explain(detail["type"], detail.get("ctx", {}), detail["input"])
     return [Fault(where, message, suggestion)]
 
 
-def _unknown(where: str, place: Place) -> Fault:
+def _unknown(where: str, place: Place, tag: str) -> Fault:
+    """Say what is wrong with a name that its section does not know; `tag` is that of a target."""
     names = tuple(part for part in place if isinstance(part, str))
+    if tag and len(names) == len(TARGET):
+        why = meaningless(tag, names[-1])
+        if why:
+            return Fault(where, why)
     instead = setting_names.instead_of(names)
     if instead is not None:
         return Fault(where, f"not supported yet in this version; {instead}")

@@ -1,6 +1,6 @@
 """The names that the settings know, read from the model."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from types import UnionType
 from typing import Annotated, Union, get_args, get_origin
 
@@ -15,28 +15,17 @@ Names = tuple[str, ...]
 
 def fields() -> Iterator[tuple[Names, FieldInfo]]:
     """Give every setting in the model's order; a section comes before what stands in it."""
-    yield from _fields(Settings, ())
+    yield from _fields([Settings], ())
 
 
 def names_in(section: Names) -> list[str]:
     """Give the names that may stand in a section; none if it is no section."""
-    model = model_at(section)
-    return list(model.model_fields) if model else []
+    return list(_fields_at(section))
 
 
 def field_at(names: Names) -> FieldInfo | None:
     """Find a setting; None if there is none."""
-    model = model_at(names[:-1])
-    return model.model_fields.get(names[-1]) if model and names else None
-
-
-def model_at(section: Names) -> type[BaseModel] | None:
-    """Find a section; None if there is none."""
-    model: type[BaseModel] | None = Settings
-    for name in section:
-        field = model.model_fields.get(name) if model else None
-        model = _model_in(field.annotation) if field else None
-    return model
+    return _fields_at(names[:-1]).get(names[-1]) if names else None
 
 
 def instead_of(names: Names) -> str | None:
@@ -52,21 +41,36 @@ def is_map(field: FieldInfo) -> bool:
 
 def is_structured(field: FieldInfo) -> bool:
     """Tell whether a setting is a list, a map or a section, and no single value."""
-    return bool({dict, list} & _origins(field.annotation)) or bool(_model_in(field.annotation))
+    return bool({dict, list} & _origins(field.annotation)) or bool(_models_in(field.annotation))
 
 
-def _fields(model: type[BaseModel], above: Names) -> Iterator[tuple[Names, FieldInfo]]:
-    for name, field in model.model_fields.items():
+def _fields(models: Sequence[type[BaseModel]], above: Names) -> Iterator[tuple[Names, FieldInfo]]:
+    for name, field in _fields_of(models).items():
         yield (*above, name), field
-        section = _model_in(field.annotation)
-        if section:
-            yield from _fields(section, (*above, name))
+        yield from _fields(_models_in(field.annotation), (*above, name))
 
 
-def _model_in(annotation: object) -> type[BaseModel] | None:
+def _fields_at(section: Names) -> Mapping[str, FieldInfo]:
+    models: Sequence[type[BaseModel]] = [Settings]
+    for name in section:
+        field = _fields_of(models).get(name)
+        models = _models_in(field.annotation) if field else ()
+    return _fields_of(models)
+
+
+def _fields_of(models: Sequence[type[BaseModel]]) -> Mapping[str, FieldInfo]:
+    """Give what may stand in a section that is of one of these models."""
+    fields: dict[str, FieldInfo] = {}
+    # The model with the most fields tells their order best.
+    for model in sorted(models, key=lambda model: -len(model.model_fields)):
+        fields = {**fields, **{n: f for n, f in model.model_fields.items() if n not in fields}}
+    return fields
+
+
+def _models_in(annotation: object) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    return next((found for arg in get_args(annotation) if (found := _model_in(arg))), None)
+        return [annotation]
+    return [model for arg in get_args(annotation) for model in _models_in(arg)]
 
 
 def _origins(annotation: object) -> set[object]:

@@ -24,6 +24,7 @@ from psycopg.pq import Format
 from psycopg.rows import args_row
 from typing_extensions import override
 
+from electric_agents_exporter.contract.claims import ClaimNews
 from electric_agents_exporter.contract.database import (
     ClaimRow,
     DiagnosticsRow,
@@ -38,9 +39,10 @@ from electric_agents_exporter.contract.database import (
 from electric_agents_exporter.contract.reading import ListAnswer
 from electric_agents_exporter.contract.report import ListedRunner
 from electric_agents_exporter.fleet.clock import Clock
+from electric_agents_exporter.fleet.poll import Poll
 from electric_agents_exporter.fleet.reasons import Operation, Reason
-from electric_agents_exporter.fleet.target import Poll
 from electric_agents_exporter.sources import queries
+from electric_agents_exporter.sources.claim_tracker import ClaimTracker
 from electric_agents_exporter.sources.credentials import CredentialError, read_secret
 from electric_agents_exporter.sources.source import EVERYONE
 
@@ -158,6 +160,7 @@ class PostgresSource:
         self._connection: _Connection | None = None
         self._stamp: tuple[object, ...] = ()
         self._logged = ""
+        self._claims = ClaimTracker()
 
     def credential_changed_at(self) -> float | None:
         """When the newest credential file changed, seconds since the epoch; None without one."""
@@ -187,7 +190,7 @@ class PostgresSource:
 
     async def _poll(self, poll: Poll) -> bool:
         patience = _Patience(self._options.timeout + _GRACE)
-        reading = _Reading(self._options.tenant, poll, self._clock)
+        reading = _Reading(self._options.tenant, poll, self._claims, self._clock)
         try:
             connection = await self._ready_connection(patience)
             async with connection.transaction():
@@ -195,7 +198,7 @@ class PostgresSource:
         except (psycopg.Error, CredentialError, _UnfitError, OSError) as error:
             reason = Reason.TIMEOUT if patience.expired else _reason_of(error)
             reading.fail(reason)
-            self._log_transition(reason, str(error).partition("\n")[0])
+            self._log_transition(reason, _words_of(error))
             await self.aclose()
             return False
         finally:
@@ -244,9 +247,10 @@ class PostgresSource:
 class _Reading:
     """One poll: lists first, then what the runners hold, then their reports as they stream in."""
 
-    def __init__(self, tenant: str | None, poll: Poll, clock: Clock) -> None:
+    def __init__(self, tenant: str | None, poll: Poll, claims: ClaimTracker, clock: Clock) -> None:
         self._tenant = tenant
         self._poll = poll
+        self._claims = claims
         self._clock = clock
         self._operation = Operation.LIST
         self._began = clock.monotonic()
@@ -263,14 +267,16 @@ class _Reading:
         for tenant, runners in lists.items():
             due = self._polls[tenant].due()
             self._waiting[tenant] = {item.runner_id: runners[item.runner_id] for item in due}
-        work = await self._read_work(rows, list(lists), now)
+        holdings = await self._read_holdings(rows, list(lists), now)
         everyone = sum(map(len, lists.values()))
-        await self._read_reports(rows, work, _Moment(now, read_at), everyone)
+        await self._read_reports(rows, holdings, _Moment(now, read_at), everyone)
         self._count(None)
 
     def fail(self, reason: Reason) -> None:
         """Tell why it ended early."""
         self._count(reason)
+        if self._operation is Operation.LIST:
+            self._poll.listed(EVERYONE, reason)
         for tenant, runners in self._waiting.items():
             for runner_id in runners:
                 self._polls[tenant].failed(runner_id, reason)
@@ -297,7 +303,7 @@ class _Reading:
                 if runner is not None:
                     lists.setdefault(row.tenant, {})[runner.id] = runner
         if self._tenant is None:
-            self._polls = self._poll.divide(lists)
+            self._polls = self._poll.tenants(lists)
         else:
             self._polls = {self._tenant: self._poll}
         for tenant, runners in lists.items():
@@ -305,7 +311,7 @@ class _Reading:
             drift.clear()
         return lists
 
-    async def _read_work(
+    async def _read_holdings(
         self, rows: "_Rows", tenants: list[str], now: float
     ) -> dict[str, Holdings]:
         claims = await self._read_claims(rows, tenants, now)
@@ -323,30 +329,30 @@ class _Reading:
         self, rows: "_Rows", tenants: list[str], now: float
     ) -> list[ClaimRow] | None:
         """Read the claims; None while not every active one is known."""
-        tracker = self._poll.claims
+        tracker = self._claims
         wanted = {"tenants": tenants, "watermark": tracker.begin(now), "known": tracker.known}
         began = self._clock.monotonic()
         claims = None
-        if tracker.sweep_due(began):
+        if tracker.scan_due(began):
             claims = await rows.all_or_none(queries.ALL_CLAIMS, ClaimRow, **wanted)
             seconds = self._clock.monotonic() - began
             if claims is None:
-                tracker.sweep_failed(began, seconds)
+                tracker.scan_failed(began, seconds)
                 self._poll.requested(Operation.HEALTH, seconds, Reason.TIMEOUT)
             else:
-                tracker.swept(self._clock.time(), began, seconds)
+                tracker.scanned(self._clock.time(), began, seconds)
         if claims is None:
             claims = await rows.all_of(queries.RECENT_CLAIMS, ClaimRow, **wanted)
-        ended = tracker.take(claims, now)
+        news = tracker.take(claims, now)
         for tenant, poll in self._polls.items():
-            poll.claims_ended(claim for claim in ended if claim.tenant == tenant)
+            poll.claims_read(news.get(tenant, ClaimNews()), tracker.full_scan)
         return claims if tracker.complete else None
 
     async def _read_reports(
-        self, rows: "_Rows", work: Mapping[str, Holdings], moment: "_Moment", everyone: int
+        self, rows: "_Rows", holdings: Mapping[str, Holdings], moment: "_Moment", everyone: int
     ) -> None:
         """Read the reports of those that are due; who has no row of diagnostics reports too."""
-        tenants = list(work)
+        tenants = list(holdings)
         due = [runner_id for runners in self._waiting.values() for runner_id in runners]
         if len(due) == everyone:
             batches = rows.of(queries.DIAGNOSTICS, DiagnosticsRow, tenants=tenants)
@@ -358,10 +364,10 @@ class _Reading:
             for row in batch:
                 runner = self._waiting.get(row.tenant, {}).pop(row.runner_id, None)
                 if runner is not None:
-                    self._report(row.tenant, runner, row, work, moment)
+                    self._report(row.tenant, runner, row, holdings, moment)
         for tenant, runners in self._waiting.items():
             for runner in runners.values():
-                self._report(tenant, runner, None, work, moment)
+                self._report(tenant, runner, None, holdings, moment)
             runners.clear()
 
     def _report(
@@ -369,10 +375,10 @@ class _Reading:
         tenant: str,
         runner: ListedRunner,
         row: DiagnosticsRow | None,
-        work: Mapping[str, Holdings],
+        holdings: Mapping[str, Holdings],
         moment: "_Moment",
     ) -> None:
-        answer = read_report(runner, row, work[tenant], moment.database)
+        answer = read_report(runner, row, holdings[tenant], moment.database)
         self._polls[tenant].reported(answer, moment.monotonic)
 
 
@@ -537,6 +543,15 @@ def _modified_at(path: Path) -> int | None:
         return path.stat().st_mtime_ns
     except OSError:
         return None
+
+
+def _words_of(error: Exception) -> str:
+    """Say in one sentence what went wrong."""
+    words = str(error).partition("\n")[0]
+    if isinstance(error, psycopg.errors.InsufficientPrivilege) and "row-level security" in words:
+        table = words.rpartition("table ")[2]
+        return f"row-level security hides rows of {table} from this role; give it BYPASSRLS"
+    return words
 
 
 def _reason_of(error: Exception) -> Reason:

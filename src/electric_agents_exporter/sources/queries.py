@@ -15,6 +15,7 @@ NEEDED: Final[Mapping[str, tuple[str, ...]]] = {
         "label",
         "kind",
         "admin_status",
+        "wake_stream",
         "created_at",
         "updated_at",
     ),
@@ -23,6 +24,7 @@ NEEDED: Final[Mapping[str, tuple[str, ...]]] = {
         "runner_id",
         "last_seen_at",
         "liveness_lease_expires_at",
+        "wake_stream_offset",
         "diagnostics",
     ),
     "consumer_claims": (
@@ -52,11 +54,14 @@ BEGIN: Final[LiteralString] = """
 SELECT set_config('statement_timeout', %(timeout)s, true),
        set_config('jit', 'off', true),
        set_config('cursor_tuple_fraction', '1', true),
+       set_config('row_security', 'off', true),
        statement_timestamp()
 """
 """Bounds what follows and takes the snapshot, with the database's clock at that moment.
 
 Compiling queries costs more than running ours, and all that they find is read, not the first rows.
+With `row_security` off, a query of which row-level security would hide rows fails: what is hidden
+would look like a fleet that is not there.
 """
 
 CHECK: Final[LiteralString] = """
@@ -70,7 +75,8 @@ SELECT needed.table_name, needed.column_name, to_regclass(quote_ident(needed.tab
 """
 
 RUNNERS: Final[LiteralString] = """
-SELECT tenant_id, id, owner_principal, label, kind, admin_status, created_at, updated_at
+SELECT tenant_id, id, owner_principal, label, kind, admin_status, wake_stream, created_at,
+       updated_at
   FROM runners
  WHERE %(tenant)s::text IS NULL OR tenant_id = %(tenant)s
  ORDER BY created_at DESC
@@ -88,7 +94,8 @@ SELECT tenant_id, active_runner_id,
 """
 
 DIAGNOSTICS: Final[LiteralString] = """
-SELECT tenant_id, runner_id, last_seen_at, liveness_lease_expires_at, diagnostics
+SELECT tenant_id, runner_id, last_seen_at, liveness_lease_expires_at, wake_stream_offset,
+       diagnostics
   FROM runner_runtime_diagnostics
  WHERE tenant_id = ANY (%(tenants)s)
 """

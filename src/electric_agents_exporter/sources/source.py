@@ -2,7 +2,7 @@
 
 from typing import Final, Protocol
 
-from electric_agents_exporter.fleet.target import Poll
+from electric_agents_exporter.fleet.poll import Poll
 
 EVERYONE: Final = "all"
 """Whose runners a source lists that asks as nobody, in place of a principal."""

@@ -16,8 +16,8 @@ from electric_agents_exporter.contract.vocabulary import (
 )
 from electric_agents_exporter.fleet.aggregate import Aggregate, State, aggregate
 from electric_agents_exporter.fleet.changes import EventCounts
-from electric_agents_exporter.fleet.inventory import Policy
-from electric_agents_exporter.fleet.snapshot import Facts, Observation, RunnerView, TargetSnapshot
+from electric_agents_exporter.fleet.policy import Policy
+from electric_agents_exporter.fleet.snapshot import Facts, Observation, RunnerState, TargetSnapshot
 from electric_agents_exporter.fleet.target import Target
 
 NOW = 1_000.0
@@ -36,7 +36,7 @@ def empty() -> TargetSnapshot:
 
 @pytest.fixture(scope="module")
 def summed(empty: TargetSnapshot) -> Sum:
-    def sum_up(*views: RunnerView, listed: tuple[str, ...] = (ALICE, BOB)) -> Aggregate:
+    def sum_up(*views: RunnerState, listed: tuple[str, ...] = (ALICE, BOB)) -> Aggregate:
         fields = {name: getattr(empty, name) for name in empty.__struct_fields__}
         fields |= {"runners": views, "listed": dict.fromkeys(listed, 9)}
         return aggregate(TargetSnapshot(**fields), NOW)
@@ -51,9 +51,9 @@ def view(
     kind: RunnerKind | None = RunnerKind.CI,
     admin: AdminStatus | None = AdminStatus.ENABLED,
     principal: str = ALICE,
-) -> RunnerView:
+) -> RunnerState:
     runner = ListedRunner("r", kind=kind, admin_status=admin)
-    return RunnerView(
+    return RunnerState(
         runner=runner,
         principal=principal,
         facts=None if report is None else Facts(runner, report, EventCounts()),
@@ -182,7 +182,7 @@ views = st.builds(
 
 @given(everyone=st.lists(views), listed=st.sets(st.sampled_from([ALICE, BOB])))
 def test_states_sum_to_the_exported_and_parts_are_no_more_than_the_whole(
-    summed: Sum, everyone: list[RunnerView], listed: set[str]
+    summed: Sum, everyone: list[RunnerState], listed: set[str]
 ) -> None:
     fleet = summed(*everyone, listed=tuple(listed))
     assert sum(fleet.states.values()) == fleet.exported

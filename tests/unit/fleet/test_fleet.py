@@ -4,7 +4,7 @@ from tests.conftest import FakeClock
 from electric_agents_exporter.contract.reading import ListAnswer
 from electric_agents_exporter.contract.report import ListedRunner
 from electric_agents_exporter.fleet.fleet import Fleet
-from electric_agents_exporter.fleet.inventory import Policy
+from electric_agents_exporter.fleet.policy import Policy
 
 ALICE, BOB = "user:alice", "user:bob"
 
@@ -17,7 +17,7 @@ def fleet(clock: FakeClock) -> Fleet:
 
 
 def list_one(fleet: Fleet, name: str, drift: tuple[str, ...] = ()) -> None:
-    poll = fleet.targets[name].begin_poll()
+    poll = Poll(fleet.targets[name])
     poll.listed(ALICE, ListAnswer((ListedRunner("r"),), drift))
     poll.due()
     poll.end()

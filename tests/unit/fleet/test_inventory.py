@@ -8,10 +8,11 @@ import pytest
 from electric_agents_exporter.contract.report import Claims, ListedRunner, Report
 from electric_agents_exporter.contract.vocabulary import HealthStatus, LivenessStatus, RunnerKind
 from electric_agents_exporter.fleet.changes import EventCounts
-from electric_agents_exporter.fleet.inventory import Inventory, InventoryChange, Policy
+from electric_agents_exporter.fleet.inventory import Inventory, InventoryChange
+from electric_agents_exporter.fleet.policy import Policy
 from electric_agents_exporter.fleet.reasons import Suppression
 from electric_agents_exporter.fleet.selection import Selection, Selector
-from electric_agents_exporter.fleet.snapshot import Observation, RunnerView
+from electric_agents_exporter.fleet.snapshot import Observation, RunnerState
 
 ALICE, BOB = "user:alice", "user:bob"
 BOTH = {ALICE, BOB}
@@ -49,11 +50,11 @@ def retire(inventory: Inventory, runner_id: str, *, at: float = 0.0) -> None:
 
 
 def shown(inventory: Inventory) -> list[str]:
-    return [view.runner.id for view in inventory.views()]
+    return [view.listed.id for view in inventory.states()]
 
 
-def view_of(inventory: Inventory, runner_id: str) -> RunnerView:
-    (view,) = [view for view in inventory.views() if view.runner.id == runner_id]
+def view_of(inventory: Inventory, runner_id: str) -> RunnerState:
+    (view,) = [view for view in inventory.states() if view.listed.id == runner_id]
     return view
 
 
@@ -279,7 +280,7 @@ def test_a_report_shows_with_when_it_came() -> None:
     report(inventory, "a", at=42.0)
     view = view_of(inventory, "a")
     assert view.facts is not None
-    assert view.facts.report.last_seen_at == SERVER_NOW - 10
+    assert view.report.last_seen_at == SERVER_NOW - 10
     assert view.observation == Observation(42.0, 10.0)
     assert view.poll_success is True
     assert view.last_success_at == NOW

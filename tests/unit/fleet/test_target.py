@@ -14,10 +14,11 @@ from electric_agents_exporter.contract.vocabulary import (
     LivenessStatus,
     RunnerKind,
 )
-from electric_agents_exporter.fleet.inventory import Policy
+from electric_agents_exporter.fleet.policy import Policy
+from electric_agents_exporter.fleet.poll import Poll
 from electric_agents_exporter.fleet.reasons import Operation, Reason, Skip
-from electric_agents_exporter.fleet.snapshot import RunnerView, TargetSnapshot
-from electric_agents_exporter.fleet.target import Poll, Target
+from electric_agents_exporter.fleet.snapshot import RunnerState, TargetSnapshot
+from electric_agents_exporter.fleet.target import Target
 
 ALICE, BOB = "user:alice", "user:bob"
 STALE_AFTER = 60.0
@@ -69,7 +70,7 @@ def poll(
     reason: Reason = Reason.TIMEOUT,
 ) -> bool:
     """Poll a target of one principal; the runners all report but the failing."""
-    poll = target.begin_poll()
+    poll = Poll(target)
     poll.listed(ALICE, listing(*ids))
     for due in poll.due():
         if due.runner_id in failing:
@@ -81,21 +82,21 @@ def poll(
 
 def fail_poll(target: Target) -> bool:
     """Poll a target that gives no list; with nobody to ask after, the sweep is complete."""
-    poll = target.begin_poll()
+    poll = Poll(target)
     poll.due()
     return poll.end()
 
 
 def fresh(snapshot: TargetSnapshot, clock: FakeClock) -> list[str]:
     return [
-        view.runner.id
+        view.listed.id
         for view in snapshot.runners
         if view.fresh(clock.monotonic(), snapshot.stale_after)
     ]
 
 
-def view_of(snapshot: TargetSnapshot, runner_id: str) -> RunnerView:
-    (view,) = [view for view in snapshot.runners if view.runner.id == runner_id]
+def view_of(snapshot: TargetSnapshot, runner_id: str) -> RunnerState:
+    (view,) = [view for view in snapshot.runners if view.listed.id == runner_id]
     return view
 
 
@@ -169,7 +170,7 @@ def test_a_poll_that_never_got_as_far_as_its_lists_is_a_failure(
     target: Target, clock: FakeClock
 ) -> None:
     poll(target, clock, "a")
-    unborn = target.begin_poll()
+    unborn = Poll(target)
     assert not unborn.got_list
     assert not unborn.end(complete=False)
     assert not take(target, clock).up
@@ -189,7 +190,7 @@ def test_one_bad_runner_does_not_fail_the_poll(target: Target, clock: FakeClock)
 
 
 def test_a_sweep_that_was_cut_short_is_no_success(target: Target, clock: FakeClock) -> None:
-    cut = target.begin_poll()
+    cut = Poll(target)
     cut.listed(ALICE, listing("a", "b"))
     cut.due()
     cut.reported(answer("a"), clock.monotonic())
@@ -220,7 +221,7 @@ def test_an_old_list_is_stale_though_no_poll_has_failed_since(
 def test_how_long_a_poll_took_is_measured_by_the_clock_that_is_never_set(
     target: Target, clock: FakeClock
 ) -> None:
-    slow = target.begin_poll()
+    slow = Poll(target)
     clock.advance(4.5)
     clock.wall -= 3600
     slow.listed(ALICE, listing())
@@ -249,7 +250,7 @@ def test_each_principals_list_grows_stale_by_itself(
     target = make_target(ALICE, BOB)
 
     def poll_with(lists: dict[str, ListAnswer]) -> bool:
-        poll = target.begin_poll()
+        poll = Poll(target)
         for principal, runners in lists.items():
             poll.listed(principal, runners)
         for due in poll.due():
@@ -275,7 +276,7 @@ def test_a_principal_that_new_settings_drop_in_the_middle_of_a_poll_is_dropped(
     make_target: MakeTarget, clock: FakeClock
 ) -> None:
     target = make_target(ALICE, BOB)
-    poll = target.begin_poll()
+    poll = Poll(target)
     poll.listed(BOB, listing("b"))
     target.adopt(Policy("t"), [ALICE])
     poll.listed(ALICE, listing("a"))
@@ -291,7 +292,7 @@ def test_a_list_that_arrives_after_new_settings_dropped_its_principal_is_ignored
     make_target: MakeTarget, clock: FakeClock
 ) -> None:
     target = make_target(ALICE, BOB)
-    poll = target.begin_poll()
+    poll = Poll(target)
     poll.listed(ALICE, listing("a"))
     target.adopt(Policy("t"), [ALICE])
     poll.listed(BOB, listing("b"))
@@ -300,7 +301,7 @@ def test_a_list_that_arrives_after_new_settings_dropped_its_principal_is_ignored
     poll.end()
     snapshot = take(target, clock)
     assert snapshot.listed == {ALICE: 1}
-    assert [view.runner.id for view in snapshot.runners] == ["a"]
+    assert [view.listed.id for view in snapshot.runners] == ["a"]
 
 
 def test_new_settings_keep_what_is_known(make_target: MakeTarget, clock: FakeClock) -> None:
@@ -333,7 +334,7 @@ def test_each_runners_report_grows_stale_by_itself(target: Target, clock: FakeCl
 
 def test_a_report_is_as_old_as_when_the_server_wrote_it(target: Target, clock: FakeClock) -> None:
     written_at = clock.monotonic()
-    poll = target.begin_poll()
+    poll = Poll(target)
     poll.listed(ALICE, listing("a"))
     poll.due()
     clock.advance(20)
@@ -349,7 +350,7 @@ def test_a_runner_missing_from_a_good_list_goes_at_once(target: Target, clock: F
     poll(target, clock, "a", "b")
     poll(target, clock, "b")
     snapshot = take(target, clock)
-    assert [view.runner.id for view in snapshot.runners] == ["b"]
+    assert [view.listed.id for view in snapshot.runners] == ["b"]
     assert snapshot.fleet.removed == 1
 
 
@@ -411,7 +412,7 @@ def test_a_snapshot_is_not_changed_by_what_comes_after(target: Target, clock: Fa
     clock.advance(15)
     told(target, clock, work(9, HealthStatus.DEGRADED), answer("c"))
     poll(target, clock, "a", "c", "d", failing=["a"], reason=Reason.NOT_FOUND)
-    busy = target.begin_poll()
+    busy = Poll(target)
     busy.requested(Operation.HEALTH, 0.1, Reason.TIMEOUT)
     target.skip(Skip.BACKOFF)
     fail_poll(target)
@@ -441,7 +442,7 @@ def age_of(target: Target, clock: FakeClock, runner_id: str) -> float | None:
 
 
 def told(target: Target, clock: FakeClock, *answers: HealthAnswer) -> None:
-    poll = target.begin_poll()
+    poll = Poll(target)
     poll.listed(ALICE, listing(*(answer.report.runner_id for answer in answers)))
     poll.due()
     for each in answers:
@@ -472,7 +473,7 @@ def test_a_lapsed_runners_age_is_told_by_what_the_others_told(
 def test_a_lapsed_runners_age_is_told_by_the_date_if_nobody_has_a_lease(
     target: Target, clock: FakeClock
 ) -> None:
-    poll = target.begin_poll()
+    poll = Poll(target)
     poll.listed(ALICE, listing("a"))
     poll.due()
     poll.observed_date(SERVER_TIME, clock.monotonic())
@@ -550,7 +551,7 @@ def test_work_is_summed_by_the_kind_of_the_runner(target: Target, clock: FakeClo
         return report_of(Report(runner_id, client=client, client_present=True))
 
     for n in (100.0, 101.0, 103.0):
-        poll = target.begin_poll()
+        poll = Poll(target)
         runners = [ListedRunner("a", kind=RunnerKind.CI), ListedRunner("b", kind=RunnerKind.CI)]
         poll.listed(ALICE, ListAnswer((*runners, ListedRunner("c")), ()))
         for due in poll.due():
@@ -594,7 +595,7 @@ def test_events_of_all_runners_are_summed_and_outlive_them(
 def test_requests_are_counted_with_their_times_and_reasons(
     target: Target, clock: FakeClock
 ) -> None:
-    poll = target.begin_poll()
+    poll = Poll(target)
     poll.requested(Operation.LIST, 0.005, None)
     poll.requested(Operation.HEALTH, 0.3, None)
     poll.requested(Operation.HEALTH, 5.0, Reason.TIMEOUT)
@@ -623,7 +624,7 @@ def test_polls_that_did_not_happen_are_counted_by_why(target: Target, clock: Fak
 
 
 def test_drift_is_counted_by_field(target: Target, clock: FakeClock, drift: Counter[str]) -> None:
-    poll: Poll = target.begin_poll()
+    poll: Poll = Poll(target)
     poll.listed(ALICE, listing("a", drift=["list.kind", "list.kind"]))
     poll.due()
     poll.reported(HealthAnswer(Report("a"), None, ("client.status",)), clock.monotonic())
@@ -634,13 +635,13 @@ def test_drift_is_counted_by_field(target: Target, clock: FakeClock, drift: Coun
 def test_a_report_of_a_runner_that_went_meanwhile_is_let_go(
     target: Target, clock: FakeClock
 ) -> None:
-    poll = target.begin_poll()
+    poll = Poll(target)
     poll.listed(ALICE, listing("a"))
     poll.due()
     poll.reported(answer("b"), clock.monotonic())
     poll.failed("c", Reason.NOT_FOUND)
     poll.end()
-    assert [view.runner.id for view in take(target, clock).runners] == ["a"]
+    assert [view.listed.id for view in take(target, clock).runners] == ["a"]
 
 
 def test_claims_are_kept_as_reported(target: Target, clock: FakeClock) -> None:

@@ -17,11 +17,12 @@ from electric_agents_exporter.contract.vocabulary import (
 )
 from electric_agents_exporter.fleet.aggregate import aggregate
 from electric_agents_exporter.fleet.changes import EventCounts
-from electric_agents_exporter.fleet.inventory import Due, Policy
+from electric_agents_exporter.fleet.policy import Policy
+from electric_agents_exporter.fleet.poll import Poll
 from electric_agents_exporter.fleet.reasons import Reason, Suppression
 from electric_agents_exporter.fleet.selection import Selection, Selector, Shard
 from electric_agents_exporter.fleet.snapshot import Facts, FleetCounters, TargetSnapshot
-from electric_agents_exporter.fleet.target import Poll, Target
+from electric_agents_exporter.fleet.target import Target
 
 OWNER = "user:alice"
 STALE_AFTER = 60.0
@@ -101,7 +102,7 @@ class TargetOverTime(RuleBasedStateMachine):
     @precondition(lambda self: self.poll is None)
     @rule(runners=st.none() | st.lists(listed_runners, unique_by=lambda runner: runner.id))
     def a_poll_begins(self, runners: list[ListedRunner] | None) -> None:
-        self.poll = self.target.begin_poll()
+        self.poll = Poll(self.target)
         self.got_list = runners is not None
         if runners is not None:
             self.poll.listed(OWNER, ListAnswer(tuple(runners), ()))
@@ -116,7 +117,7 @@ class TargetOverTime(RuleBasedStateMachine):
         )
         # The limit may have let go of somebody, who is a stranger if ever taken again.
         watched = self.target.snapshot(self.clock.monotonic()).runners
-        kept = {view.runner.id for view in watched} | {due.runner_id for due in self.pending}
+        kept = {view.listed.id for view in watched} | {due.runner_id for due in self.pending}
         if runners is not None:
             for runner_id in set(self.own_counts) - kept:
                 self.own_counts.pop(runner_id)
@@ -198,15 +199,15 @@ class TargetOverTime(RuleBasedStateMachine):
         now = self.clock.monotonic()
         snapshot = self.target.snapshot(now)
         for view in snapshot.runners:
-            assert view.runner.id in self.listed
+            assert view.listed.id in self.listed
             if view.fresh(now, STALE_AFTER):
-                report, at = self.answers[view.runner.id]
+                report, at = self.answers[view.listed.id]
                 assert now - at <= STALE_AFTER
                 assert view.facts is not None
-                assert view.facts.report == report
-                assert view.facts.runner == view.runner
-            elif view.runner.id in self.answers and view.observation is not None:
-                assert now - self.answers[view.runner.id][1] > STALE_AFTER
+                assert view.report == report
+                assert view.facts.runner == view.listed
+            elif view.listed.id in self.answers and view.observation is not None:
+                assert now - self.answers[view.listed.id][1] > STALE_AFTER
 
     @invariant()
     def a_list_counts_until_it_is_stale_and_up_goes_with_the_newest(self) -> None:
@@ -222,7 +223,7 @@ class TargetOverTime(RuleBasedStateMachine):
         snapshot = self.target.snapshot(self.clock.monotonic())
         assert set(snapshot.suppressed) == set(Suppression)
         assert len(snapshot.runners) + sum(snapshot.suppressed.values()) == len(self.listed)
-        assert len({view.runner.id for view in snapshot.runners}) == len(snapshot.runners)
+        assert len({view.listed.id for view in snapshot.runners}) == len(snapshot.runners)
 
     @invariant()
     def the_sum_over_states_is_what_is_exported(self) -> None:
@@ -246,21 +247,21 @@ class TargetOverTime(RuleBasedStateMachine):
     @invariant()
     def counters_of_a_runner_never_fall_while_it_is_watched(self) -> None:
         for view in self.target.snapshot(self.clock.monotonic()).runners:
-            old = self.own_counts.get(view.runner.id, EventCounts())
+            old = self.own_counts.get(view.listed.id, EventCounts())
             for name in old.__struct_fields__:
                 assert getattr(view.counts, name) >= getattr(old, name)
-            self.own_counts[view.runner.id] = view.counts
+            self.own_counts[view.listed.id] = view.counts
 
     @invariant()
     def facts_are_the_same_object_while_nothing_in_them_changes(self) -> None:
         for view in self.target.snapshot(self.clock.monotonic()).runners:
             if view.facts is None:
-                self.facts.pop(view.runner.id, None)
+                self.facts.pop(view.listed.id, None)
                 continue
-            before = self.facts.get(view.runner.id)
+            before = self.facts.get(view.listed.id)
             assert view.facts is before or view.facts != before
             assert view.facts.counts == view.counts
-            self.facts[view.runner.id] = view.facts
+            self.facts[view.listed.id] = view.facts
 
     @invariant()
     def what_was_given_out_is_as_it_was(self) -> None:

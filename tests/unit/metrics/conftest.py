@@ -10,7 +10,7 @@ from tests.conftest import FakeClock
 
 from electric_agents_exporter.contract.reading import read_health, read_list
 from electric_agents_exporter.fleet.fleet import Fleet
-from electric_agents_exporter.fleet.inventory import Policy
+from electric_agents_exporter.fleet.policy import Policy
 from electric_agents_exporter.fleet.reasons import Operation, Reason
 
 SAMPLES = Path(__file__).parents[2] / "contract" / "samples"
@@ -28,10 +28,10 @@ class PolledFleet:
     def __init__(self, clock: FakeClock) -> None:
         self.clock = clock
         self.fleet = Fleet(clock)
-        self.fleet.configure({Policy("production"): ["service:monitor"]})
+        self.fleet.configure([Policy("production", ("service:monitor",))])
 
     def poll(self, listed: list[Any], reports: dict[str, Any]) -> None:
-        poll = self.fleet.targets["production"].begin_poll()
+        poll = Poll(self.fleet.targets["production"])
         poll.requested(Operation.LIST, 0.004, None)
         poll.listed("service:monitor", read_list(json.dumps(listed).encode()))
         for due in poll.due():

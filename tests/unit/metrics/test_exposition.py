@@ -321,9 +321,9 @@ def test_a_group_that_is_off_takes_its_families_with_it_and_no_others(
     groups = frozenset(SWITCHABLE) - {group}
     thinned = text(exposer(build_table(groups)), snapshot, Format.TEXT)
     table = build_table()
-    gone = {row.family for row in table.runner if row.group is group}
+    gone = {row.family for row in table.per_report if row.group is group}
     gone |= {row.family for row in table.per_poll if row.group is group}
-    infos = {row.name for row in table.runner if row.kind is Kind.INFO and row.group is group}
+    infos = {row.name for row in table.per_report if row.kind is Kind.INFO and row.group is group}
     missing = whole - {metric.name for metric in parse_text(thinned)}
     assert missing
     assert missing <= gone | infos

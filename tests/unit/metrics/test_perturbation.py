@@ -9,7 +9,7 @@ import pytest
 
 from electric_agents_exporter.contract.reading import read_health, read_list
 from electric_agents_exporter.fleet.changes import EventCounts
-from electric_agents_exporter.fleet.snapshot import Facts, Observation, RunnerView
+from electric_agents_exporter.fleet.snapshot import Facts, Observation, RunnerState
 from electric_agents_exporter.metrics.runner_families import (
     PollSubject,
     RunnerFamily,
@@ -75,7 +75,7 @@ def _samples(listed: dict[str, Any], report: dict[str, Any]) -> dict[str, object
     if answer.server_time is not None and answer.report.last_seen_at is not None:
         age = answer.server_time - answer.report.last_seen_at
     counts = EventCounts()
-    view = RunnerView(
+    view = RunnerState(
         runner=runner,
         principal="service:monitor",
         facts=Facts(runner, answer.report, counts),

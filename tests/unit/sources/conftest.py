@@ -14,7 +14,7 @@ import pytest
 
 from electric_agents_exporter.fleet.clock import SystemClock
 from electric_agents_exporter.fleet.fleet import Fleet
-from electric_agents_exporter.fleet.inventory import Policy
+from electric_agents_exporter.fleet.policy import Policy
 from electric_agents_exporter.fleet.snapshot import FleetSnapshot, TargetSnapshot
 from electric_agents_exporter.sources.http import HttpOptions, HttpSource
 
@@ -143,7 +143,7 @@ class Exchange:
         self._fleet = fleet
 
     async def poll(self, *, paced: bool = False) -> bool:
-        poll = self.target.begin_poll()
+        poll = Poll(self.target)
         complete = await self.source.poll(poll, paced=paced)
         return poll.end(complete=complete)
 

@@ -49,7 +49,7 @@ async def test_a_fleet_is_read_whole(server: Server, connect: Connect) -> None:
     seen = exchange.seen
     assert seen.up
     assert seen.listed == {"service:monitor": 2}
-    verdicts = {view.runner.id: view.facts.report.health for view in seen.runners}
+    verdicts = {view.listed.id: view.report.health for view in seen.runners}
     assert verdicts == {"one": HealthStatus.HEALTHY, "two": HealthStatus.DEGRADED}
     assert exchange.errors() == {}
 
@@ -63,7 +63,7 @@ async def test_every_odd_id_is_encoded_whole_and_found_again(
 
     assert await exchange.poll()
 
-    assert {view.runner.id for view in exchange.seen.runners if view.facts} == set(ODD_IDS)
+    assert {view.listed.id for view in exchange.seen.runners if view.facts} == set(ODD_IDS)
     paths = [request.target for request in server.requests[1:]]
     assert {path.count("/") for path in paths} == {4}
     assert not any(char in path for path in paths for char in '?# "\\')
@@ -79,7 +79,7 @@ async def test_ids_that_no_url_can_name_fail_alone_and_are_not_sent(
     await exchange.poll()
 
     assert exchange.errors() == {"health wrong_runner": 3}
-    success = {view.runner.id: view.poll_success for view in exchange.seen.runners}
+    success = {view.listed.id: view.poll_success for view in exchange.seen.runners}
     assert success == {"..": False, ".": False, "": False, "good": True}
     assert [r.runner_id for r in server.requests] == [None, "good"]
 
@@ -282,7 +282,7 @@ async def test_a_bad_report_costs_its_runner_alone(
     exchange = connect()
     assert await exchange.poll()
     assert exchange.errors() == {f"health {reason}": 1}
-    success = {view.runner.id: view.poll_success for view in exchange.seen.runners}
+    success = {view.listed.id: view.poll_success for view in exchange.seen.runners}
     assert success == {"bad": False, "good": True}
 
 
@@ -577,7 +577,7 @@ async def test_reports_take_effect_as_they_arrive(server: Server, connect: Conne
     exchange = connect(concurrency=1)
     polling = asyncio.create_task(exchange.poll())
     await asyncio.wait_for(reached.wait(), 5)
-    assert {view.runner.id for view in exchange.seen.runners if view.facts} == {"quick"}
+    assert {view.listed.id for view in exchange.seen.runners if view.facts} == {"quick"}
     await polling
 
 

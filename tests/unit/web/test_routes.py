@@ -11,7 +11,7 @@ from tests.conftest import FakeClock
 
 from electric_agents_exporter.contract.reading import read_health, read_list
 from electric_agents_exporter.fleet.fleet import Fleet
-from electric_agents_exporter.fleet.inventory import Policy
+from electric_agents_exporter.fleet.policy import Policy
 from electric_agents_exporter.metrics.exposition import Exposer
 from electric_agents_exporter.metrics.formats import Format
 from electric_agents_exporter.metrics.process_families import ProcessState
@@ -55,7 +55,7 @@ class LargeScraper(Scraper):
 def served() -> Served:
     clock = FakeClock(wall=1000.0)
     fleet = Fleet(clock)
-    fleet.configure({Policy(NASTY): ["service:monitor"]})
+    fleet.configure([Policy(NASTY, ("service:monitor",))])
     own = ProcessState("1.2.3", "3.11.7", ticked_at=clock.time())
     scraper = Scraper(fleet, Exposer(build_table(), own, CollectorRegistry()), clock)
     return Served(fleet, scraper, own, clock, max_concurrent_scrapes=2, reload=None)
@@ -73,7 +73,7 @@ async def client(served: Served) -> AsyncIterator[httpx.AsyncClient]:
 
 
 def poll(served: Served) -> None:
-    begun = served.fleet.targets[NASTY].begin_poll()
+    begun = Poll(served.fleet.targets[NASTY])
     begun.listed("service:monitor", read_list(b"[]"))
     begun.due()
     begun.end()
@@ -156,7 +156,7 @@ async def test_no_name_puts_a_tag_into_the_page(served: Served, client: httpx.As
 async def test_the_page_lists_who_is_not_healthy_worst_first_and_why(
     served: Served, client: httpx.AsyncClient
 ) -> None:
-    begun = served.fleet.targets[NASTY].begin_poll()
+    begun = Poll(served.fleet.targets[NASTY])
     ids = ["fine", "deaf", "dead<b>", "silent"]
     items = [{"id": runner_id, "kind": "server"} for runner_id in ids]
     begun.listed("service:monitor", read_list(json.dumps(items).encode()))
@@ -210,7 +210,7 @@ async def test_ready_means_that_every_first_poll_has_ended_well_or_badly(
     served: Served, client: httpx.AsyncClient
 ) -> None:
     assert (await client.get("/-/ready")).status_code == 503
-    served.fleet.targets[NASTY].begin_poll().end()
+    Poll(served.fleet.targets[NASTY]).end()
     assert (await client.get("/-/ready")).status_code == 200
 
 

@@ -1,0 +1,54 @@
+"""What the settings say of how one target is watched."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from electric_agents_exporter.conditions import Thresholds
+from electric_agents_exporter.contract.vocabulary import RunnerKind
+from electric_agents_exporter.fleet.reasons import Operation
+from electric_agents_exporter.fleet.selection import Selection
+
+_WEEK: Final = 7 * 86_400.0
+_QUARTER_HOUR: Final = 900.0
+
+RETIRE_AFTER: Final[Mapping[RunnerKind, float]] = {
+    RunnerKind.LOCAL: _WEEK,
+    RunnerKind.CLOUD_WORKER: _QUARTER_HOUR,
+    RunnerKind.SANDBOX: _QUARTER_HOUR,
+    RunnerKind.CI: _QUARTER_HOUR,
+    RunnerKind.SERVER: _WEEK,
+    RunnerKind.UNKNOWN: _WEEK,
+}
+"""Seconds after which a runner that was not seen is retired: pools scale in, servers come back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How one target is watched. Durations are in seconds.
+
+    Attributes:
+        name: the target's name, its `server` label.
+        principals: whose lists are got, as configured.
+        interval: how often it is polled.
+        stale_after: how old a report may be before it is dropped.
+        retire_after: how long a runner of each kind must not have been seen to be retired.
+        max_runners: the most runners that are watched.
+        expected_min: the least number of runners that is expected, if any is.
+        selection: which of the listed runners are watched.
+        thresholds: when time makes a condition true.
+        operations: what is asked of it.
+        joined: both wakes and the claims that answer them are read.
+    """
+
+    name: str
+    principals: tuple[str, ...] = ()
+    interval: float = 15.0
+    stale_after: float = 60.0
+    retire_after: Mapping[RunnerKind, float] = field(default_factory=lambda: RETIRE_AFTER)
+    max_runners: int = 10_000
+    expected_min: int | None = None
+    selection: Selection = field(default_factory=Selection)
+    thresholds: Thresholds = field(default_factory=Thresholds)
+    operations: tuple[Operation, ...] = (Operation.LIST, Operation.HEALTH)
+    joined: bool = False

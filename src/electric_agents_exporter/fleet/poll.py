@@ -1,0 +1,281 @@
+"""One poll in progress: takes in what a source learns, as it learns it."""
+
+from collections import Counter
+from collections.abc import Collection, Iterable
+from typing import Final, NamedTuple
+
+from electric_agents_exporter.contract.claims import ClaimNews
+from electric_agents_exporter.contract.reading import HealthAnswer, ListAnswer
+from electric_agents_exporter.contract.wakes import WakeReading
+from electric_agents_exporter.fleet.counters import ClaimTotals
+from electric_agents_exporter.fleet.heard import WakeQuestion
+from electric_agents_exporter.fleet.inventory import DueRunner
+from electric_agents_exporter.fleet.reasons import SERVER_FAILS, Operation, Reason
+from electric_agents_exporter.fleet.snapshot import FullScan
+from electric_agents_exporter.fleet.target import Target
+
+_TOLERATED_SHARE: Final = 0.1
+_TOLERATED: Final = 1
+_SIGNS_OF_LIFE: Final = frozenset(
+    {Reason.UNAUTHORIZED, Reason.FORBIDDEN, Reason.NOT_FOUND, Reason.RATE_LIMITED}
+)
+"""A server that refuses the question whether it lives does; a proxy may guard that path."""
+
+
+class PollFault(NamedTuple):
+    """Something that went wrong with a poll: of which kind, and in a few words with its numbers."""
+
+    kind: str
+    text: str
+
+
+class PollResult(NamedTuple):
+    """What a poll came to.
+
+    Attributes:
+        succeeded: every list was got, and the runners answered but for a single one or a few.
+        got_list: some list was got.
+        faults: what went wrong; also what does not fail the poll.
+    """
+
+    succeeded: bool
+    got_list: bool
+    faults: tuple[PollFault, ...]
+
+
+class Poll:
+    """One poll of one target, open from its making to `end`; at most one is open at a time.
+
+    Use: `listed` for every principal, then `due`, then `reported` or `failed` for every runner that
+    was due, in any order; where wakes are read, `wake_questions` gives what to ask after reports,
+    and `wakes_read` takes what was answered. A source that knows several tenants takes a poll of
+    each from `tenants`, and they end with this one.
+    """
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._began = target.clock.monotonic()
+        self._got: set[str] = set()
+        self._not_got: dict[str, Reason] = {}
+        self._asked = 0
+        self._answered = 0
+        self._failures: Counter[Reason] = Counter()
+        self._wake_failures: Counter[Reason] = Counter()
+        self._wakes_read = 0
+        self._server: Reason | None = None
+        self._questions: list[WakeQuestion] = []
+        self._tenants: dict[str, Poll] = {}
+
+    def listed(self, principal: str, answer: ListAnswer | Reason) -> None:
+        """Take in the list of one principal (as configured), or why there is none."""
+        target = self._target
+        if principal not in target.policy.principals:
+            return  # new settings came while it was asked for
+        if isinstance(answer, Reason):
+            self._not_got[principal] = answer
+            return
+        target.inventory.take(principal, answer.runners)
+        target.listed_at[principal] = target.clock.monotonic()
+        target.drift.update(answer.drift)
+        self._got.add(principal)
+
+    def tenants(self, names: Collection[str]) -> dict[str, "Poll"]:
+        """Take in which tenants there are, each with runners and counters of its own.
+
+        Returns:
+            A poll for each.
+        """
+        target = self._target
+        target.inventory.clear()
+        for principal in target.policy.principals:
+            target.listed_at[principal] = target.clock.monotonic()
+            self._got.add(principal)
+        for gone in target.tenants.keys() - set(names):
+            del target.tenants[gone]
+        self._tenants = {name: Poll(target.tenant_target(name)) for name in names}
+        return self._tenants
+
+    def due(self) -> list[DueRunner]:
+        """Let the lists take effect, and give the runners to ask after."""
+        target = self._target
+        change = target.inventory.settle()
+        target.totals.discovered += change.discovered
+        target.totals.removed += change.removed
+        target.got_list = bool(self._got)
+        target.version += 1
+        due = target.inventory.due(self._got)
+        self._asked = len(due)
+        return due
+
+    def requested(self, operation: Operation, seconds: float, reason: Reason | None) -> None:
+        """Count a request, how long it took, and why it failed if it did."""
+        self._target.requests.count(operation, seconds, reason)
+        if operation is Operation.SERVER:
+            self._server = reason
+
+    def observed_date(self, date: float, monotonic: float, within: float = 0.0) -> None:
+        """Take in a `Date` header, seconds since the epoch.
+
+        `monotonic` is our clock when the server wrote it, known within so many seconds.
+        """
+        self._target.server_clock.observe_date(date, monotonic, within)
+
+    def reported(self, answer: HealthAnswer, monotonic: float, within: float = 0.0) -> None:
+        """Take in a runner's report.
+
+        `monotonic` is our clock when the server wrote it, known within so many seconds.
+        """
+        target, report = self._target, answer.report
+        server_now = answer.server_time
+        if server_now is None:
+            server_now = target.server_clock.time_at(monotonic)
+        else:
+            target.server_clock.observe_exact(server_now, monotonic, within)
+        if answer.drift:
+            target.drift.update(answer.drift)
+        self._answered += 1
+        target.version += 1
+        record = target.inventory.record(report.runner_id)
+        if record is None:
+            return  # its list went with new settings while it was asked after
+        moment = target.moment(monotonic, server_now)
+        changes = record.report(report, moment, target.policy)
+        if changes is not None:
+            target.totals.add(record.kind, changes)
+        if Operation.WAKES in target.policy.operations:
+            unanswered: tuple[str, ...] = ()
+            if target.dispatch is not None:
+                patience = target.policy.thresholds.unheard_after
+                unanswered = target.dispatch.overdue(report.runner_id, monotonic, patience)
+            question = record.question(moment, target.policy, unanswered)
+            if question is not None:
+                self._questions.append(question)
+
+    def failed(self, runner_id: str, reason: Reason) -> None:
+        """Note that the report of a runner could not be had."""
+        target = self._target
+        gone = reason is Reason.NOT_FOUND
+        target.version += 1
+        if gone:
+            self._answered += 1
+        else:
+            self._failures[reason] += 1
+        record = target.inventory.record(runner_id)
+        if record is not None:
+            record.fail(target.clock.monotonic(), gone=gone)
+
+    def wake_questions(self) -> list[WakeQuestion]:
+        """Give what to ask of the wake streams of those who reported since the last call."""
+        questions, self._questions = self._questions, []
+        return questions
+
+    def wakes_read(self, question: WakeQuestion, answer: WakeReading | Reason) -> None:
+        """Take in what was read of a runner's wake stream just now, or why it was not."""
+        target = self._target
+        monotonic = target.clock.monotonic()
+        target.version += 1
+        reading = None if isinstance(answer, Reason) else answer
+        if isinstance(answer, Reason):
+            self._wake_failures[answer] += 1
+        else:
+            self._wakes_read += 1
+        record = target.inventory.record(question.runner_id)
+        if record is None:
+            return
+        ahead = question.server_ahead
+        moment = target.moment(monotonic, None if ahead is None else monotonic + ahead)
+        unanswered = None
+        if target.dispatch is not None:
+            patience = target.policy.thresholds.unheard_after
+            if reading is not None:
+                target.dispatch.wakes(
+                    question.runner_id, record.kind, reading, monotonic, question.unanswered
+                )
+            unanswered = target.dispatch.refuses(question.runner_id, monotonic, patience)
+        record.read_wakes(reading, moment, target.policy, unanswered=unanswered)
+
+    def claims_read(self, news: ClaimNews, full_scan: FullScan) -> None:
+        """Take in what a reading of all claims told; only watched runners' are counted."""
+        target = self._target
+        target.full_scan = full_scan
+        if target.claims is None:
+            target.claims = ClaimTotals()
+        for claim in news.ended:
+            record = target.inventory.record(claim.runner_id)
+            if record is not None:
+                target.claims.count(claim, record.kind)
+        if target.dispatch is not None:
+            target.dispatch.claims(news.started, news.held)
+
+    def end(self, *, complete: bool = True) -> PollResult:
+        """Close the poll; `complete` is False where its sweep was cut short."""
+        target = self._target
+        for name, tenant in target.tenants.items():
+            # Without a list nobody knows which tenants there are: the polls of all have failed.
+            poll = self._tenants.get(name) or Poll(tenant)
+            poll.end(complete=complete)
+        target.got_list = bool(self._got)
+        lists = self._got.issuperset(target.policy.principals)
+        health = complete and bool(self._got) and self._tolerable(self._failures, self._answered)
+        outcomes = {
+            Operation.LIST: lists,
+            Operation.HEALTH: health,
+            Operation.WAKES: self._tolerable(self._wake_failures, self._wakes_read),
+            Operation.SERVER: self._server is None or self._server in _SIGNS_OF_LIFE,
+        }
+        target.poll_success = {each: outcomes[each] for each in target.policy.operations}
+        now, monotonic = target.clock.time(), target.clock.monotonic()
+        target.last_poll_at = now
+        target.last_duration = monotonic - self._began
+        server_now = target.server_clock.time_at(monotonic)
+        target.clock_offset = None if server_now is None else server_now - now
+        if lists and health:
+            target.last_success_at = now
+        if self._server_fails():
+            target.outages.failed()
+        elif self._got:
+            target.outages.served(monotonic, target.policy.thresholds.recovery)
+        if target.dispatch is not None:
+            target.dispatch.forget({runner.listed.id for runner in target.inventory.states()})
+        target.version += 1
+        return PollResult(lists and health, bool(self._got), tuple(self._faults(complete=complete)))
+
+    def _tolerable(self, failures: Counter[Reason], answered: int) -> bool:
+        """Tell whether so many failures are those of single runners, told by their own series."""
+        failed = failures.total()
+        few = failed <= _TOLERATED or failed < _TOLERATED_SHARE * (failed + answered)
+        return not failed or (answered > 0 and few)
+
+    def _server_fails(self) -> bool:
+        """Tell whether the server, or its database, was in no state to record a heartbeat."""
+        if self._server in SERVER_FAILS:
+            return True
+        if not self._got:
+            return any(reason in SERVER_FAILS for reason in self._not_got.values())
+        failed = sum(count for reason, count in self._failures.items() if reason in SERVER_FAILS)
+        return failed > self._answered
+
+    def _faults(self, *, complete: bool) -> Iterable[PollFault]:
+        if self._server is not None and self._server not in _SIGNS_OF_LIFE:
+            text = f"the server does not answer ({self._server})"
+            yield PollFault(text, text)
+        for principal, reason in self._not_got.items():
+            text = f"no list for {principal} ({reason})"
+            yield PollFault(text, text)
+        failed = self._failures.total()
+        if failed:
+            text = f"{failed} of {self._asked} runners did not answer ({_spell(self._failures)})"
+            yield PollFault("runners did not answer", text)
+        left = self._asked - self._answered - failed
+        if left and not complete:
+            text = f"{left} of {self._asked} runners were not asked"
+            yield PollFault("runners were not asked", text)
+        unread = self._wake_failures.total()
+        if unread:
+            asked = unread + self._wakes_read
+            text = f"{unread} of {asked} wake streams were not read ({_spell(self._wake_failures)})"
+            yield PollFault("wake streams were not read", text)
+
+
+def _spell(reasons: Counter[Reason]) -> str:
+    return ", ".join(f"{reason} {count}" for reason, count in reasons.most_common())

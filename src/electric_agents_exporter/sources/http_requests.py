@@ -1,0 +1,170 @@
+"""Single requests to an agents-server, each with a deadline that nothing can stretch."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import Final, Generic, NamedTuple, TypeVar
+from urllib.parse import urlsplit
+
+import aiohttp
+import httpx
+
+from electric_agents_exporter.contract import principals
+from electric_agents_exporter.contract.principals import Principal
+from electric_agents_exporter.contract.reading import NotJsonError, ShapeError
+from electric_agents_exporter.fleet.clock import Clock
+from electric_agents_exporter.fleet.poll import Poll
+from electric_agents_exporter.fleet.reasons import Operation, Reason
+from electric_agents_exporter.sources.http_reasons import reason_of_error, reason_of_status
+
+log = logging.getLogger(__name__)
+
+Read = TypeVar("Read")
+
+_MAX_BODY: Final = {
+    Operation.LIST: 64 << 20,
+    Operation.HEALTH: 4 << 20,
+    Operation.WAKES: 64 << 10,
+    Operation.SERVER: 64 << 10,
+}
+_LARGE_BODY: Final = 128 << 10
+_HEADERS: Final = {"accept": "application/json", "accept-encoding": "gzip"}
+
+
+class Answer(NamedTuple, Generic[Read]):
+    """What came of a request.
+
+    `read` is what was read of the body, or why there is none; `written_at` our clock when the
+    server wrote it, known `within` so many seconds.
+    """
+
+    read: Read | Reason
+    written_at: float
+    within: float
+
+
+class Response(NamedTuple):
+    """A good response: its body, whether that is all of it, and its headers."""
+
+    body: bytes
+    whole: bool
+    headers: httpx.Headers
+
+
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """What requests go over, with which headers, and how long each may take in seconds."""
+
+    transport: httpx.AsyncBaseTransport
+    headers: Mapping[str, str]
+    timeout: float
+    clock: Clock
+
+
+class Requests:
+    """Makes the requests of one poll as any of its principals, and tells the poll how they went."""
+
+    def __init__(self, names: tuple[str, ...], wire: Wire, poll: Poll) -> None:
+        common = _HEADERS | {name.lower(): value for name, value in wire.headers.items()}
+        self._headers = {
+            name: common | {principals.HEADER: _header(name, principals.parse(name))}
+            for name in names
+        }
+        self._wire = wire
+        self._poll = poll
+
+    async def ask(
+        self,
+        operation: Operation,
+        url: str,
+        name: str,
+        read: Callable[[Response], Read | Reason],
+        *,
+        cut: bool = False,
+    ) -> Answer[Read]:
+        """Make one request as a principal (as configured).
+
+        With `cut`, a body that is too large is read as far as it may be; otherwise it is a failure.
+        """
+        sent = self._wire.clock.monotonic()
+        answer: Read | Reason
+        status: int | None = None
+        date: float | None = None
+        try:
+            async with asyncio.timeout(self._wire.timeout):
+                status, response = await self._fetch(operation, url, self._headers[name], cut=cut)
+        except (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError) as error:
+            answer = reason_of_error(error)
+        else:
+            if isinstance(response, Reason):
+                answer = response
+            else:
+                date = _date(response.headers)
+                answer = await _read(read, response)
+        received = self._wire.clock.monotonic()
+        written_at, within = (sent + received) / 2, (received - sent) / 2
+        if date is not None and not isinstance(answer, Reason):
+            self._poll.observed_date(date, written_at, within)
+        reason = answer if isinstance(answer, Reason) else None
+        self._poll.requested(operation, received - sent, reason)
+        if log.isEnabledFor(logging.DEBUG):
+            fields = {
+                "operation": operation.value,
+                "path": urlsplit(url).path,
+                "principal": name,
+                "seconds": f"{received - sent:.3f}",
+                "status": status or "none",
+                "reason": reason.value if reason else "none",
+            }
+            log.debug("asked", extra=fields)
+        return Answer(answer, written_at, within)
+
+    async def _fetch(
+        self, operation: Operation, url: str, headers: dict[str, str], *, cut: bool
+    ) -> tuple[int, Response | Reason]:
+        """Make one request, and give the status and what was answered, or why that is no use."""
+        request = httpx.Request("GET", url, headers=headers)
+        response = await self._wire.transport.handle_async_request(request)
+        try:
+            reason = reason_of_status(response.status_code)
+            if reason is not None:
+                return response.status_code, reason
+            body = bytearray()
+            most = _MAX_BODY[operation]
+            async for chunk in response.aiter_bytes():
+                body += chunk
+                if len(body) > most:
+                    if not cut:
+                        return response.status_code, Reason.TOO_LARGE
+                    answer = Response(bytes(body[:most]), whole=False, headers=response.headers)
+                    return response.status_code, answer
+            return response.status_code, Response(bytes(body), whole=True, headers=response.headers)
+        finally:
+            await response.aclose()
+
+
+async def _read(read: Callable[[Response], Read | Reason], response: Response) -> Read | Reason:
+    """Read a body; a large one, such as a long list, in a thread, or scrapes would wait for it."""
+    try:
+        if len(response.body) > _LARGE_BODY:
+            return await asyncio.to_thread(read, response)
+        return read(response)
+    except NotJsonError:
+        return Reason.NOT_JSON
+    except ShapeError:
+        return Reason.SCHEMA
+
+
+def _header(text: str, principal: Principal) -> str:
+    """Write a principal as the operator did where a header can carry that, else as its URL."""
+    plain = text.isascii() and text.isprintable() and text == text.strip()
+    return text if plain else principal.url
+
+
+def _date(headers: httpx.Headers) -> float | None:
+    try:
+        return parsedate_to_datetime(headers["date"]).timestamp()
+    except (KeyError, ValueError, OverflowError, OSError):
+        return None
