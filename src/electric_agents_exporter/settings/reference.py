@@ -28,13 +28,20 @@ targets:
     include: {kind: [server, cloud-worker], id: 'prod-.*'}
     exclude: {label: 'laptop.*'}
     max_runners: 10000
-    retire_after: 7d
-  - name: production-db
+    retire_after: {server: 7d, cloud-worker: 15m}   # or one duration for all kinds
+    wakes: true                                 # see work that waits; one request a runner more
+    conditions: {unheard_after: 60s, abandoned_after: 60s, stuck_after: 5m}
+  - name: staging                               # one system, one target: reports from its database
+    url: http://staging.internal:4437           # wakes and liveness over HTTP
+    principals: [service:monitor]
     postgres: postgresql://exporter@db.internal/electric_agents?sslmode=verify-full
     password_file: /run/secrets/db              # read again when it changes
-    tenant: default                             # or `tenants: all`
+    tenant: default
+  - name: every-tenant
+    postgres: postgresql://exporter@db.internal/electric_agents
+    tenants: all                                # each with a label `tenant`
 metrics:
-  groups: [core, client, claims, derived, claims_history]
+  groups: [core, client, claims, derived, wakes, claims_history]
   per_runner: true
   owner_label: false
 shard: {index: 0, count: 1}

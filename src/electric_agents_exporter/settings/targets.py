@@ -44,6 +44,7 @@ from electric_agents_exporter.settings.values import (
     Split,
     Words,
     format_duration,
+    parse_duration,
 )
 from electric_agents_exporter.sources.source import EVERYONE, Source
 
@@ -165,7 +166,10 @@ class ConditionSettings(Section):
 
 def _by_kind(value: object) -> object:
     """Let one duration stand for that of every kind."""
-    return dict.fromkeys(get_args(KindName), value) if isinstance(value, str) else value
+    if isinstance(value, dict):
+        return value
+    parse_duration(value)
+    return dict.fromkeys(get_args(KindName), value)
 
 
 RetireAfter = Annotated[
