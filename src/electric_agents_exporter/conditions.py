@@ -122,10 +122,8 @@ def judge(
             refused,
             _deaf(report, ages, thresholds, enabled=enabled, online=online),
             _all(enabled, _lapsed(report, ages, gaps, expired=expired)),
-            _all(online, _at_least(silence(ages.oldest_claim, gaps), thresholds.stuck_after))
-            if ages.oldest_claim is not None
-            else _without_claim(report),
-            _draining(report, ages, gaps, thresholds, expired=expired),
+            _claim_stuck(report, ages, gaps, thresholds, online=online),
+            _draining(report, ages, thresholds, expired=expired),
             None if enabled is None else not enabled,
         )
     )
@@ -207,18 +205,26 @@ def _lapsed(
     return expired
 
 
-def _draining(
+def _claim_stuck(
     report: Report,
     ages: Ages,
     gaps: Sequence[Gap],
     thresholds: Thresholds,
     *,
-    expired: bool | None,
+    online: bool | None,
 ) -> bool | None:
+    if ages.oldest_claim is None:
+        return _all(online, _without_claim(report))
+    return _all(online, _at_least(silence(ages.oldest_claim, gaps), thresholds.stuck_after))
+
+
+def _draining(
+    report: Report, ages: Ages, thresholds: Thresholds, *, expired: bool | None
+) -> bool | None:
+    """Tell whether who renews no lease still works: its claims say so, or else it is not known."""
     if ages.newest_claim is None:
         return _all(expired, _without_claim(report))
-    quiet = silence(ages.newest_claim, gaps)
-    return _all(expired, quiet is not None and quiet < thresholds.abandoned_after)
+    return _all(expired, ages.newest_claim < thresholds.abandoned_after)
 
 
 def _without_claim(report: Report) -> bool | None:

@@ -65,7 +65,7 @@ class HeardOffset:
             while self._told and (position(self._told[-1][1]) or at) <= at:
                 self._told.pop()
             self._told.append((monotonic, offset))
-        while len(self._told) > 1 and self._told[0][0] < monotonic - _REMEMBERED_FOR:
+        while self._told and self._told[0][0] < monotonic - _REMEMBERED_FOR:
             self._told.popleft()
         return self._told[0][1] if self._told else None
 
