@@ -151,3 +151,18 @@ def test_without_wakes_nothing_is_said_of_work_that_waits() -> None:
         if Condition.DISABLED not in runner.conditions.holds
     )
     assert film.spans("work-killed", Condition.WORK_ABANDONED)
+
+
+@pytest.mark.parametrize("runner_id", ["busy", "idle", "short", "working", "pending"])
+def test_while_a_server_restarts_nothing_is_said_of_its_runners(runner_id: str) -> None:
+    # SIGTERM at 60, gone at 93, answering again at 108; whoever lives hears it within half a minute.
+    film = screening("restart")
+    assert not [condition for condition in Condition if film.spans(runner_id, condition)]
+
+
+def test_a_server_that_is_down_is_told_as_one() -> None:
+    film = screening("restart")
+    down = [seen for seen in film.polls if 60 <= seen.at <= 106]
+    assert not any(seen.snapshot.up for seen in down)
+    assert all("the server does not answer (timeout)" in seen.faults for seen in down)
+    assert film.polls[-1].snapshot.up

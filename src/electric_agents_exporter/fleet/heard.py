@@ -16,7 +16,7 @@ class WakeQuestion(msgspec.Struct, frozen=True, gc=False):
 
     Attributes:
         runner_id: whose it is.
-        principal: who may ask, as configured.
+        owner: the canonical URL of its owner; None where that is not known.
         path: the stream's path below the base URL.
         offset: how far the runner has heard it.
         tail: where it ended when it was last read; None before that.
@@ -28,7 +28,7 @@ class WakeQuestion(msgspec.Struct, frozen=True, gc=False):
     """
 
     runner_id: str
-    principal: str
+    owner: str | None
     path: str
     offset: str
     tail: str | None

@@ -125,7 +125,7 @@ class RunnerRecord:
             before = moment.server - policy.thresholds.unheard_after
         return WakeQuestion(
             runner_id=listed.id,
-            principal=self.state.principal,
+            owner=listed.owner_principal,
             path=listed.wake_stream,
             offset=self._offset,
             tail=self._reading.tail if self._reading else None,

@@ -100,9 +100,9 @@ class HttpServer:
         url = f"{self.base}/_electric/health"
         await requests.ask(Operation.SERVER, url, self.options.principals[0], read)
 
-    def wake_streams(self, requests: Requests, principal: str | None = None) -> WakeStreams:
+    def wake_streams(self, requests: Requests) -> WakeStreams:
         """Give the reader of its runners' wake streams."""
-        return WakeStreams(self.base, requests, self._entities, principal)
+        return WakeStreams(self.base, requests, self._entities, self.options.principals)
 
     async def _ready_transport(self) -> httpx.AsyncBaseTransport:
         """Give the transport, a new one if the TLS files changed since the last poll.

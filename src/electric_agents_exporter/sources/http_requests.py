@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Final, Generic, NamedTuple, TypeVar
@@ -83,10 +83,12 @@ class Requests:
         read: Callable[[Response], Read | Reason],
         *,
         cut: bool = False,
+        refusals: Collection[Reason] = (),
     ) -> Answer[Read]:
         """Make one request as a principal (as configured).
 
         With `cut`, a body that is too large is read as far as it may be; otherwise it is a failure.
+        `refusals` are reasons that are as good an answer as any, and are counted as no error.
         """
         sent = self._wire.clock.monotonic()
         answer: Read | Reason
@@ -108,7 +110,8 @@ class Requests:
         if date is not None and not isinstance(answer, Reason):
             self._poll.observed_date(date, written_at, within)
         reason = answer if isinstance(answer, Reason) else None
-        self._poll.requested(operation, received - sent, reason)
+        error = None if reason in refusals else reason
+        self._poll.requested(operation, received - sent, error)
         if log.isEnabledFor(logging.DEBUG):
             fields = {
                 "operation": operation.value,

@@ -10,10 +10,7 @@ from electric_agents_exporter.sources.postgres import PostgresSource
 
 
 class SystemSource:
-    """A source of an agents-server whose database may be read as well.
-
-    Wakes are asked for as the first of its principals: anybody may read a wake stream.
-    """
+    """A source of an agents-server whose database may be read as well."""
 
     def __init__(self, server: HttpServer, database: PostgresSource, *, wakes: bool = True) -> None:
         self._server = server
@@ -45,7 +42,7 @@ class SystemSource:
             options = self._server.options
             questions = poll.wake_questions()
             pacer = Pacer.over(options.interval, len(questions), paced=paced)
-            sweep = WakeSweep(self._server.wake_streams(requests, options.principals[0]), poll)
+            sweep = WakeSweep(self._server.wake_streams(requests), poll)
 
             async def ask(question: WakeQuestion) -> None:
                 await pacer.turn()

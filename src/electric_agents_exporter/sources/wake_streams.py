@@ -11,12 +11,13 @@ sake.
 
 import re
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 from urllib.parse import quote
 
 import msgspec
 
+from electric_agents_exporter.contract import principals
 from electric_agents_exporter.contract.reading import decode
 from electric_agents_exporter.contract.wakes import (
     Wake,
@@ -33,6 +34,7 @@ from electric_agents_exporter.sources.http_requests import Requests, Response
 _NEXT_OFFSET: Final = "stream-next-offset"
 _TAIL: Final = "now"
 _AT_REST: Final = frozenset({"stopping", "stopped", "killed", "paused"})
+_REFUSALS: Final = frozenset({Reason.NOT_FOUND, Reason.UNAUTHORIZED, Reason.FORBIDDEN})
 _STATUS_KEPT_SECONDS: Final = 120.0
 _STATUSES_KEPT: Final = 4096
 _MOST_ENTITIES: Final = 4  # asked for at one reading
@@ -71,16 +73,22 @@ class EntityStatuses:
 class WakeStreams:
     """Reads the wake streams of one server's runners during one poll.
 
-    Everything is asked for as the runner's own principal, unless one is given to ask as for all.
+    Everything is asked for as the runner's owner where that is one of `principals`, or else as the
+    first of these: anybody may read a wake stream, and an entity's status only who may see it.
     """
 
     def __init__(
-        self, base: str, requests: Requests, entities: EntityStatuses, principal: str | None = None
+        self,
+        base: str,
+        requests: Requests,
+        entities: EntityStatuses,
+        principals_: Sequence[str],
     ) -> None:
         self._base = base
         self._requests = requests
         self._entities = entities
-        self._principal = principal
+        self._first = principals_[0]
+        self._by_url = {principals.parse(name).url: name for name in principals_}
 
     async def read(self, question: WakeQuestion) -> WakeReading | Reason:
         """Read what a question asks for."""
@@ -132,7 +140,7 @@ class WakeStreams:
         return answer.read
 
     def _who(self, question: WakeQuestion) -> str:
-        return self._principal or question.principal
+        return self._by_url.get(question.owner or "", self._first)
 
     def _too_long(self, question: WakeQuestion, wakes: Iterable[Wake]) -> list[str]:
         """Give the streams of wakes that wait too long, if their entity can work."""
@@ -164,7 +172,9 @@ class WakeStreams:
         url = _stream_url(self._base, f"/_electric/entities{entity_url(stream)}")
         if url is None:
             return True
-        answer = await self._requests.ask(Operation.WAKES, url, self._who(question), read)
+        answer = await self._requests.ask(
+            Operation.WAKES, url, self._who(question), read, refusals=_REFUSALS
+        )
         if answer.read is Reason.NOT_FOUND:
             at_rest = True  # anybody may write of entities that are not there
         elif isinstance(answer.read, Reason):
