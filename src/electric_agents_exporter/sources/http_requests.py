@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 
 Read = TypeVar("Read")
 
+# Of a wake stream's body the first part is enough; any other that is larger is a failure.
 _MAX_BODY: Final = {
     Operation.LIST: 64 << 20,
     Operation.HEALTH: 4 << 20,
@@ -81,13 +82,10 @@ class Requests:
         url: str,
         name: str,
         read: Callable[[Response], Read | Reason],
-        *,
-        cut: bool = False,
         refusals: Collection[Reason] = (),
     ) -> Answer[Read]:
         """Make one request as a principal (as configured).
 
-        With `cut`, a body that is too large is read as far as it may be; otherwise it is a failure.
         `refusals` are reasons that are as good an answer as any, and are counted as no error.
         """
         sent = self._wire.clock.monotonic()
@@ -96,7 +94,7 @@ class Requests:
         date: float | None = None
         try:
             async with asyncio.timeout(self._wire.timeout):
-                status, response = await self._fetch(operation, url, self._headers[name], cut=cut)
+                status, response = await self._fetch(operation, url, self._headers[name])
         except (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError) as error:
             answer = reason_of_error(error)
         else:
@@ -110,8 +108,7 @@ class Requests:
         if date is not None and not isinstance(answer, Reason):
             self._poll.observed_date(date, written_at, within)
         reason = answer if isinstance(answer, Reason) else None
-        error = None if reason in refusals else reason
-        self._poll.requested(operation, received - sent, error)
+        self._poll.requested(operation, received - sent, None if reason in refusals else reason)
         if log.isEnabledFor(logging.DEBUG):
             fields = {
                 "operation": operation.value,
@@ -125,7 +122,7 @@ class Requests:
         return Answer(answer, written_at, within)
 
     async def _fetch(
-        self, operation: Operation, url: str, headers: dict[str, str], *, cut: bool
+        self, operation: Operation, url: str, headers: dict[str, str]
     ) -> tuple[int, Response | Reason]:
         """Make one request, and give the status and what was answered, or why that is no use."""
         request = httpx.Request("GET", url, headers=headers)
@@ -139,7 +136,7 @@ class Requests:
             async for chunk in response.aiter_bytes():
                 body += chunk
                 if len(body) > most:
-                    if not cut:
+                    if operation is not Operation.WAKES:
                         return response.status_code, Reason.TOO_LARGE
                     answer = Response(bytes(body[:most]), whole=False, headers=response.headers)
                     return response.status_code, answer

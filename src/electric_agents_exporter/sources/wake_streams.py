@@ -135,7 +135,7 @@ class WakeStreams:
             return _Part(read_wakes(response.body), next_offset)
 
         answer = await self._requests.ask(
-            Operation.WAKES, f"{url}?offset={quote(offset)}", self._who(question), read, cut=True
+            Operation.WAKES, f"{url}?offset={quote(offset)}", self._who(question), read
         )
         return answer.read
 
