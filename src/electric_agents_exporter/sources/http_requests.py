@@ -47,10 +47,9 @@ class Answer(NamedTuple, Generic[Read]):
 
 
 class Response(NamedTuple):
-    """A good response: its body, whether that is all of it, and its headers."""
+    """A good response: its body, of a wake stream perhaps the first part alone, and its headers."""
 
     body: bytes
-    whole: bool
     headers: httpx.Headers
 
 
@@ -138,9 +137,9 @@ class Requests:
                 if len(body) > most:
                     if operation is not Operation.WAKES:
                         return response.status_code, Reason.TOO_LARGE
-                    answer = Response(bytes(body[:most]), whole=False, headers=response.headers)
+                    answer = Response(bytes(body[:most]), response.headers)
                     return response.status_code, answer
-            return response.status_code, Response(bytes(body), whole=True, headers=response.headers)
+            return response.status_code, Response(bytes(body), response.headers)
         finally:
             await response.aclose()
 
