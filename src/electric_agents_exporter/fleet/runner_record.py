@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 from msgspec.structs import replace
 
-from electric_agents_exporter.conditions import NOT_KNOWN, Ages, Gap, judge
+from electric_agents_exporter.conditions import NOT_KNOWN, Ages, Conditions, Gap, judge
 from electric_agents_exporter.contract.report import ListedRunner, Report
 from electric_agents_exporter.contract.vocabulary import RunnerKind
 from electric_agents_exporter.contract.wakes import WakeReading
@@ -94,21 +94,26 @@ class RunnerRecord:
         else:
             changes = self._changes.follow(report)
             self._note_refusal(changes, moment)
-        before = self.state.report
+        before = self.state
         self._offset = self._heard.observe(
-            self.state.listed.wake_stream, report.wake_stream_offset, moment.monotonic
+            before.listed.wake_stream, report.wake_stream_offset, moment.monotonic
         )
-        ages = _ages_of(report, moment)
         self.asked_at = moment.monotonic
-        self.state = replace(
-            self.state,
-            report=before if before == report else report,
-            counts=self.state.counts if changes is None else _sum(self.state.counts, changes),
+        lag = self._lag(moment, policy)
+        ages, conditions = self._judge(report, lag, moment, policy)
+        # Made whole and not by `replace`: this runs for every runner at every poll.
+        self.state = RunnerState(
+            listed=before.listed,
+            principal=before.principal,
+            report=before.report if before.report == report else report,
+            counts=before.counts if changes is None else _sum(before.counts, changes),
             observation=Observation(moment.monotonic, ages.heartbeat, ages.sign_of_life),
+            lag=lag,
+            conditions=conditions,
             poll_success=True,
+            wake_read_success=before.wake_read_success,
             last_success_at=moment.time,
         )
-        self._judge(report, ages, moment, policy)
         return changes
 
     def question(
@@ -149,14 +154,14 @@ class RunnerRecord:
         are not read.
         """
         self._unanswered = unanswered
-        if reading is None:
-            self.state = replace(self.state, wake_read_success=False)
-        else:
+        if reading is not None:
             self._reading, self._reading_at = reading, moment
-            self.state = replace(self.state, wake_read_success=True)
-        report = self.state.report
-        if report is not None:
-            self._judge(report, _ages_of(report, moment), moment, policy)
+        before, lag, conditions = self.state, self._lag(moment, policy), self.state.conditions
+        if before.report is not None:
+            _, conditions = self._judge(before.report, lag, moment, policy)
+        self.state = replace(
+            before, lag=lag, conditions=conditions, wake_read_success=reading is not None
+        )
 
     def fail(self, monotonic: float, *, gone: bool) -> None:
         """Note that a call for it failed; `gone` says that the server knows it no more."""
@@ -179,23 +184,29 @@ class RunnerRecord:
         self._reading = self._reading_at = None
         self.state = replace(self.state, wake_read_success=False, lag=None)
 
-    def _judge(self, report: Report, ages: Ages, moment: Moment, policy: Policy) -> None:
-        lag, waiting = self._lag(moment, policy)
-        unheard = None if lag is None else lag.age_at(moment.monotonic)
+    def _judge(
+        self, report: Report, lag: WakeLag | None, moment: Moment, policy: Policy
+    ) -> tuple[Ages, Conditions]:
+        """Judge a report as of a moment, and retire or call back the runner by it."""
+        ages = Ages(
+            heartbeat=moment.age_of(report.last_seen_at),
+            newest_claim=moment.age_of(report.claims.newest_heartbeat_at),
+            oldest_claim=moment.age_of(report.claims.oldest_heartbeat_at),
+            unheard=None if lag is None else lag.age_at(moment.monotonic),
+            waiting=None if lag is None else self._waiting(moment),
+        )
         conditions = judge(
             report,
-            replace(ages, unheard=unheard, waiting=waiting),
+            ages,
             refused=self._refused(report, moment, policy),
             gaps=moment.gaps,
             thresholds=policy.thresholds,
         )
-        state = self.state
-        if state.lag != lag or state.conditions is not conditions:
-            self.state = replace(state, lag=lag, conditions=conditions)
-        self.retired = self._retires(report, moment, policy, waiting)
+        self.retired = self._retires(report, moment, policy, ages.waiting)
+        return ages, conditions
 
-    def _lag(self, moment: Moment, policy: Policy) -> tuple[WakeLag | None, float | None]:
-        """Give how far it is behind, and how long the oldest wake waits whose entity can work."""
+    def _lag(self, moment: Moment, policy: Policy) -> WakeLag | None:
+        """Give how far it is behind; None where the last reading does not say so any more."""
         reading, read_at = self._reading, self._reading_at
         if (
             reading is None
@@ -203,13 +214,17 @@ class RunnerRecord:
             or not is_of(reading, self._offset)
             or moment.monotonic - read_at.monotonic > policy.stale_after
         ):
-            return None, None
-        since = moment.monotonic - read_at.monotonic
-        unheard = _oldest(reading, read_at)
-        waiting = _oldest(reading, read_at, without=reading.at_rest)
+            return None
         entities = len({wake.stream for wake in reading.wakes})
-        lag = WakeLag(read_at.monotonic, entities, unheard)
-        return lag, waiting + since if waiting else waiting
+        return WakeLag(read_at.monotonic, entities, _oldest(reading, read_at))
+
+    def _waiting(self, moment: Moment) -> float | None:
+        """Give for how long the oldest wake waits whose entity can work, by the last reading."""
+        reading, read_at = self._reading, self._reading_at
+        if reading is None or read_at is None:
+            return None
+        waiting = _oldest(reading, read_at, without=reading.at_rest)
+        return waiting + moment.monotonic - read_at.monotonic if waiting else waiting
 
     def _refused(self, report: Report, moment: Moment, policy: Policy) -> bool | None:
         if policy.joined and self._unanswered is not None:
@@ -233,14 +248,6 @@ class RunnerRecord:
         seen = report.created_at if report.last_seen_at is None else report.last_seen_at
         after = policy.retire_after[self.kind]
         return not work and seen is not None and moment.server - seen > after
-
-
-def _ages_of(report: Report, moment: Moment) -> Ages:
-    return Ages(
-        heartbeat=moment.age_of(report.last_seen_at),
-        newest_claim=moment.age_of(report.claims.newest_heartbeat_at),
-        oldest_claim=moment.age_of(report.claims.oldest_heartbeat_at),
-    )
 
 
 def _oldest(
