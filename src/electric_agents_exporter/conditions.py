@@ -5,7 +5,7 @@ know: that work waits, was dropped, or is in hands that no longer move. Rules, p
 add time to them and judge nothing anew. Pure: no I/O, no clock, no state.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
@@ -29,6 +29,29 @@ class Condition(StrEnum):
     CLAIM_STUCK = "claim_stuck"
     DRAINING = "draining"
     DISABLED = "disabled"
+
+
+MEANINGS: Final[Mapping[Condition, str]] = {
+    Condition.UNKNOWN: "It is listed and watched, and has no fresh report. Nothing else is said of "
+    "it.",
+    Condition.WORK_UNHEARD: "It is enabled, and its oldest unheard wake is older than "
+    "`unheard_after` and of an entity that is neither stopped, killed nor paused: somebody waits, "
+    "whether it is dead or deaf.",
+    Condition.WORK_ABANDONED: "It is enabled, works on an entity, and neither it nor its claims "
+    "gave a sign of life for `abandoned_after`, or for two thirds of its lease where that is more.",
+    Condition.WORK_REFUSED: "A claim of it failed: that wake is never repeated, and its entity "
+    "stands still. Exact where wakes and claims are both read; over HTTP alone `claims_failed` "
+    "rose within `refused_for`, and its process did not start anew.",
+    Condition.DEAF: "It is enabled and its lease alive, and it has sent heartbeats for more than "
+    "`deaf_after` since a wake that it has not heard; or it says that its stream is disconnected.",
+    Condition.LAPSED: "It is enabled, and its lease is over.",
+    Condition.CLAIM_STUCK: "It is online, and a claim that counts as alive gave no sign of life "
+    "for `stuck_after`.",
+    Condition.DRAINING: "Its lease is over, and its claims still give signs of life: it was "
+    "stopped, and finishes its work.",
+    Condition.DISABLED: "Its operator disabled it.",
+}
+"""When each is true, in a sentence; durations are settings of the target's `conditions`."""
 
 
 @dataclass(frozen=True, slots=True)

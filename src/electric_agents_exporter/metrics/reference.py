@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
+from electric_agents_exporter.conditions import MEANINGS
 from electric_agents_exporter.metrics.family import Family, Group, Kind
 from electric_agents_exporter.metrics.table import build_table
 
@@ -21,10 +22,27 @@ rubbish, or the last report is older than `stale_after`. Lasting families stay f
 runner is listed. Names are stable: one that changes is announced in the changelog a version ahead.
 
 Of this process there are also `process_*` and `python_info`, as every Python program has them.
+
+A source such as `runner.last_seen_at` is a field of the server's list or health report, and
+`wakes.events` are the events on a runner's wake stream. Those that begin with `state`, `target`,
+`aggregate` or `process` are what this exporter keeps.
+
+Of a target with `tenants: all` the series of a tenant carry `tenant` beside `server`; of a sharded
+exporter the series of a target carry `shard`.
+
+## Conditions
+
+What this exporter judges to be true of a runner, once for every output. Conditions overlap, save
+`unknown`; one that cannot be told is absent, not 0. Time in which the server could record nobody's
+heartbeat is left out of everybody's silence.
+
+| condition | true when |
+|---|---|
+{conditions}
 """
 
 
-def rows() -> Iterator[tuple[str, tuple[str, ...], Family[Any]]]:
+def all_families() -> Iterator[tuple[str, tuple[str, ...], Family[Any]]]:
     """Give every family, with the title of its part and the labels of its subject."""
     table = build_table(owner_label=True)
     parts: tuple[Iterable[Family[Any]], ...] = (
@@ -33,37 +51,38 @@ def rows() -> Iterator[tuple[str, tuple[str, ...], Family[Any]]]:
         table.process,
     )
     for (title, labels), part in zip(_TITLES, parts, strict=True):
-        for row in part:
-            yield title, labels, row
+        for family in part:
+            yield title, labels, family
 
 
 def render_json() -> str:
     """Write the reference for programs."""
-    families = [
+    described = [
         {
-            "name": row.name,
-            "type": row.kind.value,
-            "unit": row.unit,
-            "help": row.help,
-            "labels": [*labels, *_labels(row)],
-            "group": row.group.value,
-            "source": list(row.source),
-            "keep_when_stale": row.keep_when_stale,
+            "name": family.name,
+            "type": family.kind.value,
+            "unit": family.unit,
+            "help": family.help,
+            "labels": [*labels, *_labels(family)],
+            "group": family.group.value,
+            "source": list(family.source),
+            "keep_when_stale": family.keep_when_stale,
         }
-        for _, labels, row in rows()
+        for _, labels, family in all_families()
     ]
-    return json.dumps(families, indent=2) + "\n"
+    return json.dumps(described, indent=2) + "\n"
 
 
 def render_markdown() -> str:
     """Write the reference for people."""
-    lines = [_INTRODUCTION]
+    meanings = "\n".join(f"| `{each}` | {meaning} |" for each, meaning in MEANINGS.items())
+    lines = [_INTRODUCTION.format(conditions=meanings)]
     title = ""
-    for part, labels, row in rows():
+    for part, labels, family in all_families():
         if part != title:
             title = part
             lines += _heading(title, labels)
-        lines.append(_line(row))
+        lines.append(_line(family))
     return "\n".join(lines) + "\n"
 
 
@@ -78,13 +97,13 @@ def _heading(title: str, labels: tuple[str, ...]) -> list[str]:
     ]
 
 
-def _line(row: Family[Any]) -> str:
-    labels = ", ".join(f"`{label}`" for label in _labels(row))
-    source = ", ".join(f"`{path}`" for path in row.source)
-    group = "always" if row.group is Group.FLEET else row.group.value
-    text = row.help + (" Lasting." if row.keep_when_stale else "")
-    return f"| `{row.name}` | {row.kind} | {labels} | {group} | {text} | {source} |"
+def _line(family: Family[Any]) -> str:
+    labels = ", ".join(f"`{label}`" for label in _labels(family))
+    source = ", ".join(f"`{path}`" for path in family.source)
+    group = "always" if family.group is Group.FLEET else family.group.value
+    text = family.help + (" Lasting." if family.keep_when_stale else "")
+    return f"| `{family.name}` | {family.kind} | {labels} | {group} | {text} | {source} |"
 
 
-def _labels(row: Family[Any]) -> tuple[str, ...]:
-    return (*row.labels, "le") if row.kind is Kind.HISTOGRAM else row.labels
+def _labels(family: Family[Any]) -> tuple[str, ...]:
+    return (*family.labels, "le") if family.kind is Kind.HISTOGRAM else family.labels
