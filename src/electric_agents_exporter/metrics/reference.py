@@ -18,7 +18,7 @@ _INTRODUCTION: Final = """# Metrics
 Made of the metric table by `make generate`; do not edit.
 
 A series is absent while its value is not known: the server said null, left it out or wrote
-rubbish, or the last report is older than `stale_after`. Lasting families stay for as long as the
+rubbish, or the last report is older than `stale_after`. What is kept when stale stays while the
 runner is listed. Names are stable: one that changes is announced in the changelog a version ahead.
 
 Of this process there are also `process_*` and `python_info`, as every Python program has them.
@@ -101,7 +101,7 @@ def _line(family: Family[Any]) -> str:
     labels = ", ".join(f"`{label}`" for label in _labels(family))
     source = ", ".join(f"`{path}`" for path in family.source)
     group = "always" if family.group is Group.FLEET else family.group.value
-    text = family.help + (" Lasting." if family.keep_when_stale else "")
+    text = family.help + (" Kept when stale." if family.keep_when_stale else "")
     return f"| `{family.name}` | {family.kind} | {labels} | {group} | {text} | {source} |"
 
 
