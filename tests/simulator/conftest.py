@@ -1,6 +1,7 @@
 import os
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from contextlib import closing
 from uuid import uuid4
 
 import psycopg
@@ -20,8 +21,9 @@ def clock() -> ManualClock:
 
 
 @pytest.fixture
-def system(clock: ManualClock) -> System:
-    return make_system(clock, Registry(open_engine(IN_MEMORY)))
+def system(clock: ManualClock) -> Iterator[System]:
+    with closing(Registry(open_engine(IN_MEMORY))) as registry:
+        yield make_system(clock, registry)
 
 
 @pytest.fixture

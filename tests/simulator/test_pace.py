@@ -1,13 +1,15 @@
 """A story that is told fast, asked for in real time."""
 
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
 from email.utils import parsedate_to_datetime
 
 import httpx
 
 from electric_agents_simulator.clock import ManualClock, RunningClock, SkewedClock, sleep
 from electric_agents_simulator.server.faults import Fault, FaultKind
-from electric_agents_simulator.server.system import System, make_system
+from electric_agents_simulator.server.system import make_system
 from electric_agents_simulator.storage.registry import IN_MEMORY, Registry, open_engine
 from electric_agents_simulator.testing import Caller, in_memory, runner_path
 from electric_agents_simulator.values import from_text
@@ -17,8 +19,14 @@ HEALTH = runner_path("one", "health")
 REAL = {"simulator-time": "real"}
 
 
-def system(clock: RunningClock | ManualClock) -> System:
-    return make_system(clock, Registry(open_engine(IN_MEMORY)))
+@asynccontextmanager
+async def monitor(clock: RunningClock | ManualClock, *faults: Fault) -> AsyncIterator[Caller]:
+    with closing(Registry(open_engine(IN_MEMORY))) as registry:
+        system = make_system(clock, registry)
+        for fault in faults:
+            system.faults.add(fault)
+        async with in_memory(system, "service:monitor") as caller:
+            yield caller
 
 
 async def ask(caller: Caller) -> httpx.Response:
@@ -27,7 +35,7 @@ async def ask(caller: Caller) -> httpx.Response:
 
 async def test_moments_are_those_of_the_real_world_and_spans_as_short_as_they_were() -> None:
     clock = RunningClock(SPEED)
-    async with in_memory(system(clock), "service:monitor") as caller:
+    async with monitor(clock) as caller:
         await sleep(clock, 600.0)
         began = time.time()
         await caller.register("one")
@@ -46,15 +54,14 @@ async def test_moments_are_those_of_the_real_world_and_spans_as_short_as_they_we
 
 
 async def test_what_is_no_json_is_left_as_it_is() -> None:
-    fast = system(RunningClock(SPEED))
-    async with in_memory(fast, "service:monitor") as caller:
+    fault = Fault(FaultKind.NOT_JSON, route="health")
+    async with monitor(RunningClock(SPEED), fault) as caller:
         await caller.register("one")
-        fast.faults.add(Fault(FaultKind.NOT_JSON, route="health"))
         assert (await ask(caller)).text == "<html>upstream is sad</html>"
 
 
 async def test_a_clock_that_a_test_moves_is_taken_for_real() -> None:
-    async with in_memory(system(ManualClock()), "service:monitor") as caller:
+    async with monitor(ManualClock()) as caller:
         await caller.register("one")
         await caller.heartbeat("one", lease_ms=90_000, diagnostics={"status": "streaming"})
         assert (await ask(caller)).json() == await caller.health("one")

@@ -1,5 +1,8 @@
 """Who is asking: what the real server made of each of these headers, and who gets at what."""
 
+from collections.abc import Iterator
+from contextlib import closing
+
 import pytest
 
 from electric_agents_simulator.clock import ManualClock
@@ -58,8 +61,9 @@ async def test_blindness_looks_like_an_empty_fleet(caller: Caller) -> None:
 
 
 @pytest.fixture
-def production(clock: ManualClock) -> System:
-    return make_system(clock, Registry(open_engine(IN_MEMORY)), production=True)
+def production(clock: ManualClock) -> Iterator[System]:
+    with closing(Registry(open_engine(IN_MEMORY))) as registry:
+        yield make_system(clock, registry, production=True)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,19 @@ import subprocess
 from pathlib import Path
 
 TOOLS = Path(__file__).parents[2] / ".venv" / "tools"
+USER = "nobody"
+"""Whoever it runs as where root runs the tests: PostgreSQL refuses to run as root."""
+# Its programs may lie in root's home, where only root may look: so it may look as root does.
+# Without the bits, `access` would go by the user alone.
+AS_USER = (
+    "setpriv",
+    f"--reuid={USER}",
+    "--clear-groups",
+    "--securebits=+no_setuid_fixup",
+    "--inh-caps=+dac_override",
+    "--ambient-caps=+dac_override",
+    "--",
+)
 
 
 def postgres_programs() -> Path | None:
@@ -25,8 +38,7 @@ class Cluster:
         with socket.create_server(("127.0.0.1", 0)) as listener:
             self.port = int(listener.getsockname()[1])
         self._programs = programs
-        # PostgreSQL refuses to run as root.
-        self._user = "nobody" if os.geteuid() == 0 else None
+        self._as_root = os.geteuid() == 0
         self.own(self.folder)
         libraries = [str(path) for path in (TOOLS / "usr/lib").glob("*-linux-gnu")]
         self._environment = os.environ | {"LD_LIBRARY_PATH": ":".join(libraries)}
@@ -56,8 +68,7 @@ class Cluster:
     def run(self, program: str, *arguments: str) -> None:
         """Run one of its programs as whoever it runs as."""
         subprocess.run(
-            [self._programs / program, *arguments],
-            user=self._user,
+            [*(AS_USER if self._as_root else ()), self._programs / program, *arguments],
             cwd=self.folder,
             env=self._environment,
             check=True,
@@ -66,5 +77,5 @@ class Cluster:
 
     def own(self, path: Path) -> None:
         """Give a file to whoever it runs as."""
-        if self._user is not None:
-            shutil.chown(path, self._user)
+        if self._as_root:
+            shutil.chown(path, USER)

@@ -19,7 +19,13 @@ _HOST: Final = re.compile(r"(?=.{1,253}$)[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,6
 _HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _LAST_PORT: Final = 65_535
 _BAD_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
-_DATABASE_HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\[\]:]*)(:[0-9]{1,5})?")
+_HOST_AND_PORT: Final = re.compile(r"(\[[^\[\]]*\]|[^\[\]:]*)(:[0-9]{0,5})?")
+# As libpq reads it: several hosts are none for `urlsplit`.
+_DATABASE_URL: Final = re.compile(
+    r"(postgres|postgresql)://((?P<user>[^/?#]*)@)?(?P<hosts>[^/?#]*)(/[^?#]*)?"
+    r"(\?(?P<query>[^#]*))?(?P<fragment>#.*)?",
+    re.DOTALL,
+)
 _DATABASE_OPTIONS: Final = frozenset(
     {
         "channel_binding",
@@ -110,6 +116,11 @@ def _is_host(text: str) -> bool:
     return True
 
 
+def _is_host_and_port(text: str) -> bool:
+    parts = _HOST_AND_PORT.fullmatch(text)
+    return parts is not None and (not parts[1].startswith("[") or _is_host(parts[1]))
+
+
 def _base_url(text: str) -> str:
     """Check a URL, and never repeat it: it may hold credentials."""
     try:
@@ -119,6 +130,9 @@ def _base_url(text: str) -> str:
         raise ValueError("expected a URL; its host or port cannot be read") from None
     if parts.username is not None or parts.password is not None:
         raise ValueError("holds credentials; use bearer_token_file or header_files instead")
+    # Which brackets `urlsplit` refuses depends on Python's version.
+    if not _is_host_and_port(parts.netloc):
+        raise ValueError("expected a URL; its host or port cannot be read")
     if parts.scheme not in {"http", "https"} or not host or port == 0:
         raise ValueError("expected http://HOST[:PORT][/PATH] or https://HOST[:PORT][/PATH]")
     if parts.query or parts.fragment or not text.isprintable() or " " in text:
@@ -130,19 +144,15 @@ def _base_url(text: str) -> str:
 
 def _database_url(text: str) -> str:
     """Check a URL as libpq reads it, and never repeat it: it may hold a password."""
-    try:
-        parts = urlsplit(text)
-    except ValueError:
-        raise ValueError("expected a URL; its host or port cannot be read") from None
-    user, _, hosts = parts.netloc.rpartition("@")
-    options = {name for name, _ in parse_qsl(parts.query, keep_blank_values=True)}
-    if ":" in user or options & {"password", "passfile", "sslpassword"}:
-        raise ValueError("holds a password; use password_file instead")
-    if parts.scheme not in {"postgresql", "postgres"}:
+    parts = _DATABASE_URL.fullmatch(text)
+    if parts is None:
         raise ValueError("expected postgresql://[USER@]HOST[:PORT]/DATABASE[?sslmode=...]")
-    if parts.fragment or not text.isprintable() or " " in text or _BAD_ESCAPE.search(text):
+    options = {name for name, _ in parse_qsl(parts["query"] or "", keep_blank_values=True)}
+    if ":" in (parts["user"] or "") or options & {"password", "passfile", "sslpassword"}:
+        raise ValueError("holds a password; use password_file instead")
+    if parts["fragment"] or not text.isprintable() or " " in text or _BAD_ESCAPE.search(text):
         raise ValueError("expected a URL without white space or fragment, and % as %25")
-    if not all(_DATABASE_HOST.fullmatch(host) for host in hosts.split(",")):
+    if not all(_is_host_and_port(host) for host in parts["hosts"].split(",")):
         raise ValueError("expected a URL; its host or port cannot be read")
     if options - _DATABASE_OPTIONS:
         known = ", ".join(sorted(_DATABASE_OPTIONS))

@@ -347,6 +347,14 @@ def test_a_database_needs_no_file(load_text: Load) -> None:
     assert (target.postgres, target.tenant) == ("postgresql://exporter@db/agents", "acme")
 
 
+@pytest.mark.parametrize("host", ["[name]", "[127.0.0.1]", "[::1]a", "a[::1]", "[::1", "::1]"])
+def test_brackets_hold_an_ipv6_address_and_nothing_else(host: str, faults_of: Faults) -> None:
+    fault = "expected a URL; its host or port cannot be read"
+    base = faults_of(URL=f"http://{host}/", PRINCIPAL="service:a")
+    database = faults_of(POSTGRES=f"postgresql://{host}/agents")
+    assert (base, database) == ([f"{ENV_PREFIX}URL: {fault}"], [f"{ENV_PREFIX}POSTGRES: {fault}"])
+
+
 @pytest.mark.parametrize(
     "address",
     ["0.0.0.0:10437", "[::]:10437", "[::1]:0", "localhost:1", "my_host.example.com:65535"],
