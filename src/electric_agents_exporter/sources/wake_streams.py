@@ -34,6 +34,9 @@ from electric_agents_exporter.sources.http_requests import Requests, Response
 _NEXT_OFFSET: Final = "stream-next-offset"
 _TAIL: Final = "now"
 _AT_REST: Final = frozenset({"stopping", "stopped", "killed", "paused"})
+_NOT_ASKED: Final = ("/principal/", "/_")
+"""Entities that are left alone: asking for a principal makes it, and of others a server fails."""
+
 _REFUSALS: Final = frozenset({Reason.NOT_FOUND, Reason.UNAUTHORIZED, Reason.FORBIDDEN})
 _STATUS_KEPT_SECONDS: Final = 120.0
 _STATUSES_KEPT: Final = 4096
@@ -165,11 +168,14 @@ class WakeStreams:
 
     async def _ask_entity(self, question: WakeQuestion, stream: str) -> bool | None:
         def read(response: Response) -> bool | Reason:
-            entity = decode(response.body)
-            status = entity.get("status") if isinstance(entity, dict) else None
+            answer = decode(response.body)
+            status = answer.get("status") if isinstance(answer, dict) else None
             return status in _AT_REST if isinstance(status, str) else Reason.SCHEMA
 
-        url = _stream_url(self._base, f"/_electric/entities{entity_url(stream)}")
+        entity = entity_url(stream)
+        if entity.startswith(_NOT_ASKED):
+            return None
+        url = _stream_url(self._base, f"/_electric/entities{entity}")
         if url is None:
             return True
         answer = await self._requests.ask(
