@@ -37,7 +37,7 @@ documents = st.one_of(
     st.fixed_dictionaries({"targets": st.lists(sections, min_size=1, max_size=2)}),
 )
 
-anything = settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+anything = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def attempt(path: Path | None, environ: dict[str, str]) -> None:
