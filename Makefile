@@ -1,6 +1,7 @@
 # Every target sets up what it needs, and is quick the second time.
 .DEFAULT_GOAL := help
-.PHONY: help setup tools demo test unit e2e mutants bench bench-small incidents check format generate rules pictures render lock clean
+.NOTPARALLEL:
+.PHONY: help setup tools demo test unit verify e2e coverage mutants bench bench-small incidents check format generate rules pictures render lock clean
 VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH):$(CURDIR)/$(VENV)/tools/usr/bin
@@ -23,15 +24,28 @@ render:
 demo: setup ## A simulated agents-server and fleet, and the exporter polling it
 	@electric-agents-exporter demo $(ARGS)
 
-test: tools render ## All tests: unit, contract and end to end
-	python -m pytest -m 'not e2e' -n auto $(ARGS)
-	python -m pytest -m e2e $(ARGS)
+# The tiers of tests: every folder stands in exactly one, and a test sees to that.
+UNIT := tests/unit tests/contract
+VERIFY := tests/alerts tests/alertmanager tests/dashboards tests/postgres tests/simulator tests/soak
+E2E := tests/e2e tests/browser tests/incidents
+# How many examples a property is tried with: `quick` or `thorough`.
+EXAMPLES := quick
 
-unit: setup ## The tests that finish in seconds
-	python -m pytest -m 'not e2e' -n auto $(ARGS)
+unit: setup ## The code by itself, in seconds: run it all the time; ARGS="-k words" for some of it
+	python -m pytest $(UNIT) -n auto --hypothesis-profile=$(EXAMPLES) $(ARGS)
 
-e2e: tools render ## The tests with real processes and sockets
-	python -m pytest -m e2e $(ARGS)
+# What stands in one file shares what it starts, so a file stays with one worker.
+verify: tools ## Real databases, promtool, Alertmanager, dashboards, the simulator, ten thousand polls
+	python -m pytest $(VERIFY) -n auto --dist loadfile --hypothesis-profile=$(EXAMPLES) $(ARGS)
+
+e2e: tools render ## The exporter as a process, a browser, whole incidents
+	python -m pytest $(E2E) $(ARGS)
+
+test: EXAMPLES := thorough
+test: unit verify e2e ## All tests: the three tiers, with more examples of every property
+
+coverage: setup ## Branches that `make unit` passes, and the floor they must not fall below
+	python -m pytest $(UNIT) -n auto --cov --cov-report=term $(ARGS)
 
 mutants: tools ## Break every alert rule in every way, and want each breakage noticed
 	python -m pytest tests/alerts/test_mutants.py $(ARGS)
@@ -45,8 +59,9 @@ bench-small: tools ## Only prove that the benchmarks work
 incidents: tools ## Play every incident to a real Prometheus and Alertmanager; ARGS=--write keeps the table
 	@PYTHONPATH=benchmarks:alerts:tests/support python -m incidents.run $(ARGS)
 
-check: setup ## Lint, types, import rules, generated files, Dockerfile
+check: setup ## Lint, types, import rules, generated files, Dockerfile; then `coverage`
 	scripts/check
+	@$(MAKE) --no-print-directory coverage
 
 format: setup ## Format and mend what can be mended by a tool
 	ruff format .

@@ -3,8 +3,10 @@ from dataclasses import dataclass
 import pytest
 from hypothesis import settings
 
-settings.register_profile("default", deadline=None, print_blob=True)
-settings.load_profile("default")
+# `make test` is thorough; what is run all the time is quick.
+settings.register_profile("thorough", deadline=None, print_blob=True, max_examples=150)
+settings.register_profile("quick", settings.get_profile("thorough"), max_examples=30)
+settings.load_profile("quick")
 
 
 @dataclass

@@ -19,8 +19,6 @@ from tests.alertmanager.conftest import CONFIG, Labels, alert, program, settings
 
 from alert_values import Duration
 
-pytestmark = pytest.mark.e2e
-
 FASTER: Final = 60
 """A minute of the configuration is a second here."""
 

@@ -11,7 +11,7 @@ from mutant_runs import survivors
 from rule_files import Rule, alert_rules, record_rules, rules
 from rule_mutants import Mutant, mutants
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.timeout(900)
 
 _SWITCH = "that it is there is all that a dead man's switch says"
 _SAME = "every exporter tells the same"

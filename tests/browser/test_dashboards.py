@@ -13,7 +13,6 @@ from dashboard_render.page import DashboardPage, open_page
 from dashboard_render.serving import serve
 from observed_fleet import ObservedFleet, until
 
-pytestmark = pytest.mark.e2e
 RECENT = {"from": "now-5m", "to": "now"}
 DASHBOARDS = ("exporter", "fleet", "runner", "slo")
 GREEN, GREY = "rgb(47, 158, 119)", "rgb(125, 143, 169)"

@@ -11,7 +11,7 @@ import pytest
 
 from made_dashboards import FOLDER, NAMES, load
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.timeout(300)
 
 SCHEMA = Path(__file__).parent / "schema"
 BUILD = FOLDER.parent / "build" / "grafana-types"

@@ -22,8 +22,6 @@ from urllib.parse import unquote
 
 import pytest
 
-pytestmark = pytest.mark.e2e
-
 SAMPLES = Path(__file__).parents[1] / "contract" / "samples"
 EXPORTER = [sys.executable, "-m", "electric_agents_exporter"]
 PREFIX = "ELECTRIC_AGENTS_EXPORTER_"

@@ -24,7 +24,6 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from loopback import free_port
 
-pytestmark = pytest.mark.e2e
 ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT / "tests" / "contract" / "samples"
 EXPORTER = [sys.executable, "-m", "electric_agents_exporter"]

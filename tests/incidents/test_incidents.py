@@ -14,7 +14,7 @@ from incidents.catalogue import find
 from incidents.judge import Verdict
 from incidents.run import play
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
+pytestmark = pytest.mark.timeout(400)
 
 SPEED = 20.0
 PLAYED = ("death-at-work", "server-down", "shrinking-fleet")

@@ -402,7 +402,6 @@ def polled_of(cluster: Cluster) -> Polled:
     return Polled(PostgresOptions(cluster.url("agents"), timeout=2), FakeClock(), Policy("db"))
 
 
-@pytest.mark.e2e
 @pytest.mark.parametrize("mode", ["fast", "immediate"])
 async def test_a_server_that_restarts_is_down_for_as_long_as_it_is_down(
     mode: str, fragile: Cluster
@@ -421,7 +420,6 @@ async def test_a_server_that_restarts_is_down_for_as_long_as_it_is_down(
     await polled.source.aclose()
 
 
-@pytest.mark.e2e
 async def test_a_server_that_is_stopped_mid_poll_is_a_reset(fragile: Cluster) -> None:
     polled = polled_of(fragile)
     blocker = psycopg.connect(fragile.url("agents"))
@@ -442,7 +440,6 @@ async def test_a_server_that_is_stopped_mid_poll_is_a_reset(fragile: Cluster) ->
     await polled.source.aclose()
 
 
-@pytest.mark.e2e
 async def test_tls_is_as_strict_as_asked(fragile: Cluster, tmp_path: Path) -> None:
     authority, stranger = trustme.CA(), trustme.CA()
     own = authority.issue_cert("localhost")

@@ -11,8 +11,6 @@ from electric_agents_simulator.server.app import create_app
 from electric_agents_simulator.server.serving import SimulatedServer
 from electric_agents_simulator.testing import Caller, runner_path
 
-pytestmark = pytest.mark.e2e
-
 HEALTH = runner_path("one", "health")
 
 

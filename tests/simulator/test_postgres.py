@@ -1,14 +1,11 @@
 """The database that a server leaves: the real one's tables, readable as the real one's are."""
 
 import psycopg
-import pytest
 
 from electric_agents_simulator.clock import ManualClock
 from electric_agents_simulator.server.system import make_system
 from electric_agents_simulator.storage.registry import Registry, open_engine
 from electric_agents_simulator.testing import in_memory
-
-pytestmark = pytest.mark.e2e
 
 
 async def test_three_queries_give_the_whole_fleet(postgres_url: str) -> None:

@@ -16,8 +16,6 @@ import pytest
 
 from electric_agents_simulator import scenarios
 
-pytestmark = pytest.mark.e2e
-
 SIMULATOR = [sys.executable, "-m", "electric_agents_simulator"]
 READY = "simulator ready on "
 

@@ -15,7 +15,6 @@ from urllib.parse import quote
 from uuid import uuid4
 
 import httpx
-import pytest
 
 from electric_agents_simulator.clock import RunningClock
 from electric_agents_simulator.server.system import make_system
@@ -329,13 +328,11 @@ async def test_the_simulator_answers_what_the_real_server_answered() -> None:
     assert await conversation_with_ours(IN_MEMORY) == said
 
 
-@pytest.mark.e2e
 async def test_so_it_does_with_its_data_in_a_file(tmp_path: Path) -> None:
     lines = await conversation_with_ours(f"sqlite:///{tmp_path / 'agents.db'}")
     assert lines == RECORDED.read_text().splitlines()
 
 
-@pytest.mark.e2e
 async def test_so_it_does_with_its_data_in_postgresql(postgres_url: str) -> None:
     assert await conversation_with_ours(postgres_url) == RECORDED.read_text().splitlines()
 

@@ -75,13 +75,15 @@ class Scraper:
                 # Let go of the old body before the new one is made: either may be large.
                 self._kept.pop((fmt, gzip), None)
             snapshot, body = self._fleet.snapshot(), Body()
+            handed = [body]
 
             def build() -> None:
                 parts = exposer.expose(snapshot, fmt, names)
-                body.extend(_compress(parts) if gzip else _cut(parts))
+                handed.pop().extend(_compress(parts) if gzip else _cut(parts))
 
             # It is filled there and not returned: a future and its result outlive their use until
-            # garbage is collected.
+            # garbage is collected. Nor does `build` hold it once it is filled: the thread wakes us
+            # with `build` still in its hand, and lets go when it gets to run again.
             await asyncio.get_running_loop().run_in_executor(self._builder, build)
             if not names and exposer is self._exposer:
                 kept = (lambda: body) if gzip else weakref.ref(body)

@@ -270,4 +270,4 @@ class TargetOverTime(RuleBasedStateMachine):
 
 
 TestTargetOverTime = TargetOverTime.TestCase
-TestTargetOverTime.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestTargetOverTime.settings = settings(stateful_step_count=40)

@@ -24,9 +24,6 @@ Load = Callable[..., Settings]
 Faults = Callable[..., list[str]]
 
 TARGET = "targets:\n  - url: http://agents.example.com\n    principals: [service:monitor]\n"
-UNKNOWN = "unknown setting (did you mean"
-UNREADABLE = "cannot be read: No such file or directory"
-NOT_YET_SAID = "not supported yet in this version;"
 ONE = {"URL": "http://127.0.0.1:4437", "PRINCIPAL": "service:monitor"}
 
 
@@ -186,51 +183,14 @@ def test_flags_of_a_target_complete_the_environments_and_replace_the_files(
     assert target.timeout == 1.0
 
 
-def test_file_and_environment_may_not_both_set_targets(faults_of: Faults) -> None:
-    assert faults_of(TARGET, **ONE) == [
-        (
-            f"{ENV_PREFIX}PRINCIPAL, {ENV_PREFIX}URL: sets targets, and so does config.yaml; "
-            "leave out one"
-        ),
-    ]
-    assert faults_of(**ONE, TARGETS='[{"url": "http://a", "principals": ["user:a"]}]') == [
-        f"{ENV_PREFIX}TARGETS: sets targets, and so do other variables"
-    ]
+def test_a_variable_that_is_no_json_is_told_however_deep_it_is_nested(faults_of: Faults) -> None:
+    deep = "[" * 100_000
+    assert faults_of(**ONE, HEADERS=deep) == [f"{ENV_PREFIX}HEADERS: expected JSON"]
 
 
-@pytest.mark.parametrize(
-    "variables, told",
-    [
-        ({"URL": "http://a"}, "PRINCIPAL: is missing"),
-        ({"PRINCIPAL": "service:monitor"}, "URL: is missing"),
-        (ONE | {"URI": "x"}, "URI: unknown setting (did you mean '{prefix}URL'?)"),
-        (ONE | {"FOO": "x"}, "FOO: unknown setting"),
-        (ONE | {"PORT": "9000"}, "PORT: unknown setting"),
-        (ONE | {"url": "x"}, "url: unknown setting (did you mean '{prefix}URL'?)"),
-        (ONE | {"LOG__LEVLE": "x"}, f"LOG__LEVLE: {UNKNOWN} '{{prefix}}LOG__LEVEL'?)"),
-        (ONE | {"CONCURRENCY": "ten"}, "CONCURRENCY: expected a whole number"),
-        (ONE | {"HEADERS": "{hunter2"}, "HEADERS: expected JSON"),
-        (ONE | {"HEADERS": "[" * 100_000}, "HEADERS: expected JSON"),
-        (ONE | {"TLS": "{}", "TLS__CA_FILE": "no.pem"}, f"TLS__CA_FILE: {UNREADABLE}"),
-        (ONE | {"PRINCIPALS": "user:a"}, "PRINCIPALS: another variable sets this too"),
-        (ONE | {"BEARER_TOKEN_FILE": ""}, "BEARER_TOKEN_FILE: cannot be read: not a file"),
-        (ONE | {"NAME": "hunter2\udcff"}, "NAME: expected text without halves of characters"),
-        ({"POSTGRES": "a"}, ("POSTGRES: expected postgresql://[USER@]HOST[:PORT]/DATABASE"
-         "[?sslmode=...]")),
-        (ONE | {"TENANT": "x"}, "TENANT: means nothing without postgres"),
-        (ONE | {"ALERTMANAGER": "x"}, f"ALERTMANAGER: {NOT_YET_SAID} let Prometheus send alerts"),
-        (ONE | {"WEB__TLS__KEY": "x"}, f"WEB__TLS__KEY: {NOT_YET_SAID} put a proxy in front"),
-    ],
-)  # fmt: skip
-def test_a_fault_in_a_variable(variables: dict[str, str], told: str, faults_of: Faults) -> None:
-    assert faults_of(**variables) == [ENV_PREFIX + told.format(prefix=ENV_PREFIX)]
-
-
-def test_a_section_set_twice_by_variables(faults_of: Faults) -> None:
-    assert faults_of(**ONE, TLS="x", TLS__CA_FILE="y") == [
-        f"{ENV_PREFIX}TLS: expected settings as `name: value`",
-        f"{ENV_PREFIX}TLS__CA_FILE: another variable sets this too",
-    ]
+def test_a_variable_that_is_no_utf_8_is_told_and_not_repeated(faults_of: Faults) -> None:
+    told = f"{ENV_PREFIX}NAME: expected text without halves of characters"
+    assert faults_of(**ONE, NAME="hunter2\udcff") == [told]
 
 
 def test_faults_in_flags(faults_of: Faults) -> None:

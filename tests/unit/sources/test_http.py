@@ -565,19 +565,20 @@ async def test_a_paced_sweep_is_spread_over_part_of_the_interval(
 async def test_reports_take_effect_as_they_arrive(server: Server, connect: Connect) -> None:
     server.add("quick")
     server.add("stuck")
-    reached = asyncio.Event()
+    reached, released = asyncio.Event(), asyncio.Event()
 
     async def answer(request: Any) -> None:  # noqa: ANN401
         if request.runner_id == "stuck":
             reached.set()
-            await asyncio.Event().wait()
+            await released.wait()
         await server.well(request)
 
     server.answer = answer
     exchange = connect(concurrency=1)
     polling = asyncio.create_task(exchange.poll())
     await asyncio.wait_for(reached.wait(), 5)
-    assert {view.listed.id for view in exchange.seen.runners if view.facts} == {"quick"}
+    assert {view.listed.id for view in exchange.seen.runners if view.report} == {"quick"}
+    released.set()
     await polling
 
 
