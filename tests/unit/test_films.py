@@ -155,7 +155,7 @@ def test_without_wakes_nothing_is_said_of_work_that_waits() -> None:
 
 @pytest.mark.parametrize("runner_id", ["busy", "idle", "short", "working", "pending"])
 def test_while_a_server_restarts_nothing_is_said_of_its_runners(runner_id: str) -> None:
-    # SIGTERM at 60, gone at 93, answering again at 108; whoever lives hears it within half a minute.
+    # SIGTERM at 60, gone at 93, answering again at 108.
     film = screening("restart")
     assert not [condition for condition in Condition if film.spans(runner_id, condition)]
 

@@ -490,7 +490,8 @@ _TAGS: Final[Mapping[tuple[bool, bool], str]] = {
 
 
 def _tag_of(given: object) -> str:
-    names = given if isinstance(given, dict) else {}
+    """Tell what kind of target this is, as it was given or once it is read."""
+    names = given if isinstance(given, dict) else getattr(type(given), "model_fields", {})
     return _TAGS["url" in names, "postgres" in names]
 
 

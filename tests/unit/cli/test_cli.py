@@ -27,7 +27,7 @@ Capture = pytest.CaptureFixture[str]
 
 
 class Server(http.server.ThreadingHTTPServer):
-    """Answers a list of one runner and its report, and `/-/healthy`, all with `status`."""
+    """Answers a list of one runner, its report and its wakes, all with `status`."""
 
     daemon_threads = True
 
@@ -55,6 +55,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         listed = [{**runner, "id": report["runner"]["id"]}]
         body = json.dumps(report if self.path.endswith("/health") else listed).encode()
         self.send_response(self.server.status)
+        if "?offset=" in self.path:
+            body = b"[]"
+            self.send_header("Stream-Next-Offset", report["runner"]["wake_stream_offset"])
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -191,7 +194,7 @@ def test_probe_prints_what_it_got(server: Server, capsys: Capture) -> None:
     assert got["electric_agents_server_up"] == 1
     assert got["electric_agents_runner_poll_success"] == 1
     assert captured.err == ""
-    assert [headers["electric-principal"] for headers in server.headers] == ["service:monitor"] * 2
+    assert [headers["electric-principal"] for headers in server.headers] == ["service:monitor"] * 4
 
 
 def test_probe_fails_where_a_server_does(server: Server, capsys: Capture) -> None:
@@ -199,7 +202,7 @@ def test_probe_fails_where_a_server_does(server: Server, capsys: Capture) -> Non
     assert exit_code("probe", "--url", server.url, *PRINCIPAL) == 1
     captured = capsys.readouterr()
     assert samples(captured.out)["electric_agents_server_up"] == 0
-    assert "target cannot be polled in full" in captured.err
+    assert "no list for service:monitor (server_error)" in captured.err
 
 
 @pytest.mark.parametrize("status", [200, 401])
@@ -227,16 +230,18 @@ def test_probe_debug_tells_every_request_and_no_secret(
     captured = capsys.readouterr()
     reason = "none" if status == 200 else "unauthorized"
     asked = [line for line in captured.err.splitlines() if "msg=asked" in line]
-    paths = ["/t/acme/v1/_electric/runners"]
-    paths += ["/t/acme/v1/_electric/runners/runner-healthy-0/health"] * (status == 200)
-    for line, path, operation in zip(asked, paths, ("list", "health"), strict=False):
+    paths = {"server": "health", "list": "runners"}
+    if status == 200:
+        paths["health"] = "runners/runner-healthy-0/health"
+    for operation, path in paths.items():
+        (line,) = [line for line in asked if f"operation={operation} " in line]
         assert re.search(
-            rf" level=debug logger=exporter.sources.http msg=asked operation={operation} "
-            rf"path={path} principal=service:monitor seconds=\d+\.\d{{3}} status={status} "
-            rf"reason={reason}$",
+            rf" level=debug logger=exporter.sources.http_requests msg=asked operation={operation} "
+            rf"path=/t/acme/v1/_electric/{path} principal=service:monitor seconds=\d+\.\d{{3}} "
+            rf"status={status} reason={reason}$",
             line,
         )
-    assert len(asked) == len(paths)
+    assert len(asked) == len(paths) + (status == 200)
     assert f"msg=polled target=default in_full={status == 200}" in captured.err
     assert SECRET not in captured.err + captured.out
 

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from electric_agents_exporter.conditions import Thresholds
+from electric_agents_exporter.contract.vocabulary import RunnerKind
+from electric_agents_exporter.fleet.selection import Shard
 from electric_agents_exporter.settings import setting_names
 from electric_agents_exporter.settings.environment import variable_of
 from electric_agents_exporter.settings.faults import SettingsFault
@@ -15,7 +18,11 @@ from electric_agents_exporter.settings.model import (
     ENV_PREFIX,
     NOT_YET,
     Settings,
-    TargetSettings,
+)
+from electric_agents_exporter.settings.targets import (
+    HttpPostgresTarget,
+    HttpTarget,
+    PostgresTarget,
     TlsSettings,
 )
 from electric_agents_exporter.settings.values import format_duration, parse_duration
@@ -27,10 +34,18 @@ TARGET = "targets:\n  - url: http://agents.example.com\n    principals: [service
 ONE = {"URL": "http://127.0.0.1:4437", "PRINCIPAL": "service:monitor"}
 
 
+def served(settings: Settings) -> list[HttpTarget]:
+    """Give the targets, all of them asked over HTTP alone."""
+    targets = settings.targets
+    assert all(isinstance(target, HttpTarget) for target in targets)
+    return [target for target in targets if isinstance(target, HttpTarget)]
+
+
 def test_defaults(load_text: Load) -> None:
     settings = load_text(TARGET)
     assert settings.listen == "0.0.0.0:10437"
-    assert settings.metrics.groups == ["core", "client", "claims", "derived", "claims_history"]
+    groups = ["core", "client", "claims", "derived", "wakes", "claims_history"]
+    assert settings.metrics.groups == groups
     assert settings.metrics.per_runner
     assert not settings.metrics.owner_label
     assert (settings.shard.index, settings.shard.count) == (0, 1)
@@ -38,10 +53,15 @@ def test_defaults(load_text: Load) -> None:
     assert not settings.web.enable_reload
     assert (settings.log.level, settings.log.format) == ("info", "logfmt")
     (target,) = settings.targets
+    assert isinstance(target, HttpTarget)
     assert target.name == "default"
+    assert target.wakes
     assert (target.interval, target.timeout, target.stale_seconds) == (15.0, 5.0, 60.0)
     assert (target.concurrency, target.max_runners) == (10, 10_000)
-    assert target.retire_after == 7 * 86_400
+    retired = target.policy(Shard()).retire_after
+    assert retired[RunnerKind.SERVER] == retired[RunnerKind.LOCAL] == 7 * 86_400
+    assert retired[RunnerKind.CLOUD_WORKER] == retired[RunnerKind.CI] == 900
+    assert target.policy(Shard()).thresholds == Thresholds()
     assert target.expected_runners is None
     assert target.tls == TlsSettings()
     assert (target.headers, target.header_files) == ({}, {})
@@ -76,7 +96,7 @@ web: {{max_concurrent_scrapes: 4}}
 log: {{level: info, format: logfmt}}
 """
     settings = load_text(text)
-    (target,) = settings.targets
+    (target,) = served(settings)
     assert target.url == "https://agents.example.com/t/acme/v1"
     assert target.principals == ["service:monitor", "user:alice"]
     assert target.headers["x-team"].get_secret_value() == "ops"
@@ -114,14 +134,20 @@ def test_every_setting_of_the_one_target_has_a_variable(tmp_path: Path, load_tex
         EXCLUDE='{"label": "laptop.*"}',
         MAX_RUNNERS="100",
         RETIRE_AFTER="1d",
+        WAKES="false",
+        CONDITIONS__UNHEARD_AFTER="2m",
         BEARER_TOKEN_FILE=str(token),
         HEADERS__X_TEAM="[ops]",
         HEADER_FILES=f'{{"x-key": "{token}"}}',
         TLS__INSECURE_SKIP_VERIFY="true",
     ).targets
+    assert isinstance(target, HttpTarget)
     assert target.name == "production"
+    assert not target.wakes
+    assert target.conditions.unheard_after == 120
     assert (target.interval, target.timeout, target.stale_after) == (30.0, 2.0, 90.0)
-    assert (target.concurrency, target.max_runners, target.retire_after) == (3, 100, 86_400.0)
+    assert (target.concurrency, target.max_runners) == (3, 100)
+    assert set(target.policy(Shard()).retire_after.values()) == {86_400.0, 7 * 86_400.0}
     assert target.expected_runners is not None
     assert target.expected_runners.min == 2
     assert target.include.kind == ["server", "ci"]
@@ -144,8 +170,8 @@ def test_every_setting_of_the_one_target_has_a_variable(tmp_path: Path, load_tex
 def test_several_principals_in_one_variable(
     text: str, principals: list[str], load_text: Load
 ) -> None:
-    assert load_text(URL="http://a", PRINCIPAL=text).targets[0].principals == principals
-    assert load_text(URL="http://a", PRINCIPALS=text).targets[0].principals == principals
+    assert served(load_text(URL="http://a", PRINCIPAL=text))[0].principals == principals
+    assert served(load_text(URL="http://a", PRINCIPALS=text))[0].principals == principals
 
 
 def test_all_targets_in_one_variable(load_text: Load) -> None:
@@ -155,7 +181,7 @@ def test_all_targets_in_one_variable(load_text: Load) -> None:
 
 def test_names_of_settings_and_of_a_targets_settings_differ() -> None:
     # Else a variable could mean either.
-    assert not Settings.model_fields.keys() & TargetSettings.model_fields.keys()
+    assert not Settings.model_fields.keys() & set(setting_names.names_in(("targets",)))
     assert variable_of(("targets",)) == f"{ENV_PREFIX}TARGETS"
     assert variable_of(("targets", "tls", "ca_file")) == f"{ENV_PREFIX}TLS__CA_FILE"
     assert variable_of(("log", "level")) == f"{ENV_PREFIX}LOG__LEVEL"
@@ -177,7 +203,7 @@ def test_flags_of_a_target_complete_the_environments_and_replace_the_files(
     load_text: Load,
 ) -> None:
     flags = {"targets": [{"url": "http://flag.example.com"}]}
-    (target,) = load_text(TARGET, flags=flags, **ONE, TIMEOUT="1s").targets
+    (target,) = served(load_text(TARGET, flags=flags, **ONE, TIMEOUT="1s"))
     assert target.url == "http://flag.example.com"
     assert target.principals == ["service:monitor"]
     assert target.timeout == 1.0
@@ -297,13 +323,29 @@ targets:
     tenants: all
 """
     one, every = load_text(text).targets
+    assert isinstance(one, PostgresTarget)
+    assert isinstance(every, PostgresTarget)
     assert (one.password_file, one.tenant, one.tenants) == (password, "acme", None)
-    assert (one.url, one.principals) == (None, [])
     assert every.tenants == "all"
+
+
+def test_one_system_read_in_both_ways_is_one_target(load_text: Load) -> None:
+    text = TARGET.rstrip() + "\n    postgres: postgresql://exporter@db/agents\n    tenant: acme\n"
+    (target,) = load_text(text).targets
+    assert isinstance(target, HttpPostgresTarget)
+    assert target.tenant == "acme"
+    assert target.policy(Shard()).joined
+
+
+def test_retire_after_is_one_duration_or_one_for_each_kind(load_text: Load) -> None:
+    (target,) = load_text(**ONE, RETIRE_AFTER='{"ci": "1h"}').targets
+    retired = target.policy(Shard()).retire_after
+    assert (retired[RunnerKind.CI], retired[RunnerKind.SANDBOX]) == (3600, 900)
 
 
 def test_a_database_needs_no_file(load_text: Load) -> None:
     (target,) = load_text(POSTGRES="postgresql://exporter@db/agents", TENANT="acme").targets
+    assert isinstance(target, PostgresTarget)
     assert (target.postgres, target.tenant) == ("postgresql://exporter@db/agents", "acme")
 
 
@@ -377,4 +419,4 @@ def test_a_secret_is_never_shown(line: str, write: Callable[[str], Path]) -> Non
 def test_the_process_environment_is_read_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in ONE.items():
         monkeypatch.setenv(ENV_PREFIX + name, value)
-    assert load(None, {}).targets[0].url == ONE["URL"]
+    assert served(load(None, {}))[0].url == ONE["URL"]

@@ -10,6 +10,7 @@ from electric_agents_exporter.settings import setting_names
 from electric_agents_exporter.settings.environment import variable_of
 from electric_agents_exporter.settings.model import ENV_PREFIX, Settings
 from electric_agents_exporter.settings.reference import EXAMPLE, render
+from electric_agents_exporter.settings.targets import HttpTarget
 
 DOCS = Path(__file__).parents[3] / "docs" / "configuration.md"
 DEFAULT = re.compile(r"^\| `(\w+)` \|[^|]*\| `([^`]*)` \| `(\w+)` \|", re.MULTILINE)
@@ -30,7 +31,9 @@ def test_every_setting_stands_there_once_with_its_variable_and_meaning() -> None
 
 
 def test_every_default_is_what_loading_it_gives(load_text: Callable[..., Settings]) -> None:
-    needed = {"URL": "http://a", "PRINCIPAL": "service:monitor"}
+    # A target that is read in both ways has every setting but `tenants`, which has no default.
+    database = "postgresql://db/agents"
+    needed = {"URL": "http://a", "PRINCIPAL": "service:monitor", "POSTGRES": database}
     bare = load_text(**needed).model_dump()
     defaults = DEFAULT.findall(render())
     assert ("interval", "15s", f"{ENV_PREFIX}INTERVAL") in defaults
@@ -48,6 +51,7 @@ def test_the_example_loads_and_shows_almost_everything(
     token.write_text("abc")
     text = EXAMPLE.replace("/run/secrets/token", str(token)).replace("/run/secrets/db", str(token))
     settings = load_text(text.replace("ca_file: /etc/ssl/acme.pem, ", ""))
+    assert isinstance(settings.targets[0], HttpTarget)
     assert settings.targets[0].bearer_token_file == token
     shown = yaml.safe_load(EXAMPLE)
     assert shown.keys() == Settings.model_fields.keys()
@@ -56,4 +60,4 @@ def test_the_example_loads_and_shows_almost_everything(
     # The rest are other ways to say the same.
     shown_of_targets = {name for target in shown["targets"] for name in target}
     left_out = set(setting_names.names_in(("targets",))) - shown_of_targets
-    assert left_out == {"header_files", "bearer_token", "tenants"}
+    assert left_out == {"header_files", "bearer_token"}
