@@ -427,8 +427,10 @@ def _by_condition(subject: TargetSubject) -> Samples:
     counted = {(kind, Condition.UNKNOWN): 0 for kind in RunnerKind} | dict(
         subject.aggregate.conditions
     )
-    for (kind, condition), count in counted.items():
-        yield (kind.value, condition.value), count
+    # In an order of its own: that of a set of words is another one in every process.
+    for kind, condition in product(RunnerKind, Condition):
+        if (kind, condition) in counted:
+            yield (kind.value, condition.value), counted[kind, condition]
 
 
 def _by_state(subject: TargetSubject) -> Samples:
