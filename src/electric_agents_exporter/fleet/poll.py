@@ -74,6 +74,7 @@ class Poll:
         if isinstance(answer, Reason):
             self._not_got[principal] = answer
             return
+        target.tenants.clear()  # those of settings before these
         target.inventory.take(principal, answer.runners)
         target.listed_at[principal] = target.clock.monotonic()
         target.drift.update(answer.drift)
@@ -259,9 +260,10 @@ class Poll:
         if self._server is not None and self._server not in _SIGNS_OF_LIFE:
             text = f"the server does not answer ({self._server})"
             yield PollFault(text, text)
-        for principal, reason in self._not_got.items():
-            text = f"no list for {principal} ({reason})"
-            yield PollFault(text, text)
+        for principal in self._target.policy.principals:
+            if principal not in self._got:
+                text = f"no list for {principal} ({self._not_got.get(principal, 'not asked')})"
+                yield PollFault(text, text)
         failed = self._failures.total()
         if failed:
             text = f"{failed} of {self._asked} runners did not answer ({_spell(self._failures)})"
