@@ -80,6 +80,7 @@ class TargetPoller:
         """Poll now, or as soon as the poll in progress has ended; gives what it came to."""
         async with self._turn:
             if self._next_source is not None:
+                self._next_source.take_over(self._source)
                 await self._source.aclose()
                 self._source, self._next_source = self._next_source, None
             poll = Poll(self._target)

@@ -25,6 +25,7 @@ from electric_agents_exporter.fleet.reasons import SERVER_FAILS, Operation, Reas
 from electric_agents_exporter.sources.credentials import CredentialError, Credentials
 from electric_agents_exporter.sources.http_requests import Requests, Response, Wire
 from electric_agents_exporter.sources.http_transport import Tls, aiohttp_transport
+from electric_agents_exporter.sources.source import Source
 from electric_agents_exporter.sources.wake_streams import EntityStatuses, WakeStreams
 
 log = logging.getLogger(__name__)
@@ -133,6 +134,9 @@ class HttpSource:
     def __init__(self, server: HttpServer, *, wakes: bool = True) -> None:
         self._server = server
         self._wakes = wakes
+
+    def take_over(self, before: Source) -> None:
+        """Go on from another source; all that is remembered here is soon asked for again."""
 
     def credential_changed_at(self) -> float | None:
         """When the newest credential file changed, seconds since the epoch; None without one."""

@@ -44,7 +44,7 @@ from electric_agents_exporter.fleet.reasons import Operation, Reason
 from electric_agents_exporter.sources import queries
 from electric_agents_exporter.sources.claim_tracker import ClaimTracker
 from electric_agents_exporter.sources.credentials import CredentialError, read_secret
-from electric_agents_exporter.sources.source import EVERYONE
+from electric_agents_exporter.sources.source import EVERYONE, Source
 
 log = logging.getLogger(__name__)
 
@@ -160,7 +160,17 @@ class PostgresSource:
         self._connection: _Connection | None = None
         self._stamp: tuple[object, ...] = ()
         self._logged = ""
-        self._claims = ClaimTracker()
+        self.claims = ClaimTracker()
+
+    def take_over(self, before: Source) -> None:
+        """Go on with the claims of a source of the same rows: what ends now was active then."""
+        if isinstance(before, PostgresSource) and before.reads == self.reads:
+            self.claims = before.claims
+
+    @property
+    def reads(self) -> tuple[str, str | None]:
+        """Which database it reads, and of which tenant."""
+        return self._options.url, self._options.tenant
 
     def credential_changed_at(self) -> float | None:
         """When the newest credential file changed, seconds since the epoch; None without one."""
@@ -190,7 +200,7 @@ class PostgresSource:
 
     async def _poll(self, poll: Poll) -> bool:
         patience = _Patience(self._options.timeout + _GRACE)
-        reading = _Reading(self._options.tenant, poll, self._claims, self._clock)
+        reading = _Reading(self._options.tenant, poll, self.claims, self._clock)
         try:
             connection = await self._ready_connection(patience)
             async with connection.transaction():

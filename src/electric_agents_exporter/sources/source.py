@@ -27,6 +27,10 @@ class Source(Protocol):
         """
         ...
 
+    def take_over(self, before: "Source") -> None:
+        """Go on from what the source has learned that this one replaces."""
+        ...
+
     def credential_changed_at(self) -> float | None:
         """When the newest credential file changed, seconds since the epoch; None without one."""
         ...
