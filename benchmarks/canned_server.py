@@ -10,7 +10,7 @@ import sys
 from typing import cast
 from urllib.parse import unquote
 
-from fleets import health_bodies, list_body
+from fleets import health_bodies, list_body, wake_offset, wake_stream
 
 _TURNS = 3
 _TURN_SECONDS = 7.0
@@ -19,6 +19,12 @@ _HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %
 
 def _answer(body: bytes) -> bytes:
     return _HEAD % len(body) + body
+
+
+def _tail() -> bytes:
+    """Answer for a wake stream that its runner has heard to its end."""
+    head, line_end, rest = _answer(b"[]").partition(b"\r\n")
+    return head + line_end + f"Stream-Next-Offset: {wake_offset()}\r\n".encode() + rest
 
 
 class CannedProtocol(asyncio.Protocol):
@@ -46,9 +52,14 @@ class CannedProtocol(asyncio.Protocol):
 def _fleet(count: int, turn: int, *, churn: bool) -> dict[bytes, bytes]:
     """Prepare every answer of one turn."""
     missing = range(turn, count, 100) if churn else ()
-    answers = {b"/_electric/runners": _answer(list_body(count, without=missing))}
+    tail = _tail()
+    answers = {
+        b"/_electric/health": _answer(b'{"status":"ok"}'),
+        b"/_electric/runners": _answer(list_body(count, without=missing)),
+    }
     for name, body in health_bodies(count, turn).items():
         answers[f"/_electric/runners/{name}/health".encode()] = _answer(body)
+        answers[wake_stream(name).encode()] = tail
     return answers
 
 

@@ -12,6 +12,7 @@ from prometheus_client.openmetrics.exposition import generate_latest as generate
 from prometheus_client.registry import Collector
 from typing_extensions import override
 
+from electric_agents_exporter.fleet.poll import Poll
 from electric_agents_exporter.fleet.snapshot import FleetSnapshot
 from electric_agents_exporter.metrics.exposition import Exposer
 from electric_agents_exporter.metrics.formats import Format

@@ -9,6 +9,7 @@ from electric_agents_exporter.contract.reading import read_health, read_list
 from electric_agents_exporter.fleet.clock import SystemClock
 from electric_agents_exporter.fleet.fleet import Fleet
 from electric_agents_exporter.fleet.policy import Policy
+from electric_agents_exporter.fleet.poll import Poll
 
 _SAMPLES = Path(__file__).parents[1] / "tests" / "contract" / "samples"
 PRINCIPAL = "service:monitor"
@@ -24,7 +25,21 @@ def list_body(count: int, without: Collection[int] = ()) -> bytes:
     item = json.loads((_SAMPLES / "runner.json").read_text())
     item["owner_principal"] = "/principal/service%3Amonitor"
     names = (name for at, name in enumerate(runner_ids(count)) if at not in without)
-    return json.dumps([{**item, "id": name, "label": name} for name in names]).encode()
+    items = [
+        {**item, "id": name, "label": name, "wake_stream": wake_stream(name)} for name in names
+    ]
+    return json.dumps(items).encode()
+
+
+def wake_stream(name: str) -> str:
+    """Give the path of a runner's wake stream."""
+    return f"/runners/{name}/wake"
+
+
+def wake_offset() -> str:
+    """Give how far all runners have heard their streams."""
+    sample = json.loads((_SAMPLES / "health-active-claim.json").read_text())
+    return str(sample["runner"]["wake_stream_offset"])
 
 
 def health_bodies(count: int, turn: int = 0) -> dict[str, bytes]:
@@ -49,9 +64,8 @@ class Polled:
     def __init__(self, count: int) -> None:
         self.clock = SystemClock()
         self.fleet = Fleet(self.clock)
-        self.fleet.configure(
-            {Policy("production", stale_after=3600.0, max_runners=count): [PRINCIPAL]}
-        )
+        policy = Policy("production", (PRINCIPAL,), stale_after=3600.0, max_runners=count)
+        self.fleet.configure([policy])
         self._list = list_body(count)
 
     def poll(self, bodies: dict[str, bytes]) -> None:

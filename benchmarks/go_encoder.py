@@ -16,6 +16,7 @@ from pathlib import Path
 import msgspec
 from prometheus_client import CollectorRegistry
 
+from electric_agents_exporter.fleet.poll import Poll
 from electric_agents_exporter.metrics.exposition import Exposer
 from electric_agents_exporter.metrics.formats import Format
 from electric_agents_exporter.metrics.process_families import ProcessState

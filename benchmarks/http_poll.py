@@ -11,12 +11,21 @@ from pathlib import Path
 import httpx
 from typing_extensions import override
 
+from electric_agents_exporter.conditions import Ages, Thresholds, judge
+from electric_agents_exporter.contract.reading import read_health
 from electric_agents_exporter.fleet.clock import SystemClock
 from electric_agents_exporter.fleet.fleet import Fleet
 from electric_agents_exporter.fleet.policy import Policy
-from electric_agents_exporter.sources.http import HttpOptions, HttpSource, TransportFactory
-from fleets import PRINCIPAL
-from measure import Comparison, compare, limit
+from electric_agents_exporter.fleet.poll import Poll
+from electric_agents_exporter.fleet.reasons import Operation
+from electric_agents_exporter.sources.http import (
+    HttpOptions,
+    HttpServer,
+    HttpSource,
+    TransportFactory,
+)
+from fleets import PRINCIPAL, health_bodies
+from measure import Comparison, compare, cpu_seconds, limit
 
 STOCK_AT_BEST = 5
 """Connections at which httpx as it comes costs least, as measured here: its pool is quadratic."""
@@ -55,22 +64,28 @@ class StockClient(httpx.AsyncBaseTransport):
 
 
 async def cycle(
-    url: str, count: int, transport: TransportFactory | None = None, concurrency: int = 10
+    url: str,
+    count: int,
+    transport: TransportFactory | None = None,
+    concurrency: int = 10,
+    *,
+    wakes: bool = False,
 ) -> float:
     """Poll twice, and give the CPU time of the second: connections stand by then."""
     clock = SystemClock()
     fleet = Fleet(clock)
-    fleet.configure({Policy("production", max_runners=count): [PRINCIPAL]})
-    source = HttpSource(
-        HttpOptions(url, (PRINCIPAL,), concurrency=concurrency, timeout=30.0), clock, transport
-    )
+    operations = tuple(each for each in Operation if wakes or each is not Operation.WAKES)
+    policy = Policy("production", (PRINCIPAL,), max_runners=count, operations=operations)
+    fleet.configure([policy])
+    options = HttpOptions(url, (PRINCIPAL,), concurrency=concurrency, timeout=30.0)
+    source = HttpSource(HttpServer(options, clock, transport), wakes=wakes)
     cost = 0.0
     for _ in range(2):
         began = time.process_time()
         poll = Poll(fleet.targets["production"])
-        succeeded = poll.end(complete=await source.poll(poll, paced=False))
+        result = poll.end(complete=await source.poll(poll, paced=False))
         cost = time.process_time() - began
-        assert succeeded, "the poll failed: nothing is measured"  # noqa: S101
+        assert result.succeeded, f"nothing is measured: {result.faults}"  # noqa: S101
     await source.aclose()
     return cost
 
@@ -78,10 +93,12 @@ async def cycle(
 def measure(count: int, runs: int) -> Iterator[Comparison]:
     """Measure polls of a fleet of so many runners."""
     ours: list[float] = []
+    with_wakes: list[float] = []
     theirs: dict[int, list[float]] = {}
     with canned_server(count) as url:
         for _ in range(runs):
             ours.append(asyncio.run(cycle(url, count)))
+            with_wakes.append(asyncio.run(cycle(url, count, wakes=True)))
             for concurrency in _CONCURRENCIES:
                 cost = asyncio.run(cycle(url, count, StockClient, concurrency))
                 theirs.setdefault(concurrency, []).append(cost)
@@ -100,3 +117,29 @@ def measure(count: int, runs: int) -> Iterator[Comparison]:
         goal=None,
         unit="CPU us",
     )
+    yield limit(
+        f"what reading wakes adds to a poll over HTTP, {count:,} runners",
+        sorted(with_wakes)[len(with_wakes) // 2] / middle - 1,
+        goal=0.6,
+        unit="of the poll",
+    )
+    yield limit(
+        f"what judging takes of a poll over HTTP, {count:,} runners",
+        _judging(count, runs) / middle,
+        goal=0.05,
+        unit="of the poll",
+    )
+
+
+def _judging(count: int, runs: int) -> float:
+    """Give the CPU time that it takes to judge so many runners."""
+    (body,) = health_bodies(1).values()
+    report = read_health(body).report
+    ages = Ages(1.0, 2.0, 3.0, 0.0, 0.0)
+    thresholds = Thresholds()
+
+    def judge_all() -> None:
+        for _ in range(count):
+            judge(report, ages, refused=False, thresholds=thresholds)
+
+    return cpu_seconds(judge_all, runs)

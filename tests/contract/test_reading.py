@@ -69,9 +69,15 @@ WORDS = {
     "client.last_claim_result": "client.last_claim_result",
     "health.status": "health",
 }
-FIELDS = TIMES | NUMBERS | FLAGS | WORDS
+TEXTS = {
+    "runner.wake_stream_offset": "wake_stream_offset",
+}
+FIELDS = TIMES | NUMBERS | FLAGS | WORDS | TEXTS
 
 NO_TEXT: tuple[object, ...] = (7, {}, [], True)
+TORN = ("torn \ud800", "a\udfff")
+LONGEST_STREAM = 4096
+NO_SHORT_TEXT = (*NO_TEXT, *TORN, "x" * (LONGEST_STREAM + 1))
 NO_FIELD = (b"{}", b"[]", b'{"a":[1]}', b"[" * 100 + b"]" * 100)
 NO_NUMBER = (
     b"true",
@@ -114,6 +120,7 @@ NO_TIME = (
 )
 NO_FLAG = (b"0", b"1", b'"true"', b'""', *NO_FIELD)
 NO_WORD = (b"0", b"true", *NO_FIELD)
+NO_OFFSET = tuple(json.dumps(value).encode() for value in NO_SHORT_TEXT)
 UNKNOWN_WORD = (b'""', b'"ONLINE"', b'"unknown"', b'"\\ud800"', b'"\xff"', b'"paused"')
 MISFITS = [
     (field, garbage)
@@ -122,6 +129,7 @@ MISFITS = [
         (NUMBERS, NO_NUMBER),
         (FLAGS, NO_FLAG),
         (WORDS, NO_WORD),
+        (TEXTS, NO_OFFSET),
     )
     for field in fields
     for garbage in garbages
@@ -274,6 +282,15 @@ def test_a_time_with_its_zone_reads_as_seconds_since_the_epoch(
     assert answer.drift == ()
 
 
+@pytest.mark.parametrize(
+    "offset", ["", "-1", "0000000000000000_0000000000021551", "é \n../%2e", "x" * LONGEST_STREAM]
+)
+def test_an_offset_is_kept_as_it_stands_whatever_it_is(offset: str) -> None:
+    answer = read_health(spliced("runner.wake_stream_offset", encode(offset)))
+    assert answer.report.wake_stream_offset == offset
+    assert answer.drift == ()
+
+
 def test_the_servers_time_is_the_lease_less_what_is_left_of_it() -> None:
     answer = read_health(encode(GOOD))
     assert answer.server_time == pytest.approx(1795347000.664 - 28.767, rel=0, abs=1e-5)
@@ -420,31 +437,33 @@ ELEVEN = 1795345200.0  # 2026-11-22T11:00:00Z
 
 
 @pytest.mark.parametrize(
-    "active, superseded, oldest",
+    "active, superseded, oldest, newest",
     [
-        ([], 0, None),
-        ([claim("a", 1)], 0, 1),
-        ([claim("a", 1, 9)], 0, 9),
-        ([claim("a", 1, 9), claim("b", 2, 5)], 0, 5),
-        ([claim("a", 1, 9), claim("b", 20)], 0, 9),
+        ([], 0, None, None),
+        ([claim("a", 1)], 0, 1, 1),
+        ([claim("a", 1, 9)], 0, 9, 9),
+        ([claim("a", 1, 9), claim("b", 2, 5)], 0, 5, 9),
+        ([claim("a", 1, 9), claim("b", 20)], 0, 9, 20),
         # Of several on one stream only the newest counts, in whatever order they come,
-        ([claim("a", 1, 2), claim("a", 3, 4), claim("a", 5, 6)], 2, 6),
-        ([claim("a", 5, 6), claim("a", 1, 2), claim("a", 3, 4)], 2, 6),
+        ([claim("a", 1, 2), claim("a", 3, 4), claim("a", 5, 6)], 2, 6, 6),
+        ([claim("a", 5, 6), claim("a", 1, 2), claim("a", 3, 4)], 2, 6, 6),
         # by when it was claimed: epochs begin again when the server restarts;
-        ([claim("a", 1, 2, epoch=9), claim("a", 3, 4, epoch=1)], 1, 4),
+        ([claim("a", 1, 2, epoch=9), claim("a", 3, 4, epoch=1)], 1, 4, 4),
         # the epoch decides where the times are equal or cannot be read.
-        ([claim("a", 1, 2, epoch=1), claim("a", 1, 4, epoch=2)], 1, 4),
-        ([claim("a", None, 4, epoch=2), claim("a", None, 2, epoch=1)], 1, 4),
-        ([claim("a", None, 2, epoch=9), claim("a", 3, 4)], 1, 4),
+        ([claim("a", 1, 2, epoch=1), claim("a", 1, 4, epoch=2)], 1, 4, 4),
+        ([claim("a", None, 4, epoch=2), claim("a", None, 2, epoch=1)], 1, 4, 4),
+        ([claim("a", None, 2, epoch=9), claim("a", 3, 4)], 1, 4, 4),
         # Where nothing tells them apart, the first counts.
-        ([claim("a", 1, 9), claim("a", 1, 5)], 1, 9),
-        ([claim("a", None), claim("a", None, 4)], 1, None),
-        ([claim("a", None)], 0, None),
-        ([claim("a", None), claim("b", 7)], 0, 7),
+        ([claim("a", 1, 9), claim("a", 1, 5)], 1, 9, 9),
+        ([claim("a", None), claim("a", None, 4)], 1, None, 4),
+        ([claim("a", None)], 0, None, None),
+        ([claim("a", None), claim("b", 7)], 0, 7, 7),
+        # The newest sign of life is one of whoever works, also on what was taken up anew.
+        ([claim("a", 1, 30), claim("a", 3, 4)], 1, 4, 30),
     ],
 )
 def test_claims_are_superseded_by_the_newest_of_their_stream(
-    active: list[object], superseded: int, oldest: int | None
+    active: list[object], superseded: int, oldest: int | None, newest: int | None
 ) -> None:
     busy = GOOD | {"dispatch": GOOD["dispatch"] | {"entities_with_active_claim": 9}}
     answer = read_health(spliced("claims.active", encode(active), busy))
@@ -452,6 +471,7 @@ def test_claims_are_superseded_by_the_newest_of_their_stream(
         active_count=1,
         superseded=superseded,
         oldest_heartbeat_at=None if oldest is None else ELEVEN + oldest,
+        newest_heartbeat_at=None if newest is None else ELEVEN + newest,
     )
     assert answer.drift == ()
 
@@ -478,6 +498,7 @@ def test_no_more_claims_are_taken_for_alive_than_there_are_entities_worked_on(
     active = [claim("a", 1, 7), claim("b", 2, 9), claim("c", 3, 5)]
     answer = read_health(spliced("claims.active", encode(active), said))
     assert answer.report.claims.oldest_heartbeat_at == (None if oldest is None else ELEVEN + oldest)
+    assert answer.report.claims.newest_heartbeat_at == ELEVEN + 9
 
 
 @pytest.mark.parametrize(
@@ -492,7 +513,7 @@ def test_no_more_claims_are_taken_for_alive_than_there_are_entities_worked_on(
 )
 def test_a_claim_that_names_no_stream_is_left_out(bad: object, drift: str) -> None:
     answer = read_health(spliced("claims.active", encode([bad, claim("a", 1)])))
-    assert answer.report.claims == Claims(1, 0, ELEVEN + 1)
+    assert answer.report.claims == Claims(1, 0, ELEVEN + 1, ELEVEN + 1)
     assert answer.drift == (drift,)
 
 
@@ -502,6 +523,7 @@ def test_a_bad_time_of_a_claim_costs_that_time() -> None:
     assert (answer.report.claims.superseded, answer.report.claims.active_count) == (1, 1)
     # Of two signs of life one is alive: that of the claim whose heartbeat can be read.
     assert answer.report.claims.oldest_heartbeat_at == ELEVEN + 3
+    assert answer.report.claims.newest_heartbeat_at == ELEVEN + 5
     assert sorted(answer.drift) == [
         "claims.active.claimed_at",
         "claims.active.epoch",
@@ -666,9 +688,8 @@ def test_a_label_is_cut_to_128_printable_characters(label: str, kept: str) -> No
 @pytest.mark.parametrize(
     "field, garbage",
     [
-        *((name, value) for name in ("label", "owner_principal") for value in NO_TEXT),
-        ("label", "torn \ud800"),
-        ("owner_principal", "torn \ud800"),
+        *((name, value) for name in ("label", "owner_principal") for value in (*NO_TEXT, *TORN)),
+        *(("wake_stream", value) for value in NO_SHORT_TEXT),
         *((name, value) for name in ("kind", "admin_status") for value in NO_TEXT),
         *((name, "soon") for name in ("created_at", "updated_at")),
         *((name, 7) for name in ("created_at", "updated_at")),
@@ -791,7 +812,12 @@ def check_list(body: bytes) -> None:
     ids = [runner.id for runner in answer.runners]
     assert len(ids) == len(set(ids))
     for runner in answer.runners:
-        for text in (runner.id, runner.label or "", runner.owner_principal or ""):
+        for text in (
+            runner.id,
+            runner.label or "",
+            runner.owner_principal or "",
+            runner.wake_stream or "",
+        ):
             text.encode()
         assert len(runner.label or "") <= 128
     assert set(answer.drift) <= {f"list.{name}" for name in ITEM} | {"list"}

@@ -32,7 +32,7 @@ def at(hour: int, minute: int, second: int, millisecond: int) -> float:
     return day.timestamp()
 
 
-IDLE = Claims(active_count=0, superseded=0, oldest_heartbeat_at=None)
+IDLE = Claims(active_count=0, superseded=0, oldest_heartbeat_at=None, newest_heartbeat_at=None)
 NOTHING_WAITS = Dispatch(
     entities_with_active_claim=0, entities_with_outstanding_wake=0, entities_with_pending_work=0
 )
@@ -67,8 +67,14 @@ REPORTS: dict[str, tuple[Report, float | None]] = {
                 claims_failed=0,
             ),
             # Leaked: it gave no sign of life for minutes, and no entity is worked on.
-            claims=Claims(active_count=1, superseded=0, oldest_heartbeat_at=None),
+            claims=Claims(
+                active_count=1,
+                superseded=0,
+                oldest_heartbeat_at=None,
+                newest_heartbeat_at=at(11, 26, 52, 867),
+            ),
             dispatch=NOTHING_WAITS,
+            wake_stream_offset="0000000000000000_0000000000021551",
         ),
         at(11, 29, 31, 897),
     ),
@@ -102,6 +108,7 @@ REPORTS: dict[str, tuple[Report, float | None]] = {
             ),
             claims=IDLE,
             dispatch=NOTHING_WAITS,
+            wake_stream_offset="-1",
         ),
         at(11, 29, 31, 946),
     ),
@@ -135,6 +142,7 @@ REPORTS: dict[str, tuple[Report, float | None]] = {
             ),
             claims=IDLE,
             dispatch=NOTHING_WAITS,
+            wake_stream_offset="-1",
         ),
         at(11, 29, 31, 847),
     ),
@@ -168,6 +176,7 @@ REPORTS: dict[str, tuple[Report, float | None]] = {
             ),
             claims=IDLE,
             dispatch=NOTHING_WAITS,
+            wake_stream_offset="-1",
         ),
         at(11, 29, 32, 80),
     ),
@@ -199,12 +208,18 @@ REPORTS: dict[str, tuple[Report, float | None]] = {
                 claims_skipped=4,
                 claims_failed=0,
             ),
-            claims=Claims(active_count=3, superseded=2, oldest_heartbeat_at=at(11, 29, 30, 300)),
+            claims=Claims(
+                active_count=3,
+                superseded=2,
+                oldest_heartbeat_at=at(11, 29, 30, 300),
+                newest_heartbeat_at=at(11, 29, 30, 300),
+            ),
             dispatch=Dispatch(
                 entities_with_active_claim=1,
                 entities_with_outstanding_wake=0,
                 entities_with_pending_work=0,
             ),
+            wake_stream_offset="0000000000000000_0000000000000628",
         ),
         at(11, 29, 32, 322),
     ),
@@ -238,6 +253,7 @@ REPORTS: dict[str, tuple[Report, float | None]] = {
             ),
             claims=IDLE,
             dispatch=NOTHING_WAITS,
+            wake_stream_offset="-1",
         ),
         None,
     ),
@@ -255,6 +271,7 @@ REPORTS: dict[str, tuple[Report, float | None]] = {
             client=None,
             claims=IDLE,
             dispatch=NOTHING_WAITS,
+            wake_stream_offset=None,
         ),
         None,
     ),
@@ -272,6 +289,7 @@ REPORTS: dict[str, tuple[Report, float | None]] = {
             client=None,
             claims=IDLE,
             dispatch=NOTHING_WAITS,
+            wake_stream_offset="-1",
         ),
         at(11, 29, 32, 102),
     ),
@@ -305,6 +323,7 @@ REPORTS: dict[str, tuple[Report, float | None]] = {
             ),
             claims=IDLE,
             dispatch=NOTHING_WAITS,
+            wake_stream_offset="-1",
         ),
         at(11, 29, 32, 42),
     ),
@@ -338,6 +357,7 @@ REPORTS: dict[str, tuple[Report, float | None]] = {
             ),
             claims=IDLE,
             dispatch=NOTHING_WAITS,
+            wake_stream_offset="-1",
         ),
         at(11, 29, 31, 992),
     ),
@@ -373,6 +393,7 @@ REPORTS: dict[str, tuple[Report, float | None]] = {
             ),
             claims=IDLE,
             dispatch=NOTHING_WAITS,
+            wake_stream_offset="-1",
         ),
         at(11, 29, 32, 177),
     ),
@@ -440,6 +461,7 @@ def test_the_list_sample_reads_as_exactly_what_it_says() -> None:
             admin_status=(
                 AdminStatus.DISABLED if runner_id == "runner-disabled" else AdminStatus.ENABLED
             ),
+            wake_stream=f"/runners/{runner_id}/wake",
             created_at=created_at,
             updated_at=updated_at,
         )

@@ -17,6 +17,7 @@ from tests.conftest import FakeClock
 from electric_agents_exporter.fleet.clock import Clock
 from electric_agents_exporter.fleet.fleet import Fleet
 from electric_agents_exporter.fleet.policy import Policy
+from electric_agents_exporter.fleet.poll import Poll, PollResult
 from electric_agents_exporter.fleet.snapshot import RunnerState, TargetSnapshot
 from electric_agents_exporter.sources.postgres import PostgresOptions, PostgresSource
 from electric_agents_exporter.sources.source import EVERYONE
@@ -210,35 +211,43 @@ def database(cluster: Cluster) -> Iterator[Database]:
         yield database
 
 
+WATCHED = Policy("db", (EVERYONE,))
+"""How a database is watched, unless a test says otherwise."""
+
+
 class Polled:
     """One target, polled when a test says so."""
 
-    def __init__(self, options: PostgresOptions, clock: Clock, policy: Policy) -> None:
+    def __init__(self, options: PostgresOptions, clock: Clock, policy: Policy = WATCHED) -> None:
         self.clock = clock
         self.fleet = Fleet(clock)
-        self.fleet.configure({policy: [EVERYONE]})
+        self.fleet.configure([policy])
         self.name = policy.name
         self.source = PostgresSource(options, clock)
 
     async def poll(self) -> bool:
+        return (await self.result()).succeeded
+
+    async def result(self) -> PollResult:
         poll = Poll(self.fleet.targets[self.name])
         complete = await self.source.poll(poll, paced=False)
         return poll.end(complete=complete)
 
     @property
-    def snapshots(self) -> dict[str, TargetSnapshot]:
-        return {target.name: target for target in self.fleet.snapshot().targets}
+    def snapshots(self) -> dict[str | None, TargetSnapshot]:
+        """The state by tenant; None for that of the target itself."""
+        return {target.tenant: target for target in self.fleet.snapshot().targets}
 
     @property
     def snapshot(self) -> TargetSnapshot:
-        return self.snapshots[self.name]
+        return self.snapshots[None]
 
     @property
     def drift(self) -> dict[str, int]:
         return dict(self.fleet.snapshot().drift)
 
-    def views(self, name: str = "") -> dict[str, RunnerState]:
-        return {view.listed.id: view for view in self.snapshots[name or self.name].runners}
+    def states(self, tenant: str | None = None) -> dict[str, RunnerState]:
+        return {state.listed.id: state for state in self.snapshots[tenant].runners}
 
 
 MakePolled = Callable[..., Polled]
@@ -248,10 +257,8 @@ MakePolled = Callable[..., Polled]
 async def make_polled(clock: FakeClock) -> AsyncIterator[MakePolled]:
     made = []
 
-    def make(
-        options: PostgresOptions, policy: Policy | None = None, clock_of: Clock = clock
-    ) -> Polled:
-        polled = Polled(options, clock_of, policy or Policy("db"))
+    def make(options: PostgresOptions, policy: Policy = WATCHED, clock_of: Clock = clock) -> Polled:
+        polled = Polled(options, clock_of, policy)
         made.append(polled)
         return polled
 

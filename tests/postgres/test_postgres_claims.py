@@ -1,54 +1,73 @@
 """Claims over many polls: each that ends is counted once, none is missed, at any size."""
 
+from dataclasses import dataclass, replace
+
 import psycopg
 import pytest
-from electric_agents_exporter.fleet.claim_tracker import ClaimTracker
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.conftest import FakeClock
-from tests.postgres.conftest import Database, MakePolled, Polled
+from tests.postgres.conftest import WATCHED, Database, MakePolled, Polled
 
 from electric_agents_exporter.contract.database import ClaimRow
 from electric_agents_exporter.contract.vocabulary import ClaimStatus, RunnerKind
 from electric_agents_exporter.fleet.clock import SystemClock
-from electric_agents_exporter.fleet.policy import Policy
 from electric_agents_exporter.fleet.reasons import Operation, Reason
 from electric_agents_exporter.fleet.selection import Selection, Shard
+from electric_agents_exporter.sources.claim_tracker import ClaimTracker
 from electric_agents_exporter.sources.postgres import PostgresOptions
 
 NOW = Database.NOW
 
 
-def ended(polled: Polled, name: str = "") -> dict[str, int]:
-    history = polled.snapshots[name or polled.name].history
-    assert history is not None
-    return {status.value: count for status, count in history.ended.items() if count}
+def ended(polled: Polled, tenant: str | None = None) -> dict[str, int]:
+    claims = polled.snapshots[tenant].claims
+    assert claims is not None
+    return {status.value: count for status, count in claims.ended.items() if count}
 
 
 def active(polled: Polled, runner_id: str = "r") -> float | None:
-    facts = polled.states()[runner_id].facts
-    assert facts is not None
-    return facts.report.claims.active_count
+    report = polled.states()[runner_id].report
+    assert report is not None
+    return report.claims.active_count
 
 
-def without_sweeps(polled: Polled) -> None:
-    """Let the sweep that was be the last one for long, as after one that took a minute."""
-    poll = Poll(polled.fleet.targets[polled.name])
-    poll.claims.swept(polled.clock.time(), polled.clock.monotonic(), 60.0)
+@dataclass
+class SluggishClock(FakeClock):
+    """A clock by which everything takes `step` seconds."""
+
+    step: float = 0.0
+
+    def monotonic(self) -> float:
+        self.uptime += self.step
+        return self.uptime
 
 
-@pytest.fixture(params=["sweeping", "between sweeps"])
-async def watching(request: pytest.FixtureRequest, database: Database, polled: Polled) -> Polled:
+@pytest.fixture(params=["full scans", "between full scans"])
+async def watching(
+    request: pytest.FixtureRequest, database: Database, make_polled: MakePolled
+) -> Polled:
     """A target that was polled once, with a history that it must not count."""
+    database.freeze()
     database.add_runner("r", kind="server")
     for number in range(5):
         database.claim(f"old{number}", "r", at=NOW - 10)
         database.finish(f"old{number}")
     database.claim("mine", "r", stream="/mine/main", at=NOW - 4000)
+    # After a full scan that took a minute there is no other one for long.
+    clock = SluggishClock(step=60.0 * (request.param == "between full scans"))
+    polled = make_polled(PostgresOptions(database.url), clock_of=clock)
     assert await polled.poll()
-    if request.param == "between sweeps":
-        without_sweeps(polled)
+    clock.step = 0.0
     return polled
+
+
+async def test_full_scans_rest_where_they_should(watching: Polled) -> None:
+    scanned = watching.snapshot.full_scan
+    assert await watching.poll()
+    assert scanned is not None
+    rests = scanned.seconds != 0
+    assert (watching.snapshot.full_scan is scanned) is rests
 
 
 async def test_what_ended_before_we_watched_is_nobodys_count(watching: Polled) -> None:
@@ -67,9 +86,9 @@ async def test_a_claim_that_was_active_and_ended_is_counted_once(
         assert await watching.poll()
     assert ended(watching) == {status: 1}
     assert active(watching) == 0
-    history = watching.snapshot.history
-    assert history is not None
-    assert history.durations[RunnerKind.SERVER].sum == pytest.approx(3000)
+    claims = watching.snapshot.claims
+    assert claims is not None
+    assert claims.durations[RunnerKind.SERVER].sum == pytest.approx(3000)
 
 
 async def test_a_claim_that_came_and_went_between_two_polls_is_counted_once(
@@ -184,7 +203,7 @@ async def test_claims_of_runners_that_others_watch_are_theirs_to_count(
     shards = [
         make_polled(
             PostgresOptions(database.url),
-            Policy("db", selection=Selection(shard=Shard(index, 2))),
+            replace(WATCHED, selection=Selection(shard=Shard(index, 2))),
         )
         for index in range(2)
     ]
@@ -214,11 +233,11 @@ async def test_each_tenants_claims_are_counted_under_its_own_name(
     database.claim("c", "r", tenant="b", at=NOW)
     database.execute("UPDATE consumer_claims SET status = 'expired' WHERE tenant_id = 'b'")
     assert await every.poll()
-    assert ended(every, "db/a") == {}
-    assert ended(every, "db/b") == {"expired": 1}
+    assert ended(every, "a") == {}
+    assert ended(every, "b") == {"expired": 1}
 
 
-async def test_a_sweep_that_takes_too_long_leaves_claims_unknown_and_the_rest_known(
+async def test_a_full_scan_that_takes_too_long_leaves_claims_unknown_and_the_rest_known(
     database: Database, make_polled: MakePolled
 ) -> None:
     # Looking at a status takes 10 ms: too long for every claim, not for those that are new.
@@ -243,23 +262,23 @@ async def test_a_sweep_that_takes_too_long_leaves_claims_unknown_and_the_rest_kn
 
     assert active(polled) is None
     assert polled.states()["r"].poll_success
-    assert polled.snapshot.polls.errors[Operation.HEALTH, Reason.TIMEOUT] == 1
-    sweep = polled.snapshot.sweep
-    assert sweep is not None
-    assert sweep.at is None
+    assert polled.snapshot.requests.errors[Operation.HEALTH, Reason.TIMEOUT] == 1
+    full_scan = polled.snapshot.full_scan
+    assert full_scan is not None
+    assert full_scan.at is None
     assert await polled.poll()
     assert active(polled) is None
-    assert polled.snapshot.polls.errors[Operation.HEALTH, Reason.TIMEOUT] == 1
+    assert polled.snapshot.requests.errors[Operation.HEALTH, Reason.TIMEOUT] == 1
 
 
-async def test_a_sweep_rests_fifty_times_as_long_as_it_took(clock: FakeClock) -> None:
+async def test_a_full_scan_rests_fifty_times_as_long_as_it_took(clock: FakeClock) -> None:
     tracker = ClaimTracker()
-    assert tracker.sweep_due(clock.monotonic())
-    tracker.swept(clock.time(), clock.monotonic(), 2.0)
+    assert tracker.scan_due(clock.monotonic())
+    tracker.scanned(clock.time(), clock.monotonic(), 2.0)
     clock.advance(99)
-    assert not tracker.sweep_due(clock.monotonic())
+    assert not tracker.scan_due(clock.monotonic())
     clock.advance(1)
-    assert tracker.sweep_due(clock.monotonic())
+    assert tracker.scan_due(clock.monotonic())
 
 
 class _Table:
@@ -268,17 +287,21 @@ class _Table:
     def __init__(self) -> None:
         self.rows: dict[str, tuple[str, float]] = {}
 
-    def read(self, tracker: ClaimTracker, now: float, *, sweep: bool) -> list[ClaimRow]:
+    def read(self, tracker: ClaimTracker, now: float, *, scan: bool) -> list[ClaimRow]:
         watermark, known = tracker.begin(now), set(tracker.known)
         return [
             ClaimRow("t", name, 1, "r", "/s", status, 0.0, None, 1.0, lease >= watermark)
             for name, (status, lease) in self.rows.items()
-            if lease >= watermark or name in known or (sweep and status == "active")
+            if lease >= watermark or name in known or (scan and status == "active")
         ]
 
 
+def count_ended(tracker: ClaimTracker, rows: list[ClaimRow], now: float) -> int:
+    return sum(len(news.ended) for news in tracker.take(rows, now).values())
+
+
 steps = st.lists(
-    st.tuples(st.sampled_from(["claim", "end", "poll", "sweep", "wait"]), st.integers(0, 200)),
+    st.tuples(st.sampled_from(["claim", "end", "poll", "scan", "wait"]), st.integers(0, 200)),
     max_size=60,
 )
 
@@ -289,7 +312,7 @@ def test_whatever_happens_every_claim_that_ends_is_counted_once(
     steps: list[tuple[str, int]],
 ) -> None:
     tracker, table, now, counted = ClaimTracker(), _Table(), 1000.0, 0
-    tracker.take(table.read(tracker, now, sweep=True), now)
+    tracker.take(table.read(tracker, now, scan=True), now)
     expected = 0
     for step, (what, number) in enumerate(steps):
         if what == "claim":
@@ -303,10 +326,10 @@ def test_whatever_happens_every_claim_that_ends_is_counted_once(
                 table.rows[name] = ("released", table.rows[name][1])
                 expected += 1
         else:
-            rows = table.read(tracker, now, sweep=what == "sweep")
-            counted += len(tracker.take(rows, now))
+            rows = table.read(tracker, now, scan=what == "scan")
+            counted += count_ended(tracker, rows, now)
             active_now = {row.consumer_id for row in rows if row.status == ClaimStatus.ACTIVE}
             truth = {name for name, (status, _) in table.rows.items() if status == "active"}
             assert active_now == truth
-    counted += len(tracker.take(table.read(tracker, now, sweep=False), now))
+    counted += count_ended(tracker, table.read(tracker, now, scan=False), now)
     assert counted == expected

@@ -4,6 +4,7 @@ The server is the simulator, on the database that the other source reads. The cl
 database and exporter stand still at the same moment.
 """
 
+import math
 from collections.abc import AsyncIterator, Iterator
 from random import Random
 
@@ -15,13 +16,16 @@ from tests.postgres.conftest import Database
 
 from electric_agents_exporter.app import process_registry
 from electric_agents_exporter.contract.principals import parse
+from electric_agents_exporter.contract.vocabulary import RunnerKind
 from electric_agents_exporter.fleet.fleet import Fleet
 from electric_agents_exporter.fleet.policy import Policy
+from electric_agents_exporter.fleet.poll import Poll
+from electric_agents_exporter.fleet.reasons import Operation
 from electric_agents_exporter.metrics.exposition import Exposer
 from electric_agents_exporter.metrics.formats import Format
 from electric_agents_exporter.metrics.process_families import ProcessState
 from electric_agents_exporter.metrics.table import build_table
-from electric_agents_exporter.sources.http import HttpOptions, HttpSource
+from electric_agents_exporter.sources.http import HttpOptions, HttpServer, HttpSource
 from electric_agents_exporter.sources.postgres import PostgresOptions, PostgresSource
 from electric_agents_exporter.sources.source import EVERYONE, Source
 from electric_agents_simulator.clock import ManualClock
@@ -86,7 +90,10 @@ class Watched:
         http = HttpOptions(url="http://agents.test", principals=OWNERS)
         transport = httpx.ASGITransport(create_app(self.system))
         self.sources: dict[str, tuple[Fleet, Source]] = {
-            "http": (self._fleet(OWNERS), HttpSource(http, self.now, lambda _: transport)),
+            "http": (
+                self._fleet(OWNERS),
+                HttpSource(HttpServer(http, self.now, lambda _: transport), wakes=False),
+            ),
             "postgres": (
                 self._fleet((EVERYONE,)),
                 PostgresSource(PostgresOptions(database.url), self.now),
@@ -97,7 +104,10 @@ class Watched:
     def _fleet(self, principals: tuple[str, ...]) -> Fleet:
         fleet = Fleet(self.now)
         # Which of the retired is asked after first goes by the order of the lists, which differs.
-        fleet.configure({Policy("production", retire_after=1e9): principals})
+        never = dict.fromkeys(RunnerKind, math.inf)
+        operations = (Operation.LIST, Operation.HEALTH, Operation.SERVER)
+        policy = Policy("production", principals, retire_after=never, operations=operations)
+        fleet.configure([policy])
         return fleet
 
     async def populate(self, caller: Caller, size: int) -> None:
@@ -158,9 +168,8 @@ class Watched:
         for fleet, source in self.sources.values():
             poll = Poll(fleet.targets["production"])
             complete = await source.poll(poll, paced=False)
-            assert poll.end(complete=complete), {
-                k: n for k, n in fleet.snapshot().targets[0].polls.errors.items() if n
-            }
+            result = poll.end(complete=complete)
+            assert result.succeeded, result.faults
 
     async def close(self) -> None:
         for _, source in self.sources.values():

@@ -14,7 +14,6 @@ import trustme
 from tests.conftest import FakeClock
 from tests.postgres.conftest import Database, MakePolled, Polled, make_cluster
 
-from electric_agents_exporter.fleet.policy import Policy
 from electric_agents_exporter.fleet.reasons import Operation, Reason
 from electric_agents_exporter.sources.postgres import PostgresOptions
 from postgres_cluster import Cluster
@@ -25,7 +24,7 @@ PASSWORD = "hunter2"  # noqa: S105  (what must not be seen anywhere)
 
 def errors(polled: Polled) -> dict[tuple[Operation, Reason], int]:
     """The failures that were counted."""
-    return {key: count for key, count in polled.snapshot.polls.errors.items() if count}
+    return {key: count for key, count in polled.snapshot.requests.errors.items() if count}
 
 
 def connections(database: Database) -> int:
@@ -399,7 +398,7 @@ def fragile() -> Iterator[Cluster]:
 
 
 def polled_of(cluster: Cluster) -> Polled:
-    return Polled(PostgresOptions(cluster.url("agents"), timeout=2), FakeClock(), Policy("db"))
+    return Polled(PostgresOptions(cluster.url("agents"), timeout=2), FakeClock())
 
 
 @pytest.mark.parametrize("mode", ["fast", "immediate"])
@@ -458,7 +457,7 @@ async def test_tls_is_as_strict_as_asked(fragile: Cluster, tmp_path: Path) -> No
 
     async def attempt(host: str, ca_file: Path | None, query: str = "") -> set[Reason]:
         url = f"postgresql://postgres@{host}:{fragile.port}/agents{query}"
-        polled = Polled(PostgresOptions(url, ca_file=ca_file, timeout=3), FakeClock(), Policy("db"))
+        polled = Polled(PostgresOptions(url, ca_file=ca_file, timeout=3), FakeClock())
         await polled.poll()
         await polled.source.aclose()
         return {reason for _, reason in errors(polled)}

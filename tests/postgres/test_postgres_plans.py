@@ -93,11 +93,11 @@ def test_few_reports_and_few_entities_are_found_by_an_index(large: Database) -> 
         assert not scan.startswith("Seq Scan")
 
 
-def test_between_sweeps_finished_claims_are_not_read(large: Database) -> None:
+def test_between_full_scans_finished_claims_are_not_read(large: Database) -> None:
     assert scans(large, queries.RECENT_CLAIMS, CLAIMS) == ["Bitmap Heap Scan on consumer_claims"]
 
 
-def test_the_one_index_worth_making_spares_the_sweep_the_old_claims(large: Database) -> None:
+def test_the_one_index_worth_making_spares_the_full_scan_the_old_claims(large: Database) -> None:
     before = _cost(large)
     large.execute(
         "CREATE INDEX active_claims ON consumer_claims (tenant_id, runner_id) "

@@ -1,7 +1,9 @@
 """What a poll of the database tells, for every state that a runner can be in."""
 
+from dataclasses import replace
+
 import pytest
-from tests.postgres.conftest import ALICE, Database, MakePolled, Polled
+from tests.postgres.conftest import ALICE, WATCHED, Database, MakePolled, Polled
 
 from electric_agents_exporter.contract.report import Claims, Client, Dispatch, Report
 from electric_agents_exporter.contract.vocabulary import (
@@ -13,7 +15,6 @@ from electric_agents_exporter.contract.vocabulary import (
     LivenessStatus,
     RunnerKind,
 )
-from electric_agents_exporter.fleet.policy import Policy
 from electric_agents_exporter.fleet.reasons import Suppression
 from electric_agents_exporter.fleet.selection import Selection, Selector, Shard
 from electric_agents_exporter.sources.postgres import PostgresOptions
@@ -35,9 +36,9 @@ STREAMING = {
 
 async def report_of(polled: Polled, runner_id: str) -> Report:
     assert await polled.poll()
-    facts = polled.states()[runner_id].facts
-    assert facts is not None
-    return facts.report
+    report = polled.states()[runner_id].report
+    assert report is not None
+    return report
 
 
 async def test_a_healthy_runner_is_told_with_all_that_it_says(
@@ -73,11 +74,12 @@ async def test_a_healthy_runner_is_told_with_all_that_it_says(
         claims=Claims(0, 0),
         dispatch=Dispatch(0, 0, 0),
     )
-    runner = polled.states()["r"].runner
-    assert (runner.label, runner.kind, runner.owner_principal) == (
+    listed = polled.states()["r"].listed
+    assert (listed.label, listed.kind, listed.owner_principal, listed.wake_stream) == (
         "Worker",
         RunnerKind.CLOUD_WORKER,
         ALICE,
+        "/runners/1/wake",
     )
     observation = polled.states()["r"].observation
     assert observation is not None
@@ -197,10 +199,12 @@ async def test_ids_with_every_kind_of_character_are_told_as_they_are(
 
     await report_of(polled, "..")
 
-    views = polled.states()
-    assert set(views) == set(ids)
-    assert all(view.facts and view.report.claims.active_count == 1 for view in views.values())
-    assert {view.listed.label for view in views.values()} == {("Bell" * 100)[:128]}
+    states = polled.states()
+    assert set(states) == set(ids)
+    for state in states.values():
+        assert state.report is not None
+        assert state.report.claims.active_count == 1
+    assert {state.listed.label for state in states.values()} == {("Bell" * 100)[:128]}
     assert polled.drift == {"list.id": 1}
 
 
@@ -221,7 +225,7 @@ async def test_claims_and_dispatch_counts_are_added_up_for_each_runner(
 
     report = await report_of(polled, "r")
 
-    assert report.claims == Claims(3, 1, NOW - 60)
+    assert report.claims == Claims(3, 1, NOW - 60, NOW - 5)
     assert report.dispatch == Dispatch(2, 1, 1)
 
 
@@ -235,8 +239,8 @@ async def test_every_owners_runners_are_one_fleet(database: Database, polled: Po
 
     assert polled.snapshot.listed == {"all": 11}
     assert len(polled.states()) == 11
-    assert polled.snapshot.history is not None
-    assert polled.snapshot.history.owners == {
+    assert polled.snapshot.claims is not None
+    assert polled.snapshot.claims.owners == {
         "user": 3,
         "agent": 3,
         "service": 2,
@@ -260,17 +264,17 @@ async def test_a_tenant_sees_its_own_and_all_are_targets_of_their_own(
     assert await one.poll()
     assert await every.poll()
 
-    assert set(one.snapshots) == {"db"}
+    assert set(one.snapshots) == {None}
     assert set(one.states()) == {"r", "only"}
-    assert set(every.snapshots) == {"db", "db/acme", "db/b/é"}
+    assert set(every.snapshots) == {None, "acme", "b/é"}
+    assert {target.name for target in every.snapshots.values()} == {"db"}
     assert every.snapshot.up
     assert every.snapshot.listed == {}
-    assert every.snapshots["db/acme"].listed == {"all": 2}
-    facts = every.views("db/acme")["r"].facts
-    other = every.views("db/b/é")["r"].facts
-    assert facts is not None
+    assert every.snapshots["acme"].listed == {"all": 2}
+    report, other = every.states("acme")["r"].report, every.states("b/é")["r"].report
+    assert report is not None
     assert other is not None
-    assert (facts.report.claims.active_count, other.report.claims.active_count) == (1, 0)
+    assert (report.claims.active_count, other.claims.active_count) == (1, 0)
     assert all(target.up for target in every.snapshots.values())
 
 
@@ -285,7 +289,7 @@ async def test_a_tenant_whose_runners_are_gone_is_gone(
     database.execute("DELETE FROM runners WHERE tenant_id = 'a'")
     await every.poll()
 
-    assert set(every.snapshots) == {"db", "db/b"}
+    assert set(every.snapshots) == {None, "b"}
 
 
 async def test_an_empty_database_is_an_empty_fleet(polled: Polled) -> None:
@@ -306,7 +310,7 @@ async def test_selection_limit_and_shard_keep_the_same_runners_as_over_http(
         include=Selector(kinds=frozenset({RunnerKind.SERVER})), shard=Shard(index=0, count=2)
     )
     polled = make_polled(
-        PostgresOptions(database.url), Policy("db", selection=selection, max_runners=5)
+        PostgresOptions(database.url), replace(WATCHED, selection=selection, max_runners=5)
     )
 
     assert await polled.poll()
@@ -321,4 +325,4 @@ async def test_selection_limit_and_shard_keep_the_same_runners_as_over_http(
         Suppression.LIMIT: len(mine) - 5,
         Suppression.RETIRED: 0,
     }
-    assert all(view.poll_success for view in polled.states().values())
+    assert all(state.poll_success for state in polled.states().values())

@@ -20,7 +20,7 @@ def settings_of(folder: Path, database: Database, more: str = "", groups: str = 
 
 
 async def scrape(exporter: Exporter) -> str:
-    assert await exporter.pollers["db"].poll(paced=False)
+    assert (await exporter.pollers["db"].poll(paced=False)).succeeded
     return b"".join(await exporter.scraper.scrape(Format.TEXT)).decode()
 
 
@@ -42,7 +42,7 @@ async def test_a_target_of_the_settings_shows_every_owners_runners(
         'electric_agents_runners_claim_duration_seconds_count{server="db",kind="server"} 0',
     ):
         assert f"{line}\n" in text
-    assert 'electric_agents_server_claims_last_sweep_timestamp_seconds{server="db"}' in text
+    assert 'electric_agents_server_claims_last_full_scan_timestamp_seconds{server="db"}' in text
     await exporter.aclose()
 
 
@@ -93,16 +93,14 @@ async def test_a_reload_goes_from_one_tenant_to_all_and_back(
     assert 'runner_admin_enabled{server="db",runner_id="r"}' not in text
     assert 'electric_agents_server_up{server="db"} 1' in text
     for tenant in ("acme", "default"):
-        assert f'runner_admin_enabled{{server="db/{tenant}",runner_id="r"}} 1' in text
-        assert (
-            f'electric_agents_server_runners_listed{{server="db/{tenant}",principal="all"}} 1'
-            in text
-        )
+        labels = f'server="db",tenant="{tenant}"'
+        assert f'runner_admin_enabled{{{labels},runner_id="r"}} 1' in text
+        assert f'electric_agents_server_runners_listed{{{labels},principal="all"}} 1' in text
 
     exporter.configure(settings_of(tmp_path, database, "    tenant: acme\n"))
     clock.advance(5)
     text = await scrape(exporter)
-    assert "db/" not in text
+    assert "tenant=" not in text
     assert 'runner_admin_enabled{server="db",runner_id="r"} 1' in text
     await exporter.aclose()
 
@@ -131,11 +129,11 @@ async def test_every_tenants_series_say_that_the_database_is_gone(
     await scrape(exporter)
     database.execute("ALTER TABLE runners RENAME TO walkers")
     clock.advance(15)
-    assert not await exporter.pollers["db"].poll(paced=False)
+    assert not (await exporter.pollers["db"].poll(paced=False)).succeeded
     text = b"".join(await exporter.scraper.scrape(Format.TEXT)).decode()
     assert 'electric_agents_server_up{server="db"} 0' in text
-    assert 'electric_agents_server_up{server="db/acme"} 0' in text
-    assert 'runner_admin_enabled{server="db/acme",runner_id="r"} 1' in text
+    assert 'electric_agents_server_up{server="db",tenant="acme"} 0' in text
+    assert 'runner_admin_enabled{server="db",tenant="acme",runner_id="r"} 1' in text
     clock.advance(100)
     text = b"".join(await exporter.scraper.scrape(Format.TEXT)).decode()
     assert "runner_admin_enabled" not in text

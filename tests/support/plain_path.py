@@ -3,7 +3,7 @@
 What the fragments are held to by the tests, and measured against by the benchmarks.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from prometheus_client.metrics_core import (
@@ -14,13 +14,15 @@ from prometheus_client.metrics_core import (
     Metric,
 )
 
-from electric_agents_exporter.fleet.aggregate import aggregate
 from electric_agents_exporter.fleet.snapshot import FleetSnapshot
 from electric_agents_exporter.metrics.family import Family, Kind
 from electric_agents_exporter.metrics.process_families import ProcessState, ProcessSubject
-from electric_agents_exporter.metrics.runner_families import PollSubject, runner_subject
+from electric_agents_exporter.metrics.runner_families import PollSubject, report_subject
 from electric_agents_exporter.metrics.table import Table
-from electric_agents_exporter.metrics.target_families import TargetSubject
+from electric_agents_exporter.metrics.target_families import target_subject
+
+Subjects = Sequence[tuple[Mapping[str, str], Any]]
+"""What families are asked of, each with the labels of its own."""
 
 
 def plainly(table: Table, snapshot: FleetSnapshot, own: ProcessState) -> Iterable[Metric]:
@@ -28,74 +30,81 @@ def plainly(table: Table, snapshot: FleetSnapshot, own: ProcessState) -> Iterabl
     yield from _families(table.process, [({}, ProcessSubject(own, snapshot.drift))])
     targets = [
         (
-            {"server": target.name},
-            TargetSubject(target, aggregate(target, snapshot.monotonic) if target.listed else None),
+            _labels(server=target.name, tenant=target.tenant, shard=target.shard),
+            target_subject(target, snapshot.monotonic),
         )
         for target in snapshot.targets
     ]
     yield from _families(table.target, targets)
     everyone = [
         (
-            {"server": target.name, "runner_id": view.listed.id},
-            view,
-            view.facts is not None and view.fresh(snapshot.monotonic, target.stale_after),
+            _labels(server=target.name, tenant=target.tenant, runner_id=runner.listed.id),
+            runner,
+            runner.fresh(snapshot.monotonic, target.stale_after),
         )
         for target in snapshot.targets
-        for view in target.runners
+        for runner in target.runners
     ]
-    for row in table.per_report:
+    for of_report in table.per_report:
         shown = [
-            (labels, runner_subject(v))
-            for labels, v, fresh in everyone
-            if fresh or row.keep_when_stale
+            (labels, report_subject(runner, fresh=fresh))
+            for labels, runner, fresh in everyone
+            if fresh or of_report.keep_when_stale
         ]
-        yield from _families([row], shown)
-    for moving in table.per_poll:
+        yield from _families([of_report], shown)
+    for of_poll in (*table.per_poll, *table.per_scrape):
         subjects = [
-            (labels, PollSubject(view, snapshot.monotonic, fresh))
-            for labels, view, fresh in everyone
-            if fresh or moving.keep_when_stale
+            (labels, PollSubject(runner, snapshot.monotonic, fresh))
+            for labels, runner, fresh in everyone
+            if fresh or of_poll.keep_when_stale
         ]
-        yield from _families([moving], subjects)
+        yield from _families([of_poll], subjects)
 
 
-def _families(
-    rows: Iterable[Family[Any]], subjects: list[tuple[dict[str, str], Any]]
-) -> Iterable[Metric]:
-    for row in rows:
-        labels = [*(subjects[0][0] if subjects else ()), *row.labels]
-        family = _family(row, labels)
-        for common, subject in subjects:
-            _fill(family, row, list(common.values()), subject)
-        yield family
+def _labels(**labels: object) -> dict[str, str]:
+    return {name: str(value) for name, value in labels.items() if value is not None}
 
 
-def _family(row: Family[Any], labels: list[str]) -> Metric:
-    if row.kind is Kind.COUNTER:
-        return CounterMetricFamily(row.name, row.help, labels=labels)
-    if row.kind is Kind.INFO:
-        return InfoMetricFamily(row.family, row.help)
-    if row.kind is Kind.HISTOGRAM:
-        return HistogramMetricFamily(row.name, row.help, labels=labels)
-    return GaugeMetricFamily(row.name, row.help, labels=labels)
+def _families(families: Iterable[Family[Any]], subjects: Subjects) -> Iterable[Metric]:
+    """Fill families; prometheus_client's have the same labels throughout, so one for each set."""
+    by_names: dict[tuple[str, ...], list[tuple[Mapping[str, str], Any]]] = {}
+    for labels, subject in subjects:
+        by_names.setdefault(tuple(labels), []).append((labels, subject))
+    for family in families:
+        for names, some in by_names.items():
+            metric = _metric(family, [*names, *family.labels])
+            for labels, subject in some:
+                _fill(metric, family, labels, subject)
+            yield metric
 
 
-def _fill(family: Any, row: Family[Any], common: list[str], subject: Any) -> None:  # noqa: ANN401
-    if row.kind is Kind.HISTOGRAM:
+def _metric(family: Family[Any], labels: list[str]) -> Metric:
+    if family.kind is Kind.COUNTER:
+        return CounterMetricFamily(family.name, family.help, labels=labels)
+    if family.kind is Kind.INFO:
+        return InfoMetricFamily(family.base_name, family.help)
+    if family.kind is Kind.HISTOGRAM:
+        return HistogramMetricFamily(family.name, family.help, labels=labels)
+    return GaugeMetricFamily(family.name, family.help, labels=labels)
+
+
+def _fill(metric: Any, family: Family[Any], labels: Mapping[str, str], subject: Any) -> None:  # noqa: ANN401
+    common = list(labels.values())
+    if family.kind is Kind.HISTOGRAM:
         buckets: dict[tuple[str, ...], list[tuple[str, float]]] = {}
-        for (le, *rest), number in row.samples(subject):
+        for (le, *rest), number in family.samples(subject):
             key = (*common, *rest)
             if le:
                 buckets.setdefault(key, []).append((le, number))
             else:
-                family.add_metric(key, buckets[key], number)
+                metric.add_metric(key, buckets[key], number)
         return
-    for values, number in row.samples(subject):
-        if row.kind is Kind.INFO:
-            names = ["server", "runner_id"][: len(common)] + list(row.labels)
-            family.add_metric([], dict(zip(names, [*common, *values], strict=True)))
-        elif row.kind is Kind.COUNTER:
-            created = row.created(subject) if row.created else None
-            family.add_metric([*common, *values], number, created=created)
+    for values, number in family.samples(subject):
+        if family.kind is Kind.INFO:
+            pairs = zip(family.labels, values, strict=True)
+            metric.add_metric([], {**labels, **dict(pairs)})
+        elif family.kind is Kind.COUNTER:
+            created = family.created(subject) if family.created else None
+            metric.add_metric([*common, *values], number, created=created)
         else:
-            family.add_metric([*common, *values], number)
+            metric.add_metric([*common, *values], number)

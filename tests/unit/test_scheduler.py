@@ -9,13 +9,14 @@ from itertools import pairwise
 import pytest
 from tests.conftest import FakeClock
 
-from electric_agents_exporter.contract.reading import read_list
+from electric_agents_exporter.contract.reading import read_health, read_list
 from electric_agents_exporter.fleet.clock import SystemClock
 from electric_agents_exporter.fleet.policy import Policy
 from electric_agents_exporter.fleet.poll import Poll
-from electric_agents_exporter.fleet.reasons import Skip
+from electric_agents_exporter.fleet.reasons import Reason, Skip
 from electric_agents_exporter.fleet.target import Target
 from electric_agents_exporter.scheduler import PollScheduler, TargetPoller, every
+from electric_agents_exporter.sources.source import Source
 
 
 class ScriptedSource:
@@ -27,6 +28,7 @@ class ScriptedSource:
         self.running = 0
         self.most_running = 0
         self.closed = False
+        self.took_over: object = None
 
     async def poll(self, poll: Poll, *, paced: bool) -> bool:
         del paced
@@ -37,6 +39,9 @@ class ScriptedSource:
             return await self.act(poll)
         finally:
             self.running -= 1
+
+    def take_over(self, before: Source) -> None:
+        self.took_over = before
 
     def credential_changed_at(self) -> float | None:
         return None
@@ -64,8 +69,11 @@ def make(
     act: Callable[[Poll], Awaitable[bool]], clock: FakeClock | SystemClock, **policy: float
 ) -> tuple[TargetPoller, Target, ScriptedSource]:
     target = Target(
-        Policy("production", **policy),  # type: ignore[arg-type]  # the fields in use are floats
-        ["service:monitor"],
+        Policy(
+            "production",
+            ("service:monitor",),
+            **policy,  # type: ignore[arg-type]  # the fields in use are floats
+        ),
         clock,
         Counter(),
     )
@@ -74,7 +82,7 @@ def make(
 
 
 def skipped(target: Target) -> dict[Skip, int]:
-    counts = target.snapshot(0).polls.skipped
+    counts = target.snapshot(0).requests.skipped
     return {reason: count for reason, count in counts.items() if count}
 
 
@@ -119,17 +127,17 @@ async def test_a_bug_in_a_source_fails_the_poll_and_nothing_else(
         raise RuntimeError("a bug")
 
     poller, target, source = make(bug, FakeClock())
-    assert not await poller.poll(paced=False)
+    assert not (await poller.poll(paced=False)).succeeded
     assert target.polled
     assert "poll failed by a bug" in caplog.text
     source.act = well
-    assert await poller.poll(paced=False)
+    assert (await poller.poll(paced=False)).succeeded
 
 
 async def test_a_poll_is_cut_short_once_its_first_reports_would_be_stale() -> None:
     poller, target, _ = make(hang, SystemClock(), stale_after=0.05)
     async with asyncio.timeout(5):
-        assert not await poller.poll(paced=False)
+        assert not (await poller.poll(paced=False)).succeeded
     assert target.polled
 
 
@@ -144,9 +152,55 @@ async def test_what_begins_to_fail_and_recovers_is_logged_once_each(
     for _ in range(3):
         await poller.poll(paced=False)
     assert [record.getMessage() for record in caplog.records] == [
-        "target cannot be polled in full",
+        "target is not polled in full",
         "target is polled in full again",
+        "0 runners listed for service:monitor",
     ]
+
+
+async def test_how_many_runners_did_not_answer_is_logged_and_not_at_every_poll(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    failing = 12
+
+    async def act(poll: Poll) -> bool:
+        items = b",".join(b'{"id": "%d"}' % number for number in range(20))
+        poll.listed("service:monitor", read_list(b"[%s]" % items))
+        for number, due in enumerate(poll.due()):
+            if number < failing:
+                poll.failed(due.runner_id, Reason.TIMEOUT)
+            else:
+                report = b'{"runner": {"id": "%s"}}' % due.runner_id.encode()
+                poll.reported(read_health(report), 0.0)
+        return True
+
+    poller, _, _ = make(act, FakeClock())
+    for still_failing in (12, 13, 0, 0, 20):
+        failing = still_failing
+        await poller.poll(paced=False)
+    logged = [(r.getMessage(), vars(r).get("why")) for r in caplog.records if r.levelname != "INFO"]
+    assert logged == [
+        ("target is not polled in full", "12 of 20 runners did not answer (timeout 12)"),
+        ("target is not polled in full", "20 of 20 runners did not answer (timeout 20)"),
+    ]
+
+
+async def test_a_list_that_is_empty_is_logged_when_it_becomes_so(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    listed = b"[]"
+
+    async def act(poll: Poll) -> bool:
+        poll.listed("service:monitor", read_list(listed))
+        poll.due()
+        return True
+
+    poller, _, _ = make(act, FakeClock())
+    for now_listed in (b"[]", b"[]", b'[{"id": "one"}]', b"[]"):
+        listed = now_listed
+        await poller.poll(paced=False)
+    empty = [record for record in caplog.records if "0 runners listed" in record.getMessage()]
+    assert [vars(record)["principal"] for record in empty] == ["service:monitor"] * 2
 
 
 async def test_ticks_that_never_came_are_counted_as_misfires() -> None:
@@ -158,6 +212,16 @@ async def test_ticks_that_never_came_are_counted_as_misfires() -> None:
     assert skipped(target) == {Skip.MISFIRE: 3}
 
 
+@pytest.mark.parametrize("late, missed", [(16.5, 0), (22.4, 0), (22.6, 1), (37.4, 1), (37.6, 2)])
+async def test_a_tick_counts_as_missed_from_half_an_interval_on(late: float, missed: int) -> None:
+    clock = FakeClock()
+    poller, target, _ = make(well, clock)
+    await poller.tick()
+    clock.advance(late)
+    await poller.tick()
+    assert skipped(target).get(Skip.MISFIRE, 0) == missed
+
+
 async def test_a_new_source_takes_over_between_polls_and_the_old_one_is_closed() -> None:
     poller, _, old = make(well, FakeClock())
     new = ScriptedSource(well)
@@ -166,6 +230,7 @@ async def test_a_new_source_takes_over_between_polls_and_the_old_one_is_closed()
     assert not old.closed
     await poller.poll(paced=False)
     assert (old.polls, old.closed, new.polls) == (1, True, 1)
+    assert new.took_over is old
 
 
 @pytest.fixture
@@ -224,7 +289,7 @@ async def test_a_shorter_interval_makes_no_misfires_of_the_time_before() -> None
     clock = FakeClock()
     poller, target, _ = make(well, clock)
     await poller.tick()
-    target.adopt(Policy("production", interval=1), ["service:monitor"])
+    target.adopt(Policy("production", ("service:monitor",), interval=1))
     poller.replace_source(ScriptedSource(well))
     clock.advance(15)
     await poller.tick()

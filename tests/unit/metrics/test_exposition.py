@@ -22,9 +22,13 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
+from electric_agents_exporter.conditions import Condition
+from electric_agents_exporter.contract.vocabulary import RunnerKind
+from electric_agents_exporter.contract.wakes import Wake, WakeReading
+from electric_agents_exporter.fleet.reasons import Reason
 from electric_agents_exporter.fleet.snapshot import FleetSnapshot
 from electric_agents_exporter.metrics.exposition import Exposer
-from electric_agents_exporter.metrics.family import Group, Kind
+from electric_agents_exporter.metrics.family import Family, Group, Kind
 from electric_agents_exporter.metrics.formats import Format, accepted
 from electric_agents_exporter.metrics.process_families import ProcessState
 from electric_agents_exporter.metrics.scrape import Scraper
@@ -39,6 +43,20 @@ PARSERS: dict[Format, Callable[[str], Iterable[Metric]]] = {
     Format.OPENMETRICS: parse_openmetrics,
 }
 Listing = Callable[[str], dict[str, Any]]
+CAPTURED_AT = 1_795_346_971.0  # 2026-11-22T11:29:31Z, when the samples were captured
+HEARD = {
+    # One runner has not heard of two entities, one of none, and one stream cannot be read.
+    "runner-streamdown": WakeReading(
+        offset="-1",
+        tail="0_300",
+        wakes=(
+            Wake("task/1/main", CAPTURED_AT - 90, 1),
+            Wake("task/1/main", CAPTURED_AT - 40, 2),
+            Wake("task/2/main", CAPTURED_AT - 20, 1),
+        ),
+    ),
+    "runner-hbfailed": Reason.NOT_FOUND,
+}
 
 
 def exposer(table: Table | None = None) -> Exposer:
@@ -69,7 +87,7 @@ def plain_samples(
 @pytest.fixture
 def sampled(polled: Any, samples: dict[str, Any], listing: Listing) -> Any:  # noqa: ANN401
     """A fleet of every captured sample, polled once, ten seconds ago."""
-    polled.poll([listing(runner_id) for runner_id in samples], samples)
+    polled.poll([listing(runner_id) for runner_id in samples], samples, HEARD)
     polled.clock.advance(10)
     return polled
 
@@ -281,6 +299,7 @@ def test_a_runner_whose_report_is_stale_keeps_only_what_this_exporter_knows_itse
         if "runner_id" in sample.labels
     }
     assert left == {
+        "electric_agents_runner_condition",
         "electric_agents_runner_poll_success",
         "electric_agents_runner_last_poll_success_timestamp_seconds",
         "electric_agents_runner_health_changes_total",
@@ -303,6 +322,15 @@ def test_the_heartbeat_age_grows_between_polls(sampled: Any) -> None:  # noqa: A
     assert after == {key: pytest.approx(age + 7) for key, age in before.items()}
 
 
+def test_conditions_stand_in_one_order_in_every_process(sampled: Any) -> None:  # noqa: ANN401
+    name = "electric_agents_runners_with_condition"
+    exposition = text(exposer(), sampled.fleet.snapshot(), Format.TEXT, name)
+    (family,) = (metric for metric in parse_text(exposition) if metric.name == name)
+    found = [(sample.labels["kind"], sample.labels["condition"]) for sample in family.samples]
+    order = [(kind.value, condition.value) for kind in RunnerKind for condition in Condition]
+    assert found == sorted(found, key=order.index)
+
+
 def test_without_per_runner_no_series_names_a_runner(sampled: Any) -> None:  # noqa: ANN401
     exposition = text(
         exposer(build_table(per_runner=False)), sampled.fleet.snapshot(), Format.OPENMETRICS
@@ -321,12 +349,12 @@ def test_a_group_that_is_off_takes_its_families_with_it_and_no_others(
     groups = frozenset(SWITCHABLE) - {group}
     thinned = text(exposer(build_table(groups)), snapshot, Format.TEXT)
     table = build_table()
-    gone = {row.family for row in table.per_report if row.group is group}
-    gone |= {row.family for row in table.per_poll if row.group is group}
-    infos = {row.name for row in table.per_report if row.kind is Kind.INFO and row.group is group}
+    of_runners: list[Family[Any]] = [*table.per_report, *table.per_poll, *table.per_scrape]
+    gone = {family.base_name for family in of_runners if family.group is group}
+    infos = {f.name for f in of_runners if f.kind is Kind.INFO and f.group is group}
     missing = whole - {metric.name for metric in parse_text(thinned)}
     assert missing
-    assert missing <= gone | infos
+    assert missing == whole & (gone | infos)
 
 
 def test_a_name_filter_gives_these_families_alone(sampled: Any) -> None:  # noqa: ANN401

@@ -1,24 +1,58 @@
-"""Change the value at a row's declared source, and exactly that row's samples change."""
+"""Change the value at a family's declared source, and exactly that family's samples change."""
 
 import copy
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any
 
+import msgspec
 import pytest
 
+from electric_agents_exporter.conditions import Condition, Conditions
+from electric_agents_exporter.contract.claims import ClaimNews, EndedClaim
 from electric_agents_exporter.contract.reading import read_health, read_list
-from electric_agents_exporter.fleet.changes import EventCounts
-from electric_agents_exporter.fleet.snapshot import Facts, Observation, RunnerState
-from electric_agents_exporter.metrics.runner_families import (
-    PollSubject,
-    RunnerFamily,
-    poll_families,
-    runner_families,
-    runner_subject,
-)
+from electric_agents_exporter.contract.vocabulary import ClaimStatus
+from electric_agents_exporter.contract.wakes import Wake, WakeReading
+from electric_agents_exporter.fleet.fleet import Fleet
+from electric_agents_exporter.fleet.policy import Policy
+from electric_agents_exporter.fleet.poll import Poll
+from electric_agents_exporter.fleet.reasons import Operation, Reason, Skip
+from electric_agents_exporter.fleet.runner_record import Moment, RunnerRecord
+from electric_agents_exporter.fleet.snapshot import FullScan, Histogram, RunnerState
+from electric_agents_exporter.metrics.family import Family
+from electric_agents_exporter.metrics.process_families import ProcessState, ProcessSubject
+from electric_agents_exporter.metrics.runner_families import PollSubject, report_subject
+from electric_agents_exporter.metrics.table import build_table
+from electric_agents_exporter.metrics.target_families import TargetSubject, target_subject
+
+TABLE = build_table(owner_label=True)
+OF_RUNNERS: tuple[Family[Any], ...] = (*TABLE.per_report, *TABLE.per_poll, *TABLE.per_scrape)
+EVERY: tuple[Family[Any], ...] = (*OF_RUNNERS, *TABLE.target, *TABLE.process)
+Listing = Callable[[str], dict[str, Any]]
+
+
+def declaring(families: tuple[Family[Any], ...], source: str) -> set[str]:
+    return {family.name for family in families if source in family.source}
+
+
+def samples_of(families: tuple[Family[Any], ...], subject: object) -> dict[str, object]:
+    return {family.name: tuple(family.samples(subject)) for family in families}
+
+
+def differing(before: Mapping[str, object], after: Mapping[str, object]) -> set[str]:
+    return {name for name in before if before[name] != after[name]}
+
+
+def test_every_family_says_what_it_is_made_of() -> None:
+    assert [family.name for family in EVERY if not family.source] == []
+
+
+# --- one runner: what its server says, and what is kept of it -------------------------------------
 
 LATER = "2026-11-22T12:34:56.789Z"
+HEARD = "0000000000000000_0000000000021551"
+SERVER_TIME = 1_795_346_971.897  # 2026-11-22T11:29:31.897Z, by the lease of the report
 PERTURBED: dict[str, object] = {
     "list.label": "Another label",
     "list.kind": "ci",
@@ -29,6 +63,7 @@ PERTURBED: dict[str, object] = {
     "runner.last_seen_at": LATER,
     "runner.lease_expires_at": LATER,
     "runner.lease_remaining_ms": 1,
+    "runner.wake_stream_offset": "0000000000000000_0000000000021552",
     "health.status": "degraded",
     "health.issues": ["Client reports last heartbeat failed"],
     "client": None,
@@ -48,13 +83,23 @@ PERTURBED: dict[str, object] = {
     "client.claims_skipped": 1,
     "client.claims_failed": 1,
     "claims.active_count": 7,
+    # Newer than the heartbeat, so that it is the newest sign of life.
     "claims.active": [
-        {"stream_path": "/a", "claimed_at": "2026-11-22T09:00:00.000Z", "epoch": 1},
-        {"stream_path": "/a", "claimed_at": "2026-11-22T10:00:00.000Z", "epoch": 2},
+        {"stream_path": "/a", "claimed_at": "2026-11-22T11:29:31.000Z", "epoch": 1},
+        {"stream_path": "/a", "claimed_at": "2026-11-22T11:29:31.500Z", "epoch": 2},
     ],
     "dispatch.entities_with_active_claim": 0,
     "dispatch.entities_with_outstanding_wake": 4,
     "dispatch.entities_with_pending_work": 5,
+    "wakes.events": (Wake("task/1/main", SERVER_TIME - 9, 1), Wake("task/2/main", None, 1)),
+    "state.conditions": Conditions(frozenset({Condition.DEAF}), frozenset({Condition.DEAF})),
+    "state.poll_success": False,
+    "state.last_success_at": 1.0,
+    "state.wake_read_success": False,
+    "state.counts.health_changes": 2,
+    "state.counts.lease_lapses": 3,
+    "state.counts.client_restarts": 4,
+    "state.counts.client_identity_conflicts": 5,
 }
 # These read more than their own field, by the schema: what describes "now" hides with liveness,
 # a diagnostic goes with the diagnostics as a whole, and `_created` is when the counters began.
@@ -65,108 +110,276 @@ NOW_ONLY = {
     "electric_agents_runner_client_last_heartbeat_ok",
     "electric_agents_runner_client_last_claim_result",
 }
+JUDGED = Conditions(frozenset({Condition.LAPSED}), frozenset(Condition))
 
 
-def _samples(listed: dict[str, Any], report: dict[str, Any]) -> dict[str, object]:
-    """Everything that is known of one runner, by family."""
-    runner = read_list(_json([listed])).runners[0]
-    answer = read_health(_json(report))
-    age = None
-    if answer.server_time is not None and answer.report.last_seen_at is not None:
-        age = answer.server_time - answer.report.last_seen_at
-    counts = EventCounts()
-    view = RunnerState(
-        runner=runner,
-        principal="service:monitor",
-        facts=Facts(runner, answer.report, counts),
-        observation=Observation(0.0, age),
-        poll_success=True,
-        last_success_at=0.0,
-        counts=counts,
-    )
-    families: dict[str, object] = {
-        row.name: tuple(row.samples(runner_subject(view))) for row in _rows()
-    }
-    moving = PollSubject(view, 0.0, fresh=True)
-    return families | {row.name: tuple(row.samples(moving)) for row in poll_families()}
+@dataclass
+class Sources:
+    """Everything that one runner's series are made of, as its sources give it."""
+
+    listed: dict[str, Any]
+    report: dict[str, Any]
+    events: tuple[Wake, ...] = (Wake("task/1/main", SERVER_TIME - 5, 1),)
+    state: dict[str, object] = field(default_factory=dict)
+
+    def perturbed(self, source: str) -> "Sources":
+        """Give the same with another value at one source."""
+        changed, value = copy.deepcopy(self), PERTURBED[source]
+        section, _, name = source.partition(".")
+        if section == "list":
+            changed.listed[name] = value
+        elif section == "wakes":
+            changed.events = value  # type: ignore[assignment]  # the table holds what fits
+        elif section == "state":
+            changed.state[name] = value
+        elif name:
+            changed.report[section][name] = value
+        else:
+            changed.report[section] = value
+        return changed
+
+    def samples(self) -> dict[str, object]:
+        """Everything that is known of the runner, by family."""
+        runner, now = self._runner(), 0.0
+        of_report = samples_of(TABLE.per_report, report_subject(runner, fresh=True))
+        moving = (*TABLE.per_poll, *TABLE.per_scrape)
+        return of_report | samples_of(moving, PollSubject(runner, now, fresh=True))
+
+    def _runner(self) -> RunnerState:
+        """Read it as a poll does; the judgement is a source of its own, and stays as it is."""
+        listed = read_list(encode([self.listed])).runners[0]
+        answer = read_health(encode(self.report))
+        record, policy = RunnerRecord(listed, "service:monitor"), Policy("production")
+        moment = Moment(0.0, 0.0, answer.server_time)
+        record.report(answer.report, moment, policy)
+        reading = WakeReading(HEARD, "0000000000000000_0000000000030000", self.events)
+        record.read_wakes(reading, moment, policy, unanswered=None)
+        state = msgspec.structs.replace(record.state, conditions=JUDGED)
+        for path, value in self.state.items():
+            state = put(state, path, value)
+        return state
 
 
-def _rows() -> tuple[RunnerFamily, ...]:
-    return runner_families(owner_label=True)
-
-
-def _json(value: object) -> bytes:
+def encode(value: object) -> bytes:
     return json.dumps(value).encode()
 
 
-def _sources() -> dict[str, tuple[str, ...]]:
-    fixed = {row.name: row.source for row in _rows()}
-    return fixed | {row.name: row.source for row in poll_families()}
-
-
-def _declared(source: str) -> set[str]:
-    return {name for name, sources in _sources().items() if source in sources}
-
-
 @pytest.fixture
-def full(samples: dict[str, Any]) -> dict[str, Any]:
-    """A report in which every field holds something."""
+def full(samples: dict[str, Any], listing: Listing) -> Sources:
+    """A runner of which every field holds something."""
     report: dict[str, Any] = copy.deepcopy(samples["runner-busy-0"])
     report["client"]["last_error_at"] = "2026-11-22T11:00:00.000Z"
     report["dispatch"]["entities_with_active_claim"] = 1
-    return report
+    return Sources(listing(report["runner"]["id"]), report)
 
 
-def test_every_source_that_a_row_declares_is_perturbed_and_none_else() -> None:
-    declared = {path for sources in _sources().values() for path in sources}
+def test_of_a_full_report_every_family_has_samples(full: Sources) -> None:
+    assert [name for name, samples in full.samples().items() if not samples] == []
+
+
+def test_every_source_that_a_runners_family_declares_is_perturbed_and_none_else() -> None:
+    declared = {source for family in OF_RUNNERS for source in family.source}
     assert declared == set(PERTURBED)
 
 
 @pytest.mark.parametrize("source", sorted(set(PERTURBED) - {"client", "runner.liveness_status"}))
-def test_a_change_at_a_rows_source_changes_that_rows_samples_and_no_others(
-    source: str, full: dict[str, Any], listing: Callable[[str], dict[str, Any]]
+def test_a_change_at_a_familys_source_changes_that_familys_samples_and_no_others(
+    source: str, full: Sources
 ) -> None:
-    listed = listing(full["runner"]["id"])
-    before = _samples(listed, full)
-    section, name = source.split(".")
-    changed, relisted = copy.deepcopy(full), dict(listed)
-    (relisted if section == "list" else changed[section])[name] = PERTURBED[source]
-
-    after = _samples(relisted, changed)
-
-    assert {family for family in before if before[family] != after[family]} == _declared(source)
+    changed = full.perturbed(source).samples()
+    assert differing(full.samples(), changed) == declaring(OF_RUNNERS, source)
 
 
-def test_a_runner_that_is_not_online_shows_no_diagnostic_that_describes_now(
-    full: dict[str, Any], listing: Callable[[str], dict[str, Any]]
-) -> None:
-    listed = listing(full["runner"]["id"])
-    before = _samples(listed, full)
-    full["runner"]["liveness_status"] = "expired"
-
-    after = _samples(listed, full)
-
-    assert {family for family in before if before[family] != after[family]} == {
+def test_a_runner_that_is_not_online_shows_no_diagnostic_that_describes_now(full: Sources) -> None:
+    after = full.perturbed("runner.liveness_status").samples()
+    assert differing(full.samples(), after) == {
         "electric_agents_runner_liveness_status",
         *NOW_ONLY,
     }
     assert not any(after[family] for family in NOW_ONLY)
 
 
-def test_without_diagnostics_every_family_of_theirs_is_absent(
-    full: dict[str, Any], listing: Callable[[str], dict[str, Any]]
-) -> None:
-    listed = listing(full["runner"]["id"])
-    before = _samples(listed, full)
+def test_without_diagnostics_every_family_of_theirs_is_absent(full: Sources) -> None:
     of_client = {
-        row.name for row in _rows() if any(path.startswith("client.") for path in row.source)
+        family.name
+        for family in OF_RUNNERS
+        if any(source.startswith("client.") for source in family.source)
     }
-    full["client"] = None
-
-    after = _samples(listed, full)
-
-    assert {family for family in before if before[family] != after[family]} == {
+    after = full.perturbed("client").samples()
+    assert differing(full.samples(), after) == {
         "electric_agents_runner_client_diagnostics_present",
         *of_client,
     }
     assert not any(after[family] for family in of_client)
+
+
+# --- a target and this process: what this exporter keeps ------------------------------------------
+
+
+@pytest.fixture
+def watched(samples: dict[str, Any], listing: Listing, clock: Any) -> TargetSubject:  # noqa: ANN401
+    """A target of which every field holds something."""
+    fleet = Fleet(clock)
+    policy = Policy(
+        "production",
+        ("service:monitor",),
+        expected_min=3,
+        operations=tuple(Operation),
+        joined=True,
+    )
+    fleet.configure([policy])
+    target = fleet.targets["production"]
+    target.skip(Skip.OVERRUN)
+    target.credential_changed_at = 5.0
+    poll = Poll(target)
+    listed = [listing(runner_id) for runner_id in samples]
+    poll.listed("service:monitor", read_list(encode(listed)))
+    first, *others = poll.due()
+    poll.failed(first.runner_id, Reason.TIMEOUT)
+    for due in others:
+        poll.reported(read_health(encode(samples[due.runner_id])), clock.monotonic())
+    for question in poll.wake_questions():
+        poll.wakes_read(question, WakeReading(question.offset, question.offset))
+    for operation in Operation:
+        poll.requested(operation, 0.1, Reason.TIMEOUT)
+    ended = EndedClaim("runner-busy-0", ClaimStatus.RELEASED, 12.0)
+    poll.claims_read(ClaimNews(ended=(ended,)), FullScan(7.0, 0.5))
+    poll.end()
+    snapshot = fleet.snapshot()
+    return target_subject(snapshot.targets[0], snapshot.monotonic)
+
+
+@pytest.fixture
+def process() -> ProcessSubject:
+    """A process of which every field holds something."""
+    own = ProcessState(
+        version="1.2.3",
+        python="3.11.7",
+        reloaded_at=1.0,
+        ticked_at=2.0,
+        exposition_bytes=3,
+        exposition_series=4,
+        exposition_seconds=5.0,
+    )
+    return ProcessSubject(own, {"client.status": 6})
+
+
+def leaves(value: object, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Give the path of every field that holds no fields of its own."""
+    inner: tuple[str, ...] = ()
+    if isinstance(value, msgspec.Struct):
+        inner = value.__struct_fields__
+    elif is_dataclass(value):
+        inner = tuple(each.name for each in fields(value))
+    if not inner:
+        yield path
+    for name in inner:
+        yield from leaves(getattr(value, name), (*path, name))
+
+
+def spelled(path: tuple[str, ...]) -> str:
+    """Write a path as the source of a family does."""
+    match path:
+        case ("own", name):
+            return f"process.{name}"
+        case ("drift",):
+            return "process.drift"
+    return ".".join(path)
+
+
+def at(value: object, path: str) -> object:
+    for name in path.split("."):
+        value = getattr(value, name)
+    return value
+
+
+def put(value: Any, path: str, new: object) -> Any:  # noqa: ANN401
+    """Give the same with another value at a path."""
+    name, _, rest = path.partition(".")
+    changed = put(getattr(value, name), rest, new) if rest else new
+    if isinstance(value, msgspec.Struct):
+        return msgspec.structs.replace(value, **{name: changed})
+    return replace(value, **{name: changed})
+
+
+def another(value: object) -> object:
+    """Give some value of the same kind that is not this one."""
+    match value:
+        case bool():
+            return not value
+        case int() | float():
+            return value + 1
+        case str():
+            return f"{value}x"
+        case Histogram():
+            return msgspec.structs.replace(value, sum=value.sum + 1)
+        case tuple():
+            return value[:-1]
+        case Mapping() if value:
+            first = next(iter(value))
+            return {**value, first: another(value[first])}
+    pytest.fail(f"no other value is known for {value!r}: say here what one looks like")
+
+
+# Labels, what the aggregate is made of, and what is read where there is none: see the last test.
+NO_SOURCES = {"target.name", "target.tenant", "target.shard", "target.runners", "unknown"}
+
+
+def test_every_field_that_a_target_keeps_is_a_source_or_none_by_name(
+    watched: TargetSubject,
+) -> None:
+    declared = {source for family in TABLE.target for source in family.source}
+    assert {spelled(path) for path in leaves(watched)} == declared | NO_SOURCES
+
+
+def test_every_field_that_this_process_keeps_is_a_source(process: ProcessSubject) -> None:
+    declared = {source for family in TABLE.process for source in family.source}
+    assert {spelled(path) for path in leaves(process)} == declared
+
+
+def check_each(
+    subject: TargetSubject | ProcessSubject, families: tuple[Family[Any], ...]
+) -> list[str]:
+    """Change one field after the other; gives where other families changed than declare it."""
+    before = samples_of(families, subject)
+    assert [name for name, samples in before.items() if not samples] == []
+    wrong = []
+    for path in leaves(subject):
+        where = ".".join(path)
+        value = at(subject, where)
+        changed = put(subject, where, "other" if value is None else another(value))
+        found = differing(before, samples_of(families, changed))
+        declared = declaring(families, spelled(path))
+        if found != declared:
+            wrong.append(f"{where}: {found ^ declared}")
+    return wrong
+
+
+def test_a_change_of_a_field_of_a_target_changes_the_families_that_declare_it_and_no_others(
+    watched: TargetSubject,
+) -> None:
+    assert check_each(watched, TABLE.target) == []
+
+
+def test_a_change_of_a_field_of_this_process_changes_the_families_that_declare_it_and_no_others(
+    process: ProcessSubject,
+) -> None:
+    assert check_each(process, TABLE.process) == []
+
+
+def test_of_a_fleet_that_is_not_known_only_how_many_runners_are_unknown_is_told(
+    watched: TargetSubject,
+) -> None:
+    lost = put(watched, "aggregate", None)
+    without = samples_of(TABLE.target, lost)
+    of_fleet = {
+        family.name
+        for family in TABLE.target
+        if family.source[0].startswith("aggregate.") or family.source == ("target.suppressed",)
+    }
+    conditions = "electric_agents_runners_with_condition"
+    assert {name for name, samples in without.items() if not samples} == of_fleet - {conditions}
+    assert differing(without, samples_of(TABLE.target, watched)) == of_fleet
+
+    more = put(lost, "unknown", another(watched.unknown))
+    assert differing(without, samples_of(TABLE.target, more)) == {conditions}

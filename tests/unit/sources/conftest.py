@@ -6,17 +6,20 @@ import socket
 import ssl
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import parse_qs, unquote
 
 import pytest
 
-from electric_agents_exporter.fleet.clock import SystemClock
+from electric_agents_exporter.fleet.clock import Clock, SystemClock
 from electric_agents_exporter.fleet.fleet import Fleet
 from electric_agents_exporter.fleet.policy import Policy
+from electric_agents_exporter.fleet.poll import Poll, PollResult
+from electric_agents_exporter.fleet.reasons import Operation
 from electric_agents_exporter.fleet.snapshot import FleetSnapshot, TargetSnapshot
-from electric_agents_exporter.sources.http import HttpOptions, HttpSource
+from electric_agents_exporter.sources.http import HttpOptions, HttpServer, HttpSource
 
 SAMPLES = Path(__file__).parents[2] / "contract" / "samples"
 
@@ -34,10 +37,20 @@ class Request:
         self.writer = writer
 
     @property
+    def path(self) -> str:
+        """What is asked for, without its query."""
+        return self.target.partition("?")[0]
+
+    @property
+    def query(self) -> dict[str, str]:
+        """The parameters of the query."""
+        return {name: last for name, (*_, last) in parse_qs(self.target.partition("?")[2]).items()}
+
+    @property
     def runner_id(self) -> str | None:
-        """The runner that is asked after; None for a list."""
-        parts = self.target.split("?")[0].split("/_electric/runners")[1].split("/")
-        return unquote(parts[1]) if len(parts) > 1 else None
+        """The runner whose report is asked for; None for anything else."""
+        _, found, rest = self.path.partition("/_electric/runners/")
+        return unquote(rest.split("/")[0]) if found else None
 
     def send(self, body: bytes, status: str = "200 OK", *headers: str) -> None:
         """Answer as the real server does, chunked."""
@@ -86,12 +99,21 @@ class ScriptedServer:
         report["runner"]["id"] = runner_id
         self.runners[runner_id] = report
 
+    @property
+    def about_runners(self) -> list[Request]:
+        """The requests for lists and reports, of all that were made."""
+        return [request for request in self.requests if "/_electric/runners" in request.path]
+
     async def well(self, request: Request) -> None:
         """Answer as a healthy server."""
-        if request.runner_id is None:
+        if request.path.endswith("/_electric/health"):
+            request.send_json({"status": "ok"})
+        elif request.path.endswith("/_electric/runners"):
             request.send_json([self.item(runner_id) for runner_id in self.runners])
-        else:
+        elif request.runner_id is not None:
             request.send_json(self.runners[request.runner_id])
+        else:
+            request.send_json({"error": {}}, "404 Not Found")
 
     def item(self, runner_id: str) -> dict[str, Any]:
         base = json.loads((SAMPLES / "runner.json").read_text())
@@ -134,15 +156,17 @@ class ScriptedServer:
 class Exchange:
     """A target that polls the server through the real transport."""
 
-    def __init__(self, options: HttpOptions) -> None:
-        clock = SystemClock()
+    def __init__(self, options: HttpOptions, clock: Clock, policy: Policy, *, wakes: bool) -> None:
         fleet = Fleet(clock)
-        fleet.configure({Policy("production"): options.principals})
+        fleet.configure([policy])
         self.target = fleet.targets["production"]
-        self.source = HttpSource(options, clock)
+        self.source = HttpSource(HttpServer(options, clock), wakes=wakes)
         self._fleet = fleet
 
     async def poll(self, *, paced: bool = False) -> bool:
+        return (await self.result(paced=paced)).succeeded
+
+    async def result(self, *, paced: bool = False) -> PollResult:
         poll = Poll(self.target)
         complete = await self.source.poll(poll, paced=paced)
         return poll.end(complete=complete)
@@ -157,7 +181,7 @@ class Exchange:
 
     def errors(self) -> dict[str, int]:
         """The errors that were counted, as `operation reason`."""
-        errors = self.seen.polls.errors
+        errors = self.seen.requests.errors
         return {f"{e.value} {reason.value}": n for (e, reason), n in errors.items() if n}
 
 
@@ -174,17 +198,34 @@ Connect = Callable[..., Exchange]
 
 @pytest.fixture
 async def connect(server: ScriptedServer) -> AsyncIterator[Connect]:
-    """Makes a target of the server; keyword arguments are `HttpOptions`."""
+    """Makes a target of the server; keyword arguments are `HttpOptions`, and how it is watched.
+
+    Wakes are asked for with `wakes` alone.
+    """
     made: list[Exchange] = []
 
-    def exchange(**options: Any) -> Exchange:  # noqa: ANN401
-        settings = {
-            "url": server.url,
-            "principals": ("service:monitor",),
-            "timeout": 2.0,
-            **options,
-        }
-        made.append(Exchange(HttpOptions(**settings)))
+    def exchange(
+        *,
+        wakes: bool = False,
+        clock: Clock | None = None,
+        policy: Policy | None = None,
+        **options: Any,  # noqa: ANN401
+    ) -> Exchange:
+        settings = HttpOptions(
+            **{
+                "url": server.url,
+                "principals": ("service:monitor",),
+                "timeout": 2.0,
+                **options,
+            }
+        )
+        asked = [operation for operation in Operation if wakes or operation is not Operation.WAKES]
+        watched = replace(
+            policy or Policy("production"),
+            principals=settings.principals,
+            operations=tuple(asked),
+        )
+        made.append(Exchange(settings, clock or SystemClock(), watched, wakes=wakes))
         return made[-1]
 
     yield exchange

@@ -63,8 +63,8 @@ async def test_every_odd_id_is_encoded_whole_and_found_again(
 
     assert await exchange.poll()
 
-    assert {view.listed.id for view in exchange.seen.runners if view.facts} == set(ODD_IDS)
-    paths = [request.target for request in server.requests[1:]]
+    assert {view.listed.id for view in exchange.seen.runners if view.report} == set(ODD_IDS)
+    paths = [request.target for request in server.about_runners[1:]]
     assert {path.count("/") for path in paths} == {4}
     assert not any(char in path for path in paths for char in '?# "\\')
 
@@ -81,7 +81,7 @@ async def test_ids_that_no_url_can_name_fail_alone_and_are_not_sent(
     assert exchange.errors() == {"health wrong_runner": 3}
     success = {view.listed.id: view.poll_success for view in exchange.seen.runners}
     assert success == {"..": False, ".": False, "": False, "good": True}
-    assert [r.runner_id for r in server.requests] == [None, "good"]
+    assert [r.runner_id for r in server.about_runners] == [None, "good"]
 
 
 async def test_a_report_of_another_runner_is_a_failed_poll_of_this_one(
@@ -94,16 +94,17 @@ async def test_a_report_of_another_runner_is_a_failed_poll_of_this_one(
     await exchange.poll()
 
     assert exchange.errors() == {"health wrong_runner": 1}
-    assert [view.facts for view in exchange.seen.runners] == [None]
+    assert [view.report for view in exchange.seen.runners] == [None]
 
 
 async def test_a_base_url_may_have_any_path(server: Server, connect: Connect) -> None:
     server.add("one")
     exchange = connect(url=f"{server.url}/prefix/t/acme/v1/")
     assert await exchange.poll()
-    assert server.requests[0].target == (
+    assert server.about_runners[0].target == (
         "/prefix/t/acme/v1/_electric/runners?owner_principal=/principal/service%253Amonitor"
     )
+    assert "/prefix/t/acme/v1/_electric/health" in [request.target for request in server.requests]
 
 
 async def test_headers_and_tokens_are_sent_and_reread_from_their_files(
@@ -122,8 +123,8 @@ async def test_headers_and_tokens_are_sent_and_reread_from_their_files(
     await exchange.poll()
 
     assert [request.headers["authorization"] for request in server.requests] == [
-        "Bearer first",
-        "Bearer second",
+        *["Bearer first"] * 2,
+        *["Bearer second"] * 2,
     ]
     assert {request.headers["x-team"] for request in server.requests} == {"ops"}
     assert {request.headers["x-key"] for request in server.requests} == {"k1"}
@@ -235,8 +236,8 @@ async def test_a_bad_status_is_a_reason(
     server.answer = answer
     exchange = connect()
     assert not await exchange.poll()
-    assert exchange.errors() == {f"list {reason}": 1}
-    assert len(server.requests) == 1
+    assert exchange.errors() == {f"list {reason}": 1, f"server {reason}": 1}
+    assert len(server.about_runners) == 1
 
 
 BODIES = {
@@ -254,7 +255,10 @@ BODIES = {
 @pytest.mark.parametrize("body", BODIES)
 async def test_a_bad_list_is_a_reason(body: bytes, server: Server, connect: Connect) -> None:
     async def answer(request: Any) -> None:  # noqa: ANN401
-        request.send(body)
+        if request in server.about_runners:
+            request.send(body)
+        else:
+            await server.well(request)
 
     server.answer = answer
     exchange = connect()
@@ -385,7 +389,9 @@ async def test_rubbish_instead_of_http_is_a_counted_reason(
     server.answer = answer
     exchange = connect()
     assert not await exchange.poll()
-    assert sum(exchange.errors().values()) == 1
+    counted = exchange.errors()
+    assert sorted(key.partition(" ")[0] for key in counted) == ["list", "server"]
+    assert set(counted.values()) == {1}
 
 
 async def test_a_header_beyond_all_bounds_is_a_counted_reason(
@@ -397,19 +403,21 @@ async def test_a_header_beyond_all_bounds_is_a_counted_reason(
     server.answer = answer
     exchange = connect()
     assert not await exchange.poll()
-    assert sum(exchange.errors().values()) == 1
+    counted = exchange.errors()
+    assert sorted(key.partition(" ")[0] for key in counted) == ["list", "server"]
+    assert set(counted.values()) == {1}
 
 
 async def test_a_server_that_is_not_there_is_a_failed_connect(connect: Connect) -> None:
     exchange = connect(url="http://127.0.0.1:1")
     assert not await exchange.poll()
-    assert exchange.errors() == {"list connect": 1}
+    assert exchange.errors() == {"list connect": 1, "server connect": 1}
 
 
 async def test_a_name_that_does_not_resolve_is_dns(connect: Connect) -> None:
     exchange = connect(url="http://nowhere.invalid")
     assert not await exchange.poll()
-    assert exchange.errors() == {"list dns": 1}
+    assert exchange.errors() == {"list dns": 1, "server dns": 1}
 
 
 async def test_a_server_that_speaks_no_tls_is_a_tls_fault(connect: Connect) -> None:
@@ -421,7 +429,7 @@ async def test_a_server_that_speaks_no_tls_is_a_tls_fault(connect: Connect) -> N
     port = listener.sockets[0].getsockname()[1]
     exchange = connect(url=f"https://127.0.0.1:{port}")
     assert not await exchange.poll()
-    assert exchange.errors() == {"list tls": 1}
+    assert exchange.errors() == {"list tls": 1, "server tls": 1}
     listener.close()
 
 
@@ -450,7 +458,7 @@ async def test_a_server_is_trusted_by_the_ca_file_and_by_nothing_less(
     authority.cert_pem.write_to_path(str(ca_file))
     distrustful = connect(url=secure.url)
     assert not await distrustful.poll()
-    assert distrustful.errors() == {"list tls": 1}
+    assert distrustful.errors() == {"list tls": 1, "server tls": 1}
     assert await connect(url=secure.url, tls=Tls(ca_file=ca_file)).poll()
     assert await connect(url=secure.url, tls=Tls(insecure_skip_verify=True)).poll()
 
@@ -473,8 +481,8 @@ async def test_our_own_certificate_is_shown_and_read_again_when_it_changes(
         authority.issue_cert(name).private_key_and_cert_chain_pem.write_to_path(str(own))
         os.utime(own, (number, number))
         assert await exchange.poll()
-    assert set(shown[:2]) == {(("DNS", "first.example"),)}
-    assert set(shown[2:]) == {(("DNS", "second.example"),)}
+    assert set(shown[:3]) == {(("DNS", "first.example"),)}
+    assert set(shown[3:]) == {(("DNS", "second.example"),)}
 
 
 async def test_a_ca_file_that_vanished_is_a_tls_fault(
@@ -526,7 +534,7 @@ async def test_a_request_that_meets_the_servers_closing_is_repeated_once_on_a_fr
     for _ in range(3):
         assert await exchange.poll()
     assert exchange.errors() == {}
-    assert len(dropped) == 5
+    assert len(dropped) == 8  # all but the very first
 
 
 async def test_connections_are_reused_within_a_poll(server: Server, connect: Connect) -> None:
@@ -603,7 +611,7 @@ async def test_a_server_that_fails_altogether_is_not_asked_after_every_runner(
     server.answer = server.well
     assert await exchange.poll()
     # Who was not asked comes first now.
-    assert server.requests[1].runner_id not in asked_first
+    assert server.about_runners[1].runner_id not in asked_first
 
 
 async def test_a_server_is_polled_again_after_every_kind_of_failure(
@@ -629,7 +637,7 @@ async def test_a_server_is_polled_again_after_every_kind_of_failure(
         server.answer = bad
         assert not await exchange.poll()
         assert not exchange.seen.up
-        assert exchange.seen.runners[0].facts is not None
+        assert exchange.seen.runners[0].report is not None
         server.answer = server.well
         assert await exchange.poll()
         assert exchange.seen.up
@@ -652,7 +660,7 @@ async def test_the_servers_clock_is_told_from_leases_and_else_from_its_date(
     server.add("expired", "health-lease-expired")
     exchange = connect()
     await exchange.poll()
-    seen_at = exchange.seen.runners[0].facts.report.last_seen_at
+    seen_at = exchange.seen.runners[0].report.last_seen_at
     # The scripted server's Date is noon of 23 November 2026, half a second more on average.
     noon = 1_795_435_200.5
     age = exchange.seen.runners[0].observation.heartbeat_age

@@ -28,7 +28,7 @@ async def test_the_proxy_of_the_environment_is_asked_for_the_whole_url(
 
     assert await exchange.poll()
 
-    assert server.requests[1].target == f"{BEHIND}/_electric/runners/one/health"
+    assert server.about_runners[1].target == f"{BEHIND}/_electric/runners/one/health"
     told = {request.headers["proxy-authorization"] for request in server.requests}
     assert told == {"Basic " + base64.b64encode(b"m@nitor:s:cret").decode()}
 
@@ -50,7 +50,7 @@ async def test_a_server_that_needs_no_proxy_is_asked_itself(
 
     await exchange.poll()
 
-    assert exchange.errors() == {"list dns": 1}
+    assert exchange.errors() == {"list dns": 1, "server dns": 1}
     assert server.requests == []
 
 

@@ -32,7 +32,11 @@ ISSUES = {
     "No client diagnostics": "no_diagnostics",
 }
 # By the schema these move with time or with polling; other tests hold them.
-MOVING = {"heartbeat_age_seconds", "last_poll_success_timestamp_seconds"}
+MOVING = {
+    "heartbeat_age_seconds",
+    "sign_of_life_age_seconds",
+    "last_poll_success_timestamp_seconds",
+}
 
 Key = tuple[str, frozenset[tuple[str, str]]]
 
@@ -85,6 +89,9 @@ def oracle(report: dict[str, Any]) -> Iterator[tuple[Key, float]]:
     for field, count in report["dispatch"].items():
         yield (field, nothing), float(count)
     yield ("poll_success", nothing), 1.0
+    for condition, holds in conditions(report).items():
+        labels = frozenset({("kind", "local"), ("condition", condition)})
+        yield ("condition", labels), float(holds)
     for event in (
         "health_changes",
         "lease_lapses",
@@ -92,6 +99,33 @@ def oracle(report: dict[str, Any]) -> Iterator[tuple[Key, float]]:
         "client_identity_conflicts",
     ):
         yield (f"{event}_total", nothing), 0.0
+
+
+def conditions(report: dict[str, Any]) -> dict[str, bool]:
+    """What is true of a runner whose wakes are not read, where that can be told.
+
+    Of the samples no claim that is worked on was silent for long, and no failure was seen to come.
+    """
+    runner, client = report["runner"], report["client"]
+    enabled = runner["admin_status"] == "enabled"
+    online = runner["liveness_status"] == "online"
+    deaf = client is not None and not client["stream_connected"]
+    told = {
+        "unknown": False,
+        "work_abandoned": False,
+        "claim_stuck": False,
+        "draining": False,
+        "lapsed": enabled and runner["liveness_status"] == "expired",
+        "disabled": not enabled,
+    }
+    if not enabled:
+        told["work_unheard"] = False
+    if client is not None:
+        told["work_refused"] = False
+    if deaf or not (enabled and online):
+        # A stream that is said to be connected may be silent all the same.
+        told["deaf"] = deaf and enabled and online
+    return told
 
 
 def of_client(client: dict[str, Any], *, online: bool) -> Iterator[tuple[Key, float]]:
