@@ -5,6 +5,7 @@ from electric_agents_exporter.contract.reading import ListAnswer
 from electric_agents_exporter.contract.report import ListedRunner
 from electric_agents_exporter.fleet.fleet import Fleet
 from electric_agents_exporter.fleet.policy import Policy
+from electric_agents_exporter.fleet.poll import Poll
 
 ALICE, BOB = "user:alice", "user:bob"
 
@@ -12,7 +13,7 @@ ALICE, BOB = "user:alice", "user:bob"
 @pytest.fixture
 def fleet(clock: FakeClock) -> Fleet:
     fleet = Fleet(clock)
-    fleet.configure({Policy("b"): [ALICE], Policy("a"): [ALICE, BOB]})
+    fleet.configure([Policy("b", (ALICE,)), Policy("a", (ALICE, BOB))])
     return fleet
 
 
@@ -47,7 +48,7 @@ def test_a_snapshot_is_of_one_moment_on_both_clocks(fleet: Fleet, clock: FakeClo
 def test_a_target_that_keeps_its_name_keeps_what_is_known_of_it(fleet: Fleet) -> None:
     list_one(fleet, "a")
     before = fleet.targets["a"]
-    fleet.configure({Policy("a", interval=5.0): [ALICE], Policy("c"): [BOB]})
+    fleet.configure([Policy("a", (ALICE,), interval=5.0), Policy("c", (BOB,))])
     assert list(fleet.targets) == ["a", "c"]
     assert fleet.targets["a"] is before
     a, c = fleet.snapshot().targets
@@ -57,9 +58,9 @@ def test_a_target_that_keeps_its_name_keeps_what_is_known_of_it(fleet: Fleet) ->
 
 def test_a_target_that_was_dropped_is_a_stranger_when_it_returns(fleet: Fleet) -> None:
     list_one(fleet, "a")
-    fleet.configure({})
+    fleet.configure([])
     assert fleet.snapshot().targets == ()
-    fleet.configure({Policy("a"): [ALICE]})
+    fleet.configure([Policy("a", (ALICE,))])
     assert not fleet.targets["a"].polled
 
 
