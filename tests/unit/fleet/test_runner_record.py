@@ -32,7 +32,8 @@ SERVER_NOW = 1_795_346_133.0
 NOW = 5_000.0
 HOUR, WEEK = 3_600.0, 7 * 86_400.0
 STALE_AFTER = 60.0
-PATH = "/runners/a/wakes"
+PATH, OWNER = "/runners/a/wakes", "/principal/user%3Aalice"
+LISTED = ListedRunner("a", owner_principal=OWNER, wake_stream=PATH, updated_at=1.0)
 IDLE = Claims(active_count=0, superseded=0)
 HEALTHY, DEGRADED = HealthStatus.HEALTHY, HealthStatus.DEGRADED
 
@@ -61,7 +62,7 @@ def wake(entity: str, ago: float | None, generation: int | None = 1) -> Wake:
 
 @pytest.fixture
 def record() -> RunnerRecord:
-    return RunnerRecord(ListedRunner("a", wake_stream=PATH, updated_at=1.0), ALICE)
+    return RunnerRecord(LISTED, ALICE)
 
 
 def report(
@@ -157,10 +158,7 @@ def test_what_is_the_same_stays_the_same_object(record: RunnerRecord) -> None:
         wake_stream_offset=offset(5),
     )
     read(record, behind(5), at=15.0)
-    record.relist(
-        ListedRunner("a", wake_stream=PATH, updated_at=1.0),
-        ALICE,
-    )
+    record.relist(msgspec.structs.replace(LISTED), ALICE)
     record.fail(30.0, gone=False)
     after = record.state
     assert after.observation != before.observation
@@ -199,6 +197,24 @@ def test_a_runner_that_was_gone_and_is_back_is_at_first_sight(record: RunnerReco
     record.fail(15.0, gone=True)
     assert record.report(Report("a", health=DEGRADED), moment(30.0), POLICY) is None
     assert record.state.counts == EventCounts()
+
+
+def test_of_a_runner_that_was_gone_and_is_back_nothing_is_remembered(record: RunnerRecord) -> None:
+    for failed in (0, 1):
+        report(
+            record,
+            client=Client(started_at=1.0, claims_failed=failed),
+            wake_stream_offset=offset(9),
+        )
+    read(record, behind(9), policy=JOINED, unanswered=True)
+    record.fail(15.0, gone=True)
+    assert record.state.wake_read_success is None
+    client = Client(started_at=1.0, claims_failed=1)
+    report(record, JOINED, moment(30.0), client=client, wake_stream_offset=offset(2))
+    assert told(record, Condition.WORK_REFUSED) is False
+    question = record.question(moment(30.0), JOINED, ())
+    assert question is not None
+    assert (question.offset, question.tail) == (offset(2), None)
 
 
 def test_the_kind_of_a_runner_is_as_listed() -> None:
@@ -450,6 +466,37 @@ def test_what_is_read_after_the_server_knows_the_runner_no_more_judges_nothing(
     assert record.state.conditions == NOT_KNOWN
 
 
+def test_what_was_read_of_one_stream_says_nothing_of_another(record: RunnerRecord) -> None:
+    hears(record, offset(5))
+    read(record, behind(5, wake("one", 90)))
+    record.relist(ListedRunner("a", wake_stream="/elsewhere", updated_at=2.0), ALICE)
+    hears(record, offset(5), at=15.0)
+    assert record.state.lag is None
+    assert told(record, Condition.WORK_UNHEARD) is None
+    question = record.question(moment(15.0), POLICY, ())
+    assert question is not None
+    assert (question.path, question.tail) == ("/elsewhere", None)
+
+
+def test_a_new_label_outdates_nothing_that_was_read(record: RunnerRecord) -> None:
+    hears(record, offset(5))
+    read(record, behind(5))
+    record.relist(msgspec.structs.replace(LISTED, label="new"), ALICE)
+    hears(record, offset(5), at=15.0)
+    assert record.state.lag is not None
+
+
+def test_wakes_that_are_read_no_more_are_not_known_from_the_next_report_on(
+    record: RunnerRecord,
+) -> None:
+    hears(record, offset(5))
+    read(record, behind(5))
+    hears(record, offset(5), at=15.0, policy=Policy("t"))
+    assert record.state.lag is None
+    assert record.state.wake_read_success is None
+    assert told(record, Condition.WORK_UNHEARD) is None
+
+
 # --- what to ask of a wake stream -----------------------------------------------------------------
 
 
@@ -457,7 +504,7 @@ def test_a_question_says_whose_stream_it_is_and_how_far_it_was_heard(record: Run
     hears(record, offset(5))
     assert record.question(moment(10.0), POLICY, ("agents/one/main",)) == WakeQuestion(
         runner_id="a",
-        principal=ALICE,
+        owner=OWNER,
         path=PATH,
         offset=offset(5),
         tail=None,
@@ -611,6 +658,18 @@ def test_what_claims_told_counts_no_more_once_they_are_not_read(record: RunnerRe
     hears(record, offset(5), policy=JOINED)
     read(record, behind(5), policy=JOINED, unanswered=True)
     counts(record, 0, at=15.0)
+    assert refused(record) is False
+
+
+def test_what_claims_told_counts_no_more_once_the_runner_tells_no_offset(
+    record: RunnerRecord,
+) -> None:
+    hears(record, offset(5), policy=JOINED)
+    read(record, behind(5), policy=JOINED, unanswered=True)
+    for at in (200.0, 215.0):
+        client = Client(started_at=1.0, claims_failed=0)
+        report(record, JOINED, moment(at), client=client, wake_stream_offset="rubbish")
+        record.question(moment(at), JOINED, ())
     assert refused(record) is False
 
 
