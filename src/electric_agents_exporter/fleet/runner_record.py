@@ -207,7 +207,9 @@ class RunnerRecord:
             gaps=moment.gaps,
             thresholds=policy.thresholds,
         )
-        self.retired = self._retires(report, moment, policy, ages.waiting)
+        # A lag without an age tells that work may wait; without a lag, nothing tells of any.
+        waits = None if lag is not None and ages.waiting is None else bool(ages.waiting)
+        self.retired = self._retires(report, moment, policy, waits=waits)
         return ages, conditions
 
     def _lag(self, moment: Moment, policy: Policy) -> WakeLag | None:
@@ -240,14 +242,14 @@ class RunnerRecord:
         return False if known else None
 
     def _retires(
-        self, report: Report, moment: Moment, policy: Policy, waiting: float | None
+        self, report: Report, moment: Moment, policy: Policy, *, waits: bool | None
     ) -> bool:
-        if waiting:
+        if waits:
             return False
         work = report.dispatch.entities_with_active_claim
         if work is None:
             work = report.claims.active_count
-        if moment.server is None or work is None:
+        if moment.server is None or work is None or waits is None:
             # Where that is not known for once, who was retired stays so.
             return self.retired
         seen = report.created_at if report.last_seen_at is None else report.last_seen_at

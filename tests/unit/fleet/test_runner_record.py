@@ -772,6 +772,19 @@ def test_a_wake_of_an_entity_at_rest_keeps_nobody_from_retirement(record: Runner
     assert record.retired
 
 
+def test_wakes_of_no_known_age_leave_it_to_be_seen_whether_work_waits(
+    record: RunnerRecord,
+) -> None:
+    report(record, last_seen_at=SERVER_NOW, claims=IDLE, wake_stream_offset=offset(5))
+    read(record, behind(5, wake("one", None)))
+    report(record, last_seen_at=LONG_AGO, claims=IDLE, wake_stream_offset=offset(5))
+    assert not record.retired
+    read(record, WakeReading(offset(5), offset(5)))
+    assert record.retired
+    read(record, behind(5, wake("one", None)))
+    assert record.retired
+
+
 def test_a_failed_call_brings_nobody_back_from_retirement(record: RunnerRecord) -> None:
     retire(record)
     record.fail(1.0, gone=False)
