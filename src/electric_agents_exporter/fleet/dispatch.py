@@ -72,7 +72,7 @@ class DispatchTracker:
         pending = [*self._pending.get(runner_id, ()), *(_Pending(w, kind) for w in reading.news)]
         unheard = set(reading.wakes)
         for one in pending:
-            if one.heard_at is None and one.wake not in unheard:
+            if one.heard_at is None and reading.whole and one.wake not in unheard:
                 one.heard_at = monotonic
             if one.wake.stream in asked:
                 one.awake = True

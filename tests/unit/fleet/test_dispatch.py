@@ -40,8 +40,9 @@ class Watched:
         at: float = 0.0,
         at_rest: Collection[str] = (),
         asked: Collection[str] = (),
+        whole: bool = True,
     ) -> None:
-        reading = WakeReading("0_0", "0_9", tuple(unheard), news, frozenset(at_rest))
+        reading = WakeReading("0_0", "0_9", tuple(unheard), news, frozenset(at_rest), whole)
         self.tracker.wakes("a", self.kind, reading, at, asked)
 
     def overdue(self, at: float) -> set[str]:
@@ -191,6 +192,15 @@ def test_a_wake_that_was_not_heard_is_not_overdue(watched: Watched) -> None:
     watched.read(wake(100.0), unheard=[wake(100.0)])
     watched.read(unheard=[wake(100.0)], at=500.0)
     assert watched.overdue(1_000.0) == set()
+
+
+def test_a_wake_behind_a_reading_that_was_cut_off_is_not_known_to_be_heard(
+    watched: Watched,
+) -> None:
+    watched.read(wake(100.0, stream=TWO), unheard=[wake(100.0)], whole=False)
+    assert watched.overdue(1_000.0) == set()
+    watched.read(unheard=[wake(100.0)], at=1_000.0)
+    assert watched.overdue(1_061.0) == {TWO}
 
 
 def test_a_wake_is_overdue_once_it_was_heard_long_ago(watched: Watched) -> None:
