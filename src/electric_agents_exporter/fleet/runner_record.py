@@ -231,6 +231,8 @@ class RunnerRecord:
         if reading is None or read_at is None:
             return None
         waiting = _oldest(reading, read_at, without=reading.at_rest)
+        if not waiting and not reading.whole:
+            return None  # somebody may wait behind those that were read
         return waiting + moment.monotonic - read_at.monotonic if waiting else waiting
 
     def _refused(self, report: Report, moment: Moment, policy: Policy) -> bool | None:

@@ -371,6 +371,16 @@ def test_beside_an_entity_at_rest_another_waits(record: RunnerRecord) -> None:
     assert told(record, Condition.WORK_UNHEARD) is True
 
 
+def test_where_the_reading_is_cut_off_somebody_may_wait_behind_entities_at_rest(
+    record: RunnerRecord,
+) -> None:
+    hears(record, offset(5))
+    stopped = wake("stopped", 900)
+    at_rest = frozenset({stopped.stream})
+    read(record, WakeReading(offset(5), offset(9), (stopped,), at_rest=at_rest, whole=False))
+    assert told(record, Condition.WORK_UNHEARD) is None
+
+
 def test_wakes_whose_time_cannot_be_read_are_of_no_known_age(record: RunnerRecord) -> None:
     hears(record, offset(5))
     read(record, behind(5, wake("one", None)))
