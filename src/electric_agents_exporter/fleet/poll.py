@@ -62,6 +62,7 @@ class Poll:
         self._failures: Counter[Reason] = Counter()
         self._wake_failures: Counter[Reason] = Counter()
         self._wakes_read = 0
+        self._server_asked = False
         self._server: Reason | None = None
         self._questions: list[WakeQuestion] = []
         self._tenants: dict[str, Poll] = {}
@@ -111,7 +112,7 @@ class Poll:
         """Count a request, how long it took, and why it failed if it did."""
         self._target.requests.count(operation, seconds, reason)
         if operation is Operation.SERVER:
-            self._server = reason
+            self._server_asked, self._server = True, reason
 
     def observed_date(self, date: float, monotonic: float, within: float = 0.0) -> None:
         """Take in a `Date` header, seconds since the epoch.
@@ -217,11 +218,14 @@ class Poll:
         target.got_list = bool(self._got)
         lists = self._got.issuperset(target.policy.principals)
         health = complete and bool(self._got) and self._tolerable(self._failures, self._answered)
+        # What was not asked for did not fail, and is not known to succeed either.
+        reached = bool(self._got) and (self._answered > 0 or not self._asked)
+        alive = self._server is None or self._server in _SIGNS_OF_LIFE
         outcomes = {
             Operation.LIST: lists,
             Operation.HEALTH: health,
-            Operation.WAKES: self._tolerable(self._wake_failures, self._wakes_read),
-            Operation.SERVER: self._server is None or self._server in _SIGNS_OF_LIFE,
+            Operation.WAKES: reached and self._tolerable(self._wake_failures, self._wakes_read),
+            Operation.SERVER: self._server_asked and alive,
         }
         target.poll_success = {each: outcomes[each] for each in target.policy.operations}
         now, monotonic = target.clock.time(), target.clock.monotonic()

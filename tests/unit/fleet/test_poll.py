@@ -229,6 +229,13 @@ def test_a_server_that_refuses_the_question_whether_it_lives_does(
     assert bool(result.faults) is not alive
 
 
+def test_a_server_that_was_not_asked_is_not_known_to_live(target: Target) -> None:
+    ask(target, 2)
+    assert success(target, Operation.SERVER)
+    ask_without_list(target, Reason.OTHER)
+    assert not success(target, Operation.SERVER)
+
+
 def test_a_target_whose_server_is_never_asked_is_up_by_its_list(make_target: MakeTarget) -> None:
     target = make_target(Policy("t", (ALICE,)))
     poll = Poll(target)
@@ -472,6 +479,20 @@ def test_the_wakes_of_a_single_runner_that_cannot_be_read_are_told_by_its_own_se
     assert texts(result) == ["1 of 3 wake streams were not read (not_found 1)"]
     read_wakes(target, 3, [Reason.NOT_FOUND, Reason.TIMEOUT])
     assert not success(target, Operation.WAKES)
+
+
+def test_wakes_of_a_target_that_nobody_could_be_asked_after_are_not_known_to_be_readable(
+    target: Target,
+) -> None:
+    read_wakes(target, 2)
+    assert success(target, Operation.WAKES)
+    ask_without_list(target, Reason.TIMEOUT)
+    assert not success(target, Operation.WAKES)
+    read_wakes(target, 2)
+    ask(target, 2, [Reason.TIMEOUT] * 2)
+    assert not success(target, Operation.WAKES)
+    read_wakes(target, 0)
+    assert success(target, Operation.WAKES)
 
 
 # --- wakes and the claims that answer them --------------------------------------------------------
