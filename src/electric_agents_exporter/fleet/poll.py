@@ -274,6 +274,9 @@ class Poll:
         if left and not complete:
             text = f"{left} of {self._asked} runners were not asked"
             yield PollFault("runners were not asked", text)
+        elif not complete and not failed and not self._not_got:
+            text = "the poll was cut short"
+            yield PollFault(text, text)
         unread = self._wake_failures.total()
         if unread:
             asked = unread + self._wakes_read

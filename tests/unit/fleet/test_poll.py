@@ -202,6 +202,23 @@ def test_each_list_that_was_not_got_is_told_with_its_reason(make_target: MakeTar
     assert success(target, Operation.HEALTH)
 
 
+def test_a_poll_that_was_cut_short_before_anything_was_told_says_so(target: Target) -> None:
+    result = Poll(target).end(complete=False)
+    assert result == PollResult(
+        succeeded=False,
+        got_list=False,
+        faults=(PollFault("the poll was cut short", "the poll was cut short"),),
+    )
+    assert take(target).poll_success == dict.fromkeys(Operation, False)
+
+
+def test_a_poll_that_was_cut_short_after_everybody_reported_says_so(target: Target) -> None:
+    poll = begin(target, "a")
+    poll.reported(answer(target, "a"), target.clock.monotonic())
+    result = poll.end(complete=False)
+    assert (result.succeeded, texts(result)) == (False, ["the poll was cut short"])
+
+
 # --- the server -----------------------------------------------------------------------------------
 
 
