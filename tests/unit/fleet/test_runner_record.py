@@ -789,8 +789,10 @@ def test_wakes_of_no_known_age_leave_it_to_be_seen_whether_work_waits(
     read(record, behind(5, wake("one", None)))
     report(record, last_seen_at=LONG_AGO, claims=IDLE, wake_stream_offset=offset(5))
     assert not record.retired
-    read(record, WakeReading(offset(5), offset(5)))
-    assert record.retired
+
+
+def test_wakes_of_no_known_age_bring_nobody_back_from_retirement(record: RunnerRecord) -> None:
+    retire(record)
     read(record, behind(5, wake("one", None)))
     assert record.retired
 
