@@ -689,6 +689,33 @@ def test_without_a_list_the_polls_of_all_tenants_have_failed(
     assert [len(each.runners) for each in parts(divided).values()] == [0, 3, 3]
 
 
+def test_an_outage_of_the_database_is_one_of_every_tenant(
+    divided: Target, clock: FakeClock
+) -> None:
+    ask_tenants(divided, "acme")
+    clock.advance(15)
+    ask_without_list(divided, Reason.DATABASE)
+    clock.advance(15)
+    ask_tenants(divided, "acme")
+    assert gaps_of(divided) == gaps_of(divided.tenants["acme"]) == (Gap(30.0, -60.0),)
+
+
+def test_what_went_wrong_with_tenants_is_told_of_all_together(divided: Target) -> None:
+    result = ask_tenants(divided, "acme", "zoo", failing=2)
+    assert not result.succeeded
+    assert texts(result) == ["4 of 6 runners did not answer (database 4)"]
+    assert all(not snapshot.poll_success[Operation.HEALTH] for snapshot in parts(divided).values())
+
+
+def test_a_target_that_is_divided_no_more_has_no_tenants(divided: Target) -> None:
+    ask_tenants(divided, "acme")
+    poll = Poll(divided)
+    poll.listed(EVERYONE, listing("a"))
+    poll.due()
+    poll.end()
+    assert list(parts(divided)) == [None]
+
+
 def test_new_settings_reach_every_tenant(divided: Target) -> None:
     ask_tenants(divided, "acme")
     divided.adopt(replace(STORED, interval=5.0))
