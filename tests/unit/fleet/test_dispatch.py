@@ -282,6 +282,22 @@ def test_what_a_runner_that_is_gone_left_unanswered_is_forgotten(watched: Watche
     assert watched.overdue(1_000.0) == set()
 
 
+@given(
+    st.lists(st.sampled_from([50.0, 99.0, 100.0, 150.0]), max_size=4),
+    st.lists(st.booleans(), min_size=3, max_size=3),
+)
+def test_a_wake_is_refused_unless_it_was_claimed_since_is_held_or_its_entity_is_at_rest(
+    claimed: list[float], told: list[bool]
+) -> None:
+    asked, held, at_rest = told
+    watched = Watched()
+    watched.read(wake(100.0))
+    watched.claim(*(claim(at, epoch=n) for n, at in enumerate(claimed)), held=[ONE] if held else [])
+    watched.read(at=61.0, asked=[ONE] if asked else [], at_rest=[ONE] if at_rest else [])
+    answered = any(at >= 100.0 for at in claimed)
+    assert watched.refuses(61.0) == (asked and not (answered or held or at_rest))
+
+
 # --- bounds ---------------------------------------------------------------------------------------
 
 

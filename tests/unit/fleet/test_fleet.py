@@ -45,6 +45,33 @@ def test_a_snapshot_is_of_one_moment_on_both_clocks(fleet: Fleet, clock: FakeClo
     assert not fleet.snapshot().targets[1].up
 
 
+def test_the_version_of_a_fleet_is_another_after_whatever_was_learned_or_set(fleet: Fleet) -> None:
+    versions = [fleet.version]
+    list_one(fleet, "a")
+    versions.append(fleet.version)
+    list_one(fleet, "b")
+    versions.append(fleet.version)
+    fleet.configure([Policy("b", (ALICE,)), Policy("a", (ALICE,))])
+    versions.append(fleet.version)
+    fleet.configure([Policy("b", (ALICE,))])
+    versions.append(fleet.version)
+    assert len(set(versions)) == len(versions)
+
+
+def test_the_tenants_of_a_target_stand_beside_it(fleet: Fleet) -> None:
+    poll = Poll(fleet.targets["b"])
+    for part in poll.tenants(["acme"]).values():
+        part.listed(ALICE, ListAnswer((), ()))
+        part.due()
+    poll.end()
+    targets = fleet.snapshot().targets
+    assert [(target.name, target.tenant) for target in targets] == [
+        ("b", None),
+        ("b", "acme"),
+        ("a", None),
+    ]
+
+
 def test_a_target_that_keeps_its_name_keeps_what_is_known_of_it(fleet: Fleet) -> None:
     list_one(fleet, "a")
     before = fleet.targets["a"]

@@ -15,7 +15,7 @@ from electric_agents_exporter.contract.wakes import Wake, WakeReading
 from electric_agents_exporter.fleet.heard import WakeQuestion
 from electric_agents_exporter.fleet.policy import Policy
 from electric_agents_exporter.fleet.poll import Poll, PollFault, PollResult
-from electric_agents_exporter.fleet.reasons import SERVER_FAILS, Operation, Reason
+from electric_agents_exporter.fleet.reasons import SERVER_FAILS, Operation, Reason, Skip
 from electric_agents_exporter.fleet.snapshot import FullScan, RunnerState, TargetSnapshot, WakeLag
 from electric_agents_exporter.fleet.target import Target
 
@@ -550,6 +550,8 @@ def test_what_was_learned_of_dispatch_outlives_settings_that_leave_it_on(
     assert take(target).dispatch == before
     target.adopt(POLICY)
     assert take(target).dispatch is None
+    target.adopt(JOINED)
+    assert take(target).dispatch is not None
 
 
 def test_a_wake_that_was_heard_and_not_answered_is_asked_about_and_then_refused(
@@ -614,6 +616,42 @@ def test_claims_that_ended_are_counted_for_the_runners_that_are_watched(target: 
     }
     assert claims.durations[RunnerKind.CI].sum == 7.0
     assert take(target).full_scan == SCAN
+
+
+def test_the_runners_of_a_database_are_told_by_the_kinds_of_their_owners(target: Target) -> None:
+    owners = ["/principal/user%3Aa", "/principal/user%3Ab", "/principal/service%3Ac", None, "/odd"]
+    poll = Poll(target)
+    runners = (ListedRunner(f"r{n}", owner_principal=owner) for n, owner in enumerate(owners))
+    poll.listed(ALICE, ListAnswer(tuple(runners), ()))
+    poll.due()
+    poll.claims_read(ClaimNews(), SCAN)
+    claims = take(target).claims
+    assert claims is not None
+    assert claims.owners == {"user": 2, "agent": 0, "service": 1, "system": 0, "unknown": 2}
+
+
+def test_the_version_is_another_after_whatever_was_learned(target: Target) -> None:
+    versions = [target.version]
+
+    def learned() -> None:
+        versions.append(target.version)
+
+    poll = begin(target, "r0", "r1")
+    learned()
+    poll.reported(answer(target, "r0"), target.clock.monotonic())
+    learned()
+    poll.failed("r1", Reason.TIMEOUT)
+    learned()
+    (question,) = poll.wake_questions()
+    poll.wakes_read(question, caught_up(question))
+    learned()
+    poll.end()
+    learned()
+    target.skip(Skip.OVERRUN)
+    learned()
+    target.adopt(JOINED)
+    learned()
+    assert len(set(versions)) == len(versions)
 
 
 # --- tenants --------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from electric_agents_exporter.contract.vocabulary import (
 from electric_agents_exporter.fleet.policy import Policy
 from electric_agents_exporter.fleet.poll import Poll
 from electric_agents_exporter.fleet.reasons import Operation, Reason, Skip
+from electric_agents_exporter.fleet.selection import Selection, Shard
 from electric_agents_exporter.fleet.snapshot import RunnerState, TargetSnapshot
 from electric_agents_exporter.fleet.target import Target
 
@@ -130,6 +131,20 @@ def test_a_snapshot_carries_what_the_settings_say(target: Target, clock: FakeClo
     assert snapshot.expected_min == 3
     assert snapshot.credential_changed_at == 7.0
     assert target.policy.name == "t"
+
+
+@pytest.mark.parametrize(
+    "shard, told", [(Shard(), None), (Shard(0, 1), None), (Shard(0, 2), 0), (Shard(3, 4), 3)]
+)
+def test_a_snapshot_tells_the_shard_of_a_fleet_that_is_divided(
+    clock: FakeClock, shard: Shard, told: int | None
+) -> None:
+    policy = Policy("t", (ALICE,), selection=Selection(shard=shard))
+    assert take(Target(policy, clock, Counter()), clock).shard == told
+
+
+def test_a_target_that_is_no_tenants_says_so(target: Target, clock: FakeClock) -> None:
+    assert take(target, clock).tenant is None
 
 
 def test_a_good_poll_brings_everything_up(target: Target, clock: FakeClock) -> None:
