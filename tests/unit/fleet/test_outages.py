@@ -79,6 +79,27 @@ def test_outages_that_are_far_apart_are_two() -> None:
     assert gaps(outages, 2_000.0) == [(100.0, 205.0), (1_000.0, 1_105.0)]
 
 
+def test_an_open_outage_far_from_the_last_is_another() -> None:
+    outages = Outages()
+    outages.served(100.0, RECOVERY)
+    outages.failed()
+    outages.served(145.0, RECOVERY)
+    outages.served(1_000.0, RECOVERY)
+    outages.failed()
+    assert gaps(outages, 1_030.0) == [(100.0, 205.0), (1_000.0, 1_090.0)]
+
+
+def test_an_outage_that_begins_as_another_ends_is_the_same() -> None:
+    outages = Outages()
+    outages.served(100.0, 0.0)
+    outages.failed()
+    outages.served(145.0, 0.0)
+    outages.failed()
+    assert outages.gaps(160.0, 0.0) == (Gap(60.0, 0.0),)
+    outages.served(175.0, 0.0)
+    assert outages.gaps(200.0, 0.0) == (Gap(100.0, 25.0),)
+
+
 def test_so_many_outages_are_remembered_and_the_eldest_is_forgotten() -> None:
     outages = Outages()
     for turn in range(40):
