@@ -44,9 +44,9 @@ class Wake(msgspec.Struct, frozen=True, gc=False):
 class WakeReading(msgspec.Struct, frozen=True, gc=False):
     """What was read of a wake stream.
 
-    `wakes` stand behind `offset`, `news` behind the tail that was known before; `tail` is where the
-    stream ends. `at_rest` are the streams of entities that nobody waits for: stopped, killed,
-    paused, or not there.
+    `wakes` stand behind `offset`, and are all that do where the reading is `whole`; `news` stand
+    behind the tail that was known before; `tail` is where the stream ends. `at_rest` are the
+    streams of entities that nobody waits for: stopped, killed, paused, or not there.
     """
 
     offset: str
@@ -54,6 +54,7 @@ class WakeReading(msgspec.Struct, frozen=True, gc=False):
     wakes: tuple[Wake, ...] = ()
     news: tuple[Wake, ...] = ()
     at_rest: frozenset[str] = frozenset()
+    whole: bool = True
 
 
 def position(offset: str | None) -> tuple[int, int] | None:

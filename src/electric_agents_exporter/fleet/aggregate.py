@@ -7,6 +7,7 @@ from typing import NamedTuple, TypeAlias
 import msgspec
 
 from electric_agents_exporter.conditions import NOT_KNOWN, Condition, Conditions
+from electric_agents_exporter.contract.report import Report
 from electric_agents_exporter.contract.vocabulary import (
     AdminStatus,
     HealthStatus,
@@ -77,11 +78,9 @@ class _Sums:
         self.states[kind, admin, LivenessStatus.UNKNOWN, HealthStatus.UNKNOWN] += 1
         self.judged[kind, NOT_KNOWN] += 1
 
-    def add(self, runner: RunnerState, kind: RunnerKind, monotonic: float) -> None:
+    def add(self, runner: RunnerState, report: Report, kind: RunnerKind, monotonic: float) -> None:
         """Count a runner with a fresh report."""
-        report, judged = runner.report, runner.conditions
-        if report is None:
-            return
+        judged = runner.conditions
         self.states[
             kind,
             report.admin_status or AdminStatus.UNKNOWN,
@@ -123,7 +122,7 @@ def aggregate(target: TargetSnapshot, monotonic: float) -> Aggregate | None:
         if runner.report is None or not runner.fresh(monotonic, target.stale_after):
             sums.add_unknown(runner, kind)
         else:
-            sums.add(runner, kind, monotonic)
+            sums.add(runner, runner.report, kind, monotonic)
     return Aggregate(
         states={StateLabels(*state): count for state, count in sums.states.items()},
         issues=sums.issues,

@@ -42,8 +42,9 @@ class _Pending:
 class DispatchTracker:
     """The wakes and claims of one target.
 
-    Invariant: a wake is pending until a claim of its stream is seen that is not older, its entity
-    is found at rest, or its runner is gone; its time is observed once at most.
+    Invariant: a wake is pending until its runner's stream is read after a claim that took it up,
+    its entity is found at rest, or its runner is gone; its time is observed once at most. Claims
+    wait for that reading: one that is read before its own wake is not an older wake's.
     """
 
     def __init__(self) -> None:
@@ -56,20 +57,8 @@ class DispatchTracker:
     def claims(self, started: Iterable[StartedClaim], held: Collection[str]) -> None:
         """Take in claims that were not seen before, and the streams that are claimed now."""
         self._held = held
-        seen = set()
         for claim in started:
             self._remember(claim)
-            seen.add(claim.stream)
-        if not seen:
-            return
-        for runner_id, pending in list(self._pending.items()):
-            # Of two wakes that one claim could answer, the newer one is meant.
-            left = [
-                one
-                for one in reversed(pending)
-                if one.wake.stream not in seen or not self._answered(one)
-            ]
-            self._keep(runner_id, left[::-1])
 
     def wakes(
         self,
@@ -80,19 +69,22 @@ class DispatchTracker:
         asked: Collection[str],
     ) -> None:
         """Take in a reading of a runner's stream; the entities of `asked` were asked for."""
-        pending = self._pending.get(runner_id, [])
-        for wake in reading.news:
-            one = _Pending(wake, kind)
-            if not self._answered(one):
-                pending.append(one)
+        pending = [*self._pending.get(runner_id, ()), *(_Pending(w, kind) for w in reading.news)]
         unheard = set(reading.wakes)
         for one in pending:
-            if one.heard_at is None and one.wake not in unheard:
+            if one.heard_at is None and reading.whole and one.wake not in unheard:
                 one.heard_at = monotonic
             if one.wake.stream in asked:
                 one.awake = True
-        left = [one for one in pending if one.wake.stream not in reading.at_rest]
-        self._keep(runner_id, left[-_MOST_PENDING:])
+        # Of two wakes that one claim could answer, the newer one is meant.
+        left = [
+            one
+            for one in reversed(pending)
+            if not self._answer(one) and one.wake.stream not in reading.at_rest
+        ]
+        self._pending.pop(runner_id, None)
+        if left:
+            self._pending[runner_id] = left[:_MOST_PENDING][::-1]
 
     def overdue(self, runner_id: str, monotonic: float, patience: float) -> tuple[str, ...]:
         """Give the streams of wakes that were heard so long ago, and that nobody works on."""
@@ -118,13 +110,18 @@ class DispatchTracker:
             if one.heard_at is not None
             and monotonic - one.heard_at > patience
             and one.wake.stream not in self._held
+            and not self._answered(one.wake)
         ]
 
-    def _answered(self, one: _Pending) -> bool:
-        """Tell whether a claim took a wake up, and observe how long its own claim took to come."""
-        wake = one.wake
+    def _answered(self, wake: Wake) -> bool:
+        """Tell whether a claim took a wake up, be it its own or a later one."""
         newest = self._newest.get(wake.stream)
-        if newest is None or (wake.at is not None and newest < wake.at):
+        return newest is not None and (wake.at is None or newest >= wake.at)
+
+    def _answer(self, one: _Pending) -> bool:
+        """Tell whether a wake was taken up, and observe how long its own claim took to come."""
+        wake = one.wake
+        if not self._answered(wake):
             return False
         if wake.at is not None:
             for claim in self._unmatched.get(wake.stream, ()):
@@ -133,12 +130,6 @@ class DispatchTracker:
                     self._unmatched[wake.stream].remove(claim)
                     break
         return True
-
-    def _keep(self, runner_id: str, pending: list[_Pending]) -> None:
-        if pending:
-            self._pending[runner_id] = pending
-        else:
-            self._pending.pop(runner_id, None)
 
     def _remember(self, claim: StartedClaim) -> None:
         """Remember a claim for a wake that is read later; of a stream, some of the newest."""

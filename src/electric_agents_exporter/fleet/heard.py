@@ -54,7 +54,7 @@ class HeardOffset:
         """Take in what a report says.
 
         Returns:
-            The furthest offset; None where none that was told is one.
+            The furthest offset; None where none that was told in that time is one.
         """
         if path != self._path:
             self._path = path

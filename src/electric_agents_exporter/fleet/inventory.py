@@ -13,7 +13,6 @@ from typing import Final
 import msgspec
 
 from electric_agents_exporter.contract.report import ListedRunner
-from electric_agents_exporter.contract.vocabulary import RunnerKind
 from electric_agents_exporter.fleet.policy import Policy
 from electric_agents_exporter.fleet.reasons import Suppression
 from electric_agents_exporter.fleet.runner_record import AT_ONCE, RunnerRecord
@@ -142,11 +141,6 @@ class Inventory:
     def record(self, runner_id: str) -> RunnerRecord | None:
         """Give what is remembered of a runner; None for one that is not watched."""
         return self._records.get(runner_id)
-
-    def kind_of(self, runner_id: str) -> RunnerKind:
-        """Give what a runner is for, as listed."""
-        record = self._records.get(runner_id)
-        return record.kind if record else RunnerKind.UNKNOWN
 
     def states(self) -> tuple[RunnerState, ...]:
         """Give the runners that have series."""

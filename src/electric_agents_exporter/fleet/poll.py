@@ -43,6 +43,46 @@ class PollResult(NamedTuple):
     faults: tuple[PollFault, ...]
 
 
+class Answers:
+    """What came of asking: of how many, how many answered, and why the others did not."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.good = 0
+        self.failures: Counter[Reason] = Counter()
+
+    @property
+    def failed(self) -> int:
+        """How many did not answer."""
+        return self.failures.total()
+
+    @property
+    def tolerable(self) -> bool:
+        """Whether the failures are those of single runners, told by their own series."""
+        few = self.failed <= _TOLERATED or self.failed < _TOLERATED_SHARE * (
+            self.failed + self.good
+        )
+        return not self.failed or (self.good > 0 and few)
+
+    def note(self, reason: Reason | None) -> None:
+        """Count one who answered, or why one did not."""
+        if reason is None:
+            self.good += 1
+        else:
+            self.failures[reason] += 1
+
+    def add(self, others: "Answers") -> None:
+        """Count others too."""
+        self.asked += others.asked
+        self.good += others.good
+        self.failures.update(others.failures)
+
+    def spell_failures(self, what: str) -> str:
+        """Say of how many what went wrong, and why."""
+        reasons = ", ".join(f"{reason} {count}" for reason, count in self.failures.most_common())
+        return f"{self.failed} of {self.asked} {what} ({reasons})"
+
+
 class Poll:
     """One poll of one target, open from its making to `end`; at most one is open at a time.
 
@@ -50,6 +90,9 @@ class Poll:
     was due, in any order; where wakes are read, `wake_questions` gives what to ask after reports,
     and `wakes_read` takes what was answered. A source that knows several tenants takes a poll of
     each from `tenants`, and they end with this one.
+
+    Attributes:
+        answers: what came of asking after runners.
     """
 
     def __init__(self, target: Target) -> None:
@@ -57,11 +100,9 @@ class Poll:
         self._began = target.clock.monotonic()
         self._got: set[str] = set()
         self._not_got: dict[str, Reason] = {}
-        self._asked = 0
-        self._answered = 0
-        self._failures: Counter[Reason] = Counter()
-        self._wake_failures: Counter[Reason] = Counter()
-        self._wakes_read = 0
+        self.answers = Answers()
+        self._wake_answers = Answers()
+        self._server_asked = False
         self._server: Reason | None = None
         self._questions: list[WakeQuestion] = []
         self._tenants: dict[str, Poll] = {}
@@ -105,14 +146,14 @@ class Poll:
         target.got_list = bool(self._got)
         target.version += 1
         due = target.inventory.due(self._got)
-        self._asked = len(due)
+        self.answers.asked = len(due)
         return due
 
     def requested(self, operation: Operation, seconds: float, reason: Reason | None) -> None:
         """Count a request, how long it took, and why it failed if it did."""
         self._target.requests.count(operation, seconds, reason)
         if operation is Operation.SERVER:
-            self._server = reason
+            self._server_asked, self._server = True, reason
 
     def observed_date(self, date: float, monotonic: float, within: float = 0.0) -> None:
         """Take in a `Date` header, seconds since the epoch.
@@ -134,7 +175,7 @@ class Poll:
             target.server_clock.observe_exact(server_now, monotonic, within)
         if answer.drift:
             target.drift.update(answer.drift)
-        self._answered += 1
+        self.answers.note(None)
         target.version += 1
         record = target.inventory.record(report.runner_id)
         if record is None:
@@ -157,10 +198,7 @@ class Poll:
         target = self._target
         gone = reason is Reason.NOT_FOUND
         target.version += 1
-        if gone:
-            self._answered += 1
-        else:
-            self._failures[reason] += 1
+        self.answers.note(None if gone else reason)
         record = target.inventory.record(runner_id)
         if record is not None:
             record.fail(target.clock.monotonic(), gone=gone)
@@ -175,11 +213,9 @@ class Poll:
         target = self._target
         monotonic = target.clock.monotonic()
         target.version += 1
-        reading = None if isinstance(answer, Reason) else answer
-        if isinstance(answer, Reason):
-            self._wake_failures[answer] += 1
-        else:
-            self._wakes_read += 1
+        reading, reason = (None, answer) if isinstance(answer, Reason) else (answer, None)
+        self._wake_answers.asked += 1
+        self._wake_answers.note(reason)
         record = target.inventory.record(question.runner_id)
         if record is None:
             return
@@ -211,18 +247,18 @@ class Poll:
     def end(self, *, complete: bool = True) -> PollResult:
         """Close the poll; `complete` is False where its sweep was cut short."""
         target = self._target
-        for name, tenant in target.tenants.items():
-            # Without a list nobody knows which tenants there are: the polls of all have failed.
-            poll = self._tenants.get(name) or Poll(tenant)
-            poll.end(complete=complete)
+        self._end_tenants(complete=complete)
         target.got_list = bool(self._got)
         lists = self._got.issuperset(target.policy.principals)
-        health = complete and bool(self._got) and self._tolerable(self._failures, self._answered)
+        health = complete and bool(self._got) and self.answers.tolerable
+        # What was not asked for did not fail, and is not known to succeed either.
+        reached = bool(self._got) and (self.answers.good > 0 or not self.answers.asked)
+        alive = self._server is None or self._server in _SIGNS_OF_LIFE
         outcomes = {
             Operation.LIST: lists,
             Operation.HEALTH: health,
-            Operation.WAKES: self._tolerable(self._wake_failures, self._wakes_read),
-            Operation.SERVER: self._server is None or self._server in _SIGNS_OF_LIFE,
+            Operation.WAKES: reached and self._wake_answers.tolerable,
+            Operation.SERVER: self._server_asked and alive,
         }
         target.poll_success = {each: outcomes[each] for each in target.policy.operations}
         now, monotonic = target.clock.time(), target.clock.monotonic()
@@ -241,11 +277,19 @@ class Poll:
         target.version += 1
         return PollResult(lists and health, bool(self._got), tuple(self._faults(complete=complete)))
 
-    def _tolerable(self, failures: Counter[Reason], answered: int) -> bool:
-        """Tell whether so many failures are those of single runners, told by their own series."""
-        failed = failures.total()
-        few = failed <= _TOLERATED or failed < _TOLERATED_SHARE * (failed + answered)
-        return not failed or (answered > 0 and few)
+    def _end_tenants(self, *, complete: bool) -> None:
+        tenants = self._target.tenants
+        if self._got and not self._tenants:
+            tenants.clear()
+        for name, tenant in tenants.items():
+            poll = self._tenants.get(name)
+            if poll is None:
+                # Without a list nobody knows which tenants there are: that of each was not got.
+                poll = Poll(tenant)
+                for principal, reason in self._not_got.items():
+                    poll.listed(principal, reason)
+            poll.end(complete=complete)
+            self.answers.add(poll.answers)
 
     def _server_fails(self) -> bool:
         """Tell whether the server, or its database, was in no state to record a heartbeat."""
@@ -253,8 +297,9 @@ class Poll:
             return True
         if not self._got:
             return any(reason in SERVER_FAILS for reason in self._not_got.values())
-        failed = sum(count for reason, count in self._failures.items() if reason in SERVER_FAILS)
-        return failed > self._answered
+        failures = self.answers.failures
+        failed = sum(count for reason, count in failures.items() if reason in SERVER_FAILS)
+        return failed > self.answers.good
 
     def _faults(self, *, complete: bool) -> Iterable[PollFault]:
         if self._server is not None and self._server not in _SIGNS_OF_LIFE:
@@ -264,20 +309,17 @@ class Poll:
             if principal not in self._got:
                 text = f"no list for {principal} ({self._not_got.get(principal, 'not asked')})"
                 yield PollFault(text, text)
-        failed = self._failures.total()
-        if failed:
-            text = f"{failed} of {self._asked} runners did not answer ({_spell(self._failures)})"
-            yield PollFault("runners did not answer", text)
-        left = self._asked - self._answered - failed
+        answers = self.answers
+        if answers.failed:
+            text = "runners did not answer"
+            yield PollFault(text, answers.spell_failures(text))
+        left = answers.asked - answers.good - answers.failed
         if left and not complete:
-            text = f"{left} of {self._asked} runners were not asked"
-            yield PollFault("runners were not asked", text)
-        unread = self._wake_failures.total()
-        if unread:
-            asked = unread + self._wakes_read
-            text = f"{unread} of {asked} wake streams were not read ({_spell(self._wake_failures)})"
-            yield PollFault("wake streams were not read", text)
-
-
-def _spell(reasons: Counter[Reason]) -> str:
-    return ", ".join(f"{reason} {count}" for reason, count in reasons.most_common())
+            text = "runners were not asked"
+            yield PollFault(text, f"{left} of {answers.asked} {text}")
+        elif not complete and not answers.failed and self._got:
+            text = "the poll was cut short"
+            yield PollFault(text, text)
+        if self._wake_answers.failed:
+            text = "wake streams were not read"
+            yield PollFault(text, self._wake_answers.spell_failures(text))

@@ -14,6 +14,7 @@ from electric_agents_exporter.contract.wakes import WakeReading
 from electric_agents_exporter.fleet.changes import NO_EVENTS, ChangeDetector, Changes, EventCounts
 from electric_agents_exporter.fleet.heard import HeardOffset, WakeQuestion, is_of
 from electric_agents_exporter.fleet.policy import Policy
+from electric_agents_exporter.fleet.reasons import Operation
 from electric_agents_exporter.fleet.snapshot import Observation, RunnerState, WakeLag
 
 AT_ONCE: Final = -math.inf
@@ -80,6 +81,8 @@ class RunnerRecord:
         if before.updated_at != listed.updated_at:
             # A runner registers as it starts: a retired one that moved is asked after at once.
             self.asked_at = AT_ONCE
+        if before.wake_stream != listed.wake_stream:
+            self._forget_wakes(success=None)
         self.state = replace(self.state, listed=listed, principal=principal)
 
     def report(self, report: Report, moment: Moment, policy: Policy) -> Changes | None:
@@ -94,6 +97,8 @@ class RunnerRecord:
         else:
             changes = self._changes.follow(report)
             self._note_refusal(changes, moment)
+        if Operation.WAKES not in policy.operations and self.state.wake_read_success is not None:
+            self._forget_wakes(success=None)
         before = self.state
         self._offset = self._heard.observe(
             before.listed.wake_stream, report.wake_stream_offset, moment.monotonic
@@ -122,7 +127,7 @@ class RunnerRecord:
         """Give what to ask of the runner's wake stream; None where its offset is none."""
         listed = self.state.listed
         if self._offset is None or listed.wake_stream is None:
-            self._lose_wakes()
+            self._forget_wakes(success=False)
             return None
         ahead = before = None
         if moment.server is not None:
@@ -168,10 +173,10 @@ class RunnerRecord:
         self.asked_at = monotonic
         self.state = replace(self.state, poll_success=False)
         if gone:
-            self.state = replace(
-                self.state, report=None, observation=None, lag=None, conditions=NOT_KNOWN
-            )
-            self._changes = self._reading = self._reading_at = None
+            self._forget_wakes(success=None)
+            self.state = replace(self.state, report=None, observation=None, conditions=NOT_KNOWN)
+            self._heard = HeardOffset()
+            self._offset = self._changes = self._refused_at = None
             self.retired = False
 
     def _note_refusal(self, changes: Changes, moment: Moment) -> None:
@@ -180,9 +185,9 @@ class RunnerRecord:
         if changes.growth.error:
             self._refused_at = moment.monotonic
 
-    def _lose_wakes(self) -> None:
-        self._reading = self._reading_at = None
-        self.state = replace(self.state, wake_read_success=False, lag=None)
+    def _forget_wakes(self, *, success: bool | None) -> None:
+        self._reading = self._reading_at = self._unanswered = None
+        self.state = replace(self.state, wake_read_success=success, lag=None)
 
     def _judge(
         self, report: Report, lag: WakeLag | None, moment: Moment, policy: Policy
@@ -202,7 +207,9 @@ class RunnerRecord:
             gaps=moment.gaps,
             thresholds=policy.thresholds,
         )
-        self.retired = self._retires(report, moment, policy, ages.waiting)
+        # A lag without an age tells that work may wait; without a lag, nothing tells of any.
+        waits = None if lag is not None and ages.waiting is None else bool(ages.waiting)
+        self.retired = self._retires(report, moment, policy, waits=waits)
         return ages, conditions
 
     def _lag(self, moment: Moment, policy: Policy) -> WakeLag | None:
@@ -224,6 +231,8 @@ class RunnerRecord:
         if reading is None or read_at is None:
             return None
         waiting = _oldest(reading, read_at, without=reading.at_rest)
+        if not waiting and not reading.whole:
+            return None  # somebody may wait behind those that were read
         return waiting + moment.monotonic - read_at.monotonic if waiting else waiting
 
     def _refused(self, report: Report, moment: Moment, policy: Policy) -> bool | None:
@@ -235,14 +244,14 @@ class RunnerRecord:
         return False if known else None
 
     def _retires(
-        self, report: Report, moment: Moment, policy: Policy, waiting: float | None
+        self, report: Report, moment: Moment, policy: Policy, *, waits: bool | None
     ) -> bool:
-        if waiting:
+        if waits:
             return False
         work = report.dispatch.entities_with_active_claim
         if work is None:
             work = report.claims.active_count
-        if moment.server is None or work is None:
+        if moment.server is None or work is None or waits is None:
             # Where that is not known for once, who was retired stays so.
             return self.retired
         seen = report.created_at if report.last_seen_at is None else report.last_seen_at

@@ -20,6 +20,7 @@ import msgspec
 from electric_agents_exporter.contract import principals
 from electric_agents_exporter.contract.reading import decode
 from electric_agents_exporter.contract.wakes import (
+    MAX_WAKES,
     Wake,
     WakeReading,
     entity_url,
@@ -45,10 +46,11 @@ _DOT_SEGMENT: Final = re.compile(r"(^|/)(\.|%2e){1,2}(/|$)", re.IGNORECASE)
 
 
 class _Part(msgspec.Struct, frozen=True):
-    """Some of a stream: its wakes, and the offset behind them."""
+    """Some of a stream: its wakes, the offset behind them, and whether these are all of them."""
 
     wakes: tuple[Wake, ...]
     next_offset: str
+    whole: bool
 
 
 class EntityStatuses:
@@ -116,7 +118,9 @@ class WakeStreams:
         news = await self._news(url, question, behind)
         streams = [*self._too_long(question, behind.wakes), *question.unanswered]
         at_rest = await self._at_rest(question, streams)
-        return WakeReading(question.offset, behind.next_offset, behind.wakes, news, at_rest)
+        return WakeReading(
+            question.offset, behind.next_offset, behind.wakes, news, at_rest, behind.whole
+        )
 
     async def _news(self, url: str, question: WakeQuestion, behind: _Part) -> tuple[Wake, ...]:
         """Give every wake since the tail that was known; at first sight, those not heard yet."""
@@ -135,7 +139,9 @@ class WakeStreams:
             next_offset = response.headers.get(_NEXT_OFFSET)
             if position(next_offset) is None or next_offset is None:
                 return Reason.SCHEMA
-            return _Part(read_wakes(response.body), next_offset)
+            wakes = read_wakes(response.body)
+            ended = response.body.rstrip().endswith(b"]")
+            return _Part(wakes, next_offset, ended and len(wakes) < MAX_WAKES)
 
         answer = await self._requests.ask(
             Operation.WAKES, f"{url}?offset={quote(offset)}", self._who(question), read

@@ -60,7 +60,7 @@ def lapses(first: Report, *reports: Report) -> list[int]:
 
 
 def claimed(first: Report, *reports: Report) -> list[float]:
-    return [changes.work.claimed for changes in follow(first, *reports)]
+    return [changes.growth.claimed for changes in follow(first, *reports)]
 
 
 # --- verdicts -------------------------------------------------------------------------------------
@@ -203,7 +203,7 @@ def test_every_counter_grows_by_its_own_difference() -> None:
         reconnect_count=44,
         events_received=55.5,
     )
-    assert [c.work for c in follow(before, after)] == [CounterGrowth(10, 20, 30, 40, 50.5)]
+    assert [c.growth for c in follow(before, after)] == [CounterGrowth(10, 20, 30, 40, 50.5)]
 
 
 def test_the_first_sight_of_a_busy_runner_counts_nothing() -> None:
@@ -327,7 +327,7 @@ def test_whatever_is_reported_nothing_that_is_counted_ever_falls(reports: list[R
     for changes in follow(*reports):
         assert min(msgspec.structs.astuple(changes.counts)) >= 0
         assert max(msgspec.structs.astuple(changes.counts)) <= 2
-        assert min(msgspec.structs.astuple(changes.work)) >= 0
+        assert min(msgspec.structs.astuple(changes.growth)) >= 0
 
 
 @given(st.lists(some_reports, min_size=1, max_size=6))

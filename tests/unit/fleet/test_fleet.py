@@ -5,6 +5,7 @@ from electric_agents_exporter.contract.reading import ListAnswer
 from electric_agents_exporter.contract.report import ListedRunner
 from electric_agents_exporter.fleet.fleet import Fleet
 from electric_agents_exporter.fleet.policy import Policy
+from electric_agents_exporter.fleet.poll import Poll
 
 ALICE, BOB = "user:alice", "user:bob"
 
@@ -12,7 +13,7 @@ ALICE, BOB = "user:alice", "user:bob"
 @pytest.fixture
 def fleet(clock: FakeClock) -> Fleet:
     fleet = Fleet(clock)
-    fleet.configure({Policy("b"): [ALICE], Policy("a"): [ALICE, BOB]})
+    fleet.configure([Policy("b", (ALICE,)), Policy("a", (ALICE, BOB))])
     return fleet
 
 
@@ -44,10 +45,37 @@ def test_a_snapshot_is_of_one_moment_on_both_clocks(fleet: Fleet, clock: FakeClo
     assert not fleet.snapshot().targets[1].up
 
 
+def test_the_version_of_a_fleet_is_another_after_whatever_was_learned_or_set(fleet: Fleet) -> None:
+    versions = [fleet.version]
+    list_one(fleet, "a")
+    versions.append(fleet.version)
+    list_one(fleet, "b")
+    versions.append(fleet.version)
+    fleet.configure([Policy("b", (ALICE,)), Policy("a", (ALICE,))])
+    versions.append(fleet.version)
+    fleet.configure([Policy("b", (ALICE,))])
+    versions.append(fleet.version)
+    assert len(set(versions)) == len(versions)
+
+
+def test_the_tenants_of_a_target_stand_beside_it(fleet: Fleet) -> None:
+    poll = Poll(fleet.targets["b"])
+    for part in poll.tenants(["acme"]).values():
+        part.listed(ALICE, ListAnswer((), ()))
+        part.due()
+    poll.end()
+    targets = fleet.snapshot().targets
+    assert [(target.name, target.tenant) for target in targets] == [
+        ("b", None),
+        ("b", "acme"),
+        ("a", None),
+    ]
+
+
 def test_a_target_that_keeps_its_name_keeps_what_is_known_of_it(fleet: Fleet) -> None:
     list_one(fleet, "a")
     before = fleet.targets["a"]
-    fleet.configure({Policy("a", interval=5.0): [ALICE], Policy("c"): [BOB]})
+    fleet.configure([Policy("a", (ALICE,), interval=5.0), Policy("c", (BOB,))])
     assert list(fleet.targets) == ["a", "c"]
     assert fleet.targets["a"] is before
     a, c = fleet.snapshot().targets
@@ -57,9 +85,9 @@ def test_a_target_that_keeps_its_name_keeps_what_is_known_of_it(fleet: Fleet) ->
 
 def test_a_target_that_was_dropped_is_a_stranger_when_it_returns(fleet: Fleet) -> None:
     list_one(fleet, "a")
-    fleet.configure({})
+    fleet.configure([])
     assert fleet.snapshot().targets == ()
-    fleet.configure({Policy("a"): [ALICE]})
+    fleet.configure([Policy("a", (ALICE,))])
     assert not fleet.targets["a"].polled
 
 

@@ -6,13 +6,12 @@ import msgspec
 import pytest
 
 from electric_agents_exporter.contract.report import Claims, ListedRunner, Report
-from electric_agents_exporter.contract.vocabulary import HealthStatus, LivenessStatus, RunnerKind
-from electric_agents_exporter.fleet.changes import EventCounts
 from electric_agents_exporter.fleet.inventory import Inventory, InventoryChange
 from electric_agents_exporter.fleet.policy import Policy
 from electric_agents_exporter.fleet.reasons import Suppression
+from electric_agents_exporter.fleet.runner_record import Moment, RunnerRecord
 from electric_agents_exporter.fleet.selection import Selection, Selector
-from electric_agents_exporter.fleet.snapshot import Observation, RunnerState
+from electric_agents_exporter.fleet.snapshot import RunnerState
 
 ALICE, BOB = "user:alice", "user:bob"
 BOTH = {ALICE, BOB}
@@ -38,11 +37,17 @@ def relist(inventory: Inventory, *ids: str, principal: str = ALICE) -> Inventory
     return inventory.settle()
 
 
+def record_of(inventory: Inventory, runner_id: str) -> RunnerRecord:
+    record = inventory.record(runner_id)
+    assert record is not None
+    return record
+
+
 def report(
     inventory: Inventory, runner_id: str, *, at: float = 0.0, seen_ago: float = 10.0
 ) -> None:
     fact = Report(runner_id, last_seen_at=SERVER_NOW - seen_ago, claims=IDLE)
-    inventory.report(fact, Observation(at, seen_ago), NOW, SERVER_NOW)
+    record_of(inventory, runner_id).report(fact, Moment(NOW, at, SERVER_NOW), Policy("t"))
 
 
 def retire(inventory: Inventory, runner_id: str, *, at: float = 0.0) -> None:
@@ -50,12 +55,12 @@ def retire(inventory: Inventory, runner_id: str, *, at: float = 0.0) -> None:
 
 
 def shown(inventory: Inventory) -> list[str]:
-    return [view.listed.id for view in inventory.states()]
+    return [state.listed.id for state in inventory.states()]
 
 
-def view_of(inventory: Inventory, runner_id: str) -> RunnerState:
-    (view,) = [view for view in inventory.states() if view.listed.id == runner_id]
-    return view
+def state_of(inventory: Inventory, runner_id: str) -> RunnerState:
+    (state,) = [state for state in inventory.states() if state.listed.id == runner_id]
+    return state
 
 
 def due(inventory: Inventory, principals: Iterable[str] = (ALICE,)) -> list[str]:
@@ -130,7 +135,7 @@ def test_a_runner_that_changes_hands_is_neither_removed_nor_discovered() -> None
     inventory.take(ALICE, runners("b"))
     inventory.take(BOB, runners("a"))
     assert inventory.settle() == InventoryChange(0, 0)
-    assert view_of(inventory, "a").principal == BOB
+    assert state_of(inventory, "a").principal == BOB
     assert due(inventory, {BOB}) == ["a"]
 
 
@@ -138,22 +143,21 @@ def test_a_runner_that_changed_hands_is_its_new_owners_though_the_old_ones_list_
     inventory = inventory_of("a", "b")
     relist(inventory, principal=BOB)
     assert relist(inventory, "a", principal=BOB) == InventoryChange(0, 0)
-    assert view_of(inventory, "a").principal == BOB
+    assert state_of(inventory, "a").principal == BOB
     assert due(inventory, {BOB}) == ["a"]
 
 
 def test_a_new_label_shows_at_once_and_keeps_the_report() -> None:
     inventory = inventory_of("a")
     report(inventory, "a")
-    before = view_of(inventory, "a")
+    before = state_of(inventory, "a")
     inventory.take(ALICE, [ListedRunner("a", label="new", updated_at=1.0)])
     inventory.settle()
-    after = view_of(inventory, "a")
-    assert before.facts is not None
-    assert after.facts is not None
-    assert after.runner.label == after.facts.runner.label == "new"
-    assert after.facts.report is before.facts.report
-    assert after.observation == before.observation
+    after = state_of(inventory, "a")
+    assert after.listed.label == "new"
+    assert after.report is not None
+    assert after == msgspec.structs.replace(before, listed=after.listed)
+    assert after.report is before.report
 
 
 def test_a_runner_that_was_removed_comes_back_as_a_stranger() -> None:
@@ -161,19 +165,22 @@ def test_a_runner_that_was_removed_comes_back_as_a_stranger() -> None:
     report(inventory, "a")
     relist(inventory)
     assert relist(inventory, "a") == InventoryChange(discovered=1, removed=0)
-    assert view_of(inventory, "a").facts is None
-    assert view_of(inventory, "a").last_success_at is None
+    assert state_of(inventory, "a") == RunnerState(ListedRunner("a", updated_at=1.0), ALICE)
 
 
-def test_the_kind_of_a_runner_is_as_listed_and_unknown_for_a_stranger() -> None:
-    inventory = Inventory(Policy("t"))
-    inventory.take(ALICE, [ListedRunner("a", kind=RunnerKind.CI), ListedRunner("b")])
-    inventory.settle()
-    assert [inventory.kind_of(name) for name in "abc"] == [
-        RunnerKind.CI,
-        RunnerKind.UNKNOWN,
-        RunnerKind.UNKNOWN,
-    ]
+def test_only_a_listed_runner_has_a_record() -> None:
+    inventory = inventory_of("a")
+    assert record_of(inventory, "a").state.listed.id == "a"
+    assert inventory.record("b") is None
+
+
+def test_an_inventory_that_is_cleared_forgets_lists_that_took_effect_and_lists_that_wait() -> None:
+    inventory = inventory_of("a")
+    inventory.take(BOB, runners("b"))
+    inventory.clear()
+    assert (shown(inventory), inventory.listed(), inventory.record("a")) == ([], {}, None)
+    assert inventory.settle() == InventoryChange(0, 0)
+    assert shown(inventory) == []
 
 
 # --- policy ---------------------------------------------------------------------------------------
@@ -236,7 +243,7 @@ def test_one_who_comes_back_from_retirement_does_not_break_the_limit() -> None:
 
 def test_a_new_policy_holds_from_the_next_list_on() -> None:
     inventory = inventory_of("a", "b")
-    inventory.adopt(Policy("t", max_runners=1), [ALICE])
+    inventory.adopt(Policy("t", (ALICE,), max_runners=1))
     relist(inventory, "a", "b")
     assert shown(inventory) == ["a"]
 
@@ -244,7 +251,7 @@ def test_a_new_policy_holds_from_the_next_list_on() -> None:
 def test_principals_that_are_no_longer_polled_are_forgotten_and_remove_nothing() -> None:
     inventory = inventory_of("a")
     relist(inventory, "b", principal=BOB)
-    inventory.adopt(Policy("t"), [BOB])
+    inventory.adopt(Policy("t", (BOB,)))
     assert inventory.listed() == {BOB: 1}
     assert relist(inventory, "b", principal=BOB) == InventoryChange(0, 0)
     assert shown(inventory) == ["b"]
@@ -253,105 +260,10 @@ def test_principals_that_are_no_longer_polled_are_forgotten_and_remove_nothing()
 def test_a_list_that_waits_is_forgotten_with_its_principal() -> None:
     inventory = inventory_of("a")
     inventory.take(BOB, runners("b"))
-    inventory.adopt(Policy("t"), [ALICE])
+    inventory.adopt(Policy("t", (ALICE,)))
     inventory.settle()
     assert inventory.listed() == {ALICE: 1}
     assert shown(inventory) == ["a"]
-
-
-# --- reports --------------------------------------------------------------------------------------
-
-
-def test_a_stranger_is_not_watched_by_reporting() -> None:
-    inventory = inventory_of("a")
-    report(inventory, "b")
-    inventory.fail("c", 0.0, gone=True)
-    assert shown(inventory) == ["a"]
-
-
-def test_a_runner_that_was_never_asked_has_no_facts() -> None:
-    view = view_of(inventory_of("a"), "a")
-    assert (view.facts, view.observation, view.poll_success, view.last_success_at) == (None,) * 4
-    assert view.counts == EventCounts()
-
-
-def test_a_report_shows_with_when_it_came() -> None:
-    inventory = inventory_of("a")
-    report(inventory, "a", at=42.0)
-    view = view_of(inventory, "a")
-    assert view.facts is not None
-    assert view.report.last_seen_at == SERVER_NOW - 10
-    assert view.observation == Observation(42.0, 10.0)
-    assert view.poll_success is True
-    assert view.last_success_at == NOW
-
-
-def test_the_first_report_changes_nothing_and_the_next_tells_what_did() -> None:
-    inventory = inventory_of("a")
-    observation = Observation(0.0, None)
-    healthy = Report("a", health=HealthStatus.HEALTHY)
-    degraded = Report("a", health=HealthStatus.DEGRADED)
-    assert inventory.report(healthy, observation, NOW, None) is None
-    changes = inventory.report(degraded, observation, NOW, None)
-    assert changes is not None
-    assert changes.transition == (HealthStatus.HEALTHY, HealthStatus.DEGRADED)
-    assert view_of(inventory, "a").counts == EventCounts(health_changes=1)
-    inventory.report(healthy, observation, NOW, None)
-    view = view_of(inventory, "a")
-    assert view.facts is not None
-    assert view.counts == view.facts.counts == EventCounts(health_changes=2)
-
-
-def test_facts_are_the_same_object_until_something_in_them_changes() -> None:
-    inventory = inventory_of("a")
-    report(inventory, "a", at=1.0)
-    before = view_of(inventory, "a")
-    report(inventory, "a", at=2.0)
-    inventory.fail("a", 3.0, gone=False)
-    relist(inventory, "a")
-    after = view_of(inventory, "a")
-    assert after.facts is before.facts
-    assert after.counts is before.counts
-    assert after.observation != before.observation
-    report(inventory, "a", at=4.0, seen_ago=5.0)
-    assert view_of(inventory, "a").facts is not before.facts
-
-
-def test_a_failed_call_keeps_the_facts_and_says_that_it_failed() -> None:
-    inventory = inventory_of("a")
-    report(inventory, "a")
-    before = view_of(inventory, "a")
-    inventory.fail("a", 15.0, gone=False)
-    after = view_of(inventory, "a")
-    assert after == msgspec.structs.replace(before, poll_success=False)
-
-
-def test_a_runner_that_the_server_knows_no_more_loses_its_facts_at_once() -> None:
-    inventory = inventory_of("a")
-    report(inventory, "a")
-    inventory.report(
-        Report(
-            "a", health=HealthStatus.HEALTHY, liveness=LivenessStatus.ONLINE, lease_expires_at=0.0
-        ),
-        Observation(1.0, None),
-        NOW,
-        None,
-    )
-    inventory.fail("a", 15.0, gone=True)
-    view = view_of(inventory, "a")
-    assert (view.facts, view.observation, view.poll_success) == (None, None, False)
-    assert view.last_success_at == NOW
-
-
-def test_a_runner_that_was_gone_and_is_back_is_at_first_sight() -> None:
-    inventory = inventory_of("a")
-    observation = Observation(0.0, None)
-    inventory.report(Report("a", health=HealthStatus.HEALTHY), observation, NOW, None)
-    inventory.fail("a", 15.0, gone=True)
-    assert (
-        inventory.report(Report("a", health=HealthStatus.DEGRADED), observation, NOW, None) is None
-    )
-    assert view_of(inventory, "a").counts == EventCounts()
 
 
 # --- whose turn it is -----------------------------------------------------------------------------
@@ -361,42 +273,11 @@ def test_who_was_asked_longest_ago_comes_first_and_a_failure_counts_as_asked() -
     inventory = inventory_of("a", "b", "c", "d")
     report(inventory, "a", at=3.0)
     report(inventory, "b", at=1.0)
-    inventory.fail("c", 2.0, gone=False)
+    record_of(inventory, "c").fail(2.0, gone=False)
     assert due(inventory) == ["d", "b", "c", "a"]
 
 
 # --- retirement -----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "report_, retired",
-    [
-        (Report("a", last_seen_at=SERVER_NOW - WEEK - 1, claims=IDLE), True),
-        (Report("a", last_seen_at=SERVER_NOW - WEEK, claims=IDLE), False),
-        # Never seen: since it was registered.
-        (Report("a", created_at=SERVER_NOW - WEEK - 1, claims=IDLE), True),
-        (Report("a", created_at=SERVER_NOW - WEEK, claims=IDLE), False),
-        (Report("a", created_at=0.0, last_seen_at=SERVER_NOW - 1, claims=IDLE), False),
-        (Report("a", claims=IDLE), False),
-        # Never with work, nor where that cannot be told.
-        (Report("a", last_seen_at=0.0, claims=Claims(active_count=1)), False),
-        (Report("a", last_seen_at=0.0), False),
-    ],
-)
-def test_a_runner_retires_when_it_was_not_seen_for_long_and_holds_no_work(
-    report_: Report,
-    retired: bool,  # noqa: FBT001
-) -> None:
-    inventory = inventory_of("a")
-    inventory.report(report_, Observation(0.0, None), NOW, SERVER_NOW)
-    assert shown(inventory) == ([] if retired else ["a"])
-    assert inventory.suppressed()[Suppression.RETIRED] == int(retired)
-
-
-def test_without_the_servers_time_nobody_retires() -> None:
-    inventory = inventory_of("a")
-    inventory.report(Report("a", last_seen_at=0.0, claims=IDLE), Observation(0.0, None), NOW, None)
-    assert shown(inventory) == ["a"]
 
 
 def test_a_retired_runner_stays_listed_and_counted() -> None:
@@ -416,19 +297,12 @@ def test_a_retired_runner_that_is_seen_again_comes_back() -> None:
     assert inventory.suppressed()[Suppression.RETIRED] == 0
 
 
-def test_a_failed_call_brings_nobody_back_from_retirement() -> None:
-    inventory = inventory_of("a")
-    retire(inventory, "a")
-    inventory.fail("a", 1.0, gone=False)
-    assert shown(inventory) == []
-
-
 def test_a_retired_runner_that_the_server_knows_no_more_is_a_fault_to_be_seen() -> None:
     inventory = inventory_of("a")
     retire(inventory, "a")
-    inventory.fail("a", 1.0, gone=True)
-    view = view_of(inventory, "a")
-    assert (view.facts, view.poll_success) == (None, False)
+    record_of(inventory, "a").fail(1.0, gone=True)
+    state = state_of(inventory, "a")
+    assert (state.report, state.poll_success) == (None, False)
     assert inventory.suppressed()[Suppression.RETIRED] == 0
 
 
@@ -494,15 +368,3 @@ def test_a_new_label_alone_is_no_reason_to_ask_after_the_retired() -> None:
     inventory.take(ALICE, [ListedRunner(name, label="new", updated_at=1.0) for name in ids])
     inventory.settle()
     assert due(inventory) == ["r0", "r1", "r2"]
-
-
-def test_what_a_runner_was_counted_for_outlasts_its_retirement() -> None:
-    inventory = inventory_of("a")
-    observation = Observation(0.0, None)
-    old = Report("a", last_seen_at=0.0, claims=IDLE, health=HealthStatus.UNHEALTHY)
-    well = Report("a", last_seen_at=SERVER_NOW, claims=IDLE, health=HealthStatus.HEALTHY)
-    inventory.report(well, observation, NOW, SERVER_NOW)
-    inventory.report(old, observation, NOW, SERVER_NOW)
-    assert shown(inventory) == []
-    inventory.report(well, observation, NOW, SERVER_NOW)
-    assert view_of(inventory, "a").counts == EventCounts(health_changes=2)

@@ -17,6 +17,7 @@ from electric_agents_exporter.contract.vocabulary import (
 from electric_agents_exporter.fleet.policy import Policy
 from electric_agents_exporter.fleet.poll import Poll
 from electric_agents_exporter.fleet.reasons import Operation, Reason, Skip
+from electric_agents_exporter.fleet.selection import Selection, Shard
 from electric_agents_exporter.fleet.snapshot import RunnerState, TargetSnapshot
 from electric_agents_exporter.fleet.target import Target
 
@@ -35,8 +36,8 @@ def drift() -> Counter[str]:
 @pytest.fixture
 def make_target(clock: FakeClock, drift: Counter[str]) -> MakeTarget:
     def make(*principals: str, stale_after: float = STALE_AFTER) -> Target:
-        policy = Policy("t", stale_after=stale_after, expected_min=3)
-        return Target(policy, principals or (ALICE,), clock, drift)
+        policy = Policy("t", principals or (ALICE,), stale_after=stale_after, expected_min=3)
+        return Target(policy, clock, drift)
 
     return make
 
@@ -69,7 +70,7 @@ def poll(
     failing: Sequence[str] = (),
     reason: Reason = Reason.TIMEOUT,
 ) -> bool:
-    """Poll a target of one principal; the runners all report but the failing."""
+    """Poll a target of one principal, and say how that went; all report but the failing."""
     poll = Poll(target)
     poll.listed(ALICE, listing(*ids))
     for due in poll.due():
@@ -77,27 +78,28 @@ def poll(
             poll.failed(due.runner_id, reason)
         else:
             poll.reported(answer(due.runner_id), clock.monotonic())
-    return poll.end()
+    return poll.end().succeeded
 
 
 def fail_poll(target: Target) -> bool:
     """Poll a target that gives no list; with nobody to ask after, the sweep is complete."""
     poll = Poll(target)
+    poll.listed(ALICE, Reason.TIMEOUT)
     poll.due()
-    return poll.end()
+    return poll.end().succeeded
 
 
 def fresh(snapshot: TargetSnapshot, clock: FakeClock) -> list[str]:
     return [
-        view.listed.id
-        for view in snapshot.runners
-        if view.fresh(clock.monotonic(), snapshot.stale_after)
+        state.listed.id
+        for state in snapshot.runners
+        if state.fresh(clock.monotonic(), snapshot.stale_after)
     ]
 
 
-def view_of(snapshot: TargetSnapshot, runner_id: str) -> RunnerState:
-    (view,) = [view for view in snapshot.runners if view.listed.id == runner_id]
-    return view
+def state_of(snapshot: TargetSnapshot, runner_id: str) -> RunnerState:
+    (state,) = [state for state in snapshot.runners if state.listed.id == runner_id]
+    return state
 
 
 def take(target: Target, clock: FakeClock) -> TargetSnapshot:
@@ -129,6 +131,20 @@ def test_a_snapshot_carries_what_the_settings_say(target: Target, clock: FakeClo
     assert snapshot.expected_min == 3
     assert snapshot.credential_changed_at == 7.0
     assert target.policy.name == "t"
+
+
+@pytest.mark.parametrize(
+    "shard, told", [(Shard(), None), (Shard(0, 1), None), (Shard(0, 2), 0), (Shard(3, 4), 3)]
+)
+def test_a_snapshot_tells_the_shard_of_a_fleet_that_is_divided(
+    clock: FakeClock, shard: Shard, told: int | None
+) -> None:
+    policy = Policy("t", (ALICE,), selection=Selection(shard=shard))
+    assert take(Target(policy, clock, Counter()), clock).shard == told
+
+
+def test_a_target_that_is_no_tenants_says_so(target: Target, clock: FakeClock) -> None:
+    assert take(target, clock).tenant is None
 
 
 def test_a_good_poll_brings_everything_up(target: Target, clock: FakeClock) -> None:
@@ -170,9 +186,9 @@ def test_a_poll_that_never_got_as_far_as_its_lists_is_a_failure(
     target: Target, clock: FakeClock
 ) -> None:
     poll(target, clock, "a")
-    unborn = Poll(target)
-    assert not unborn.got_list
-    assert not unborn.end(complete=False)
+    result = Poll(target).end(complete=False)
+    assert not result.got_list
+    assert not result.succeeded
     assert not take(target, clock).up
 
 
@@ -194,8 +210,9 @@ def test_a_sweep_that_was_cut_short_is_no_success(target: Target, clock: FakeClo
     cut.listed(ALICE, listing("a", "b"))
     cut.due()
     cut.reported(answer("a"), clock.monotonic())
-    assert cut.got_list
-    assert not cut.end(complete=False)
+    result = cut.end(complete=False)
+    assert result.got_list
+    assert not result.succeeded
     snapshot = take(target, clock)
     assert snapshot.up
     assert snapshot.poll_success == {Operation.LIST: True, Operation.HEALTH: False}
@@ -249,18 +266,18 @@ def test_each_principals_list_grows_stale_by_itself(
 ) -> None:
     target = make_target(ALICE, BOB)
 
-    def poll_with(lists: dict[str, ListAnswer]) -> bool:
+    def poll_with(lists: dict[str, ListAnswer | Reason]) -> bool:
         poll = Poll(target)
         for principal, runners in lists.items():
             poll.listed(principal, runners)
         for due in poll.due():
             poll.reported(answer(due.runner_id), clock.monotonic())
-        return poll.end()
+        return poll.end().succeeded
 
     assert poll_with({ALICE: listing("a"), BOB: listing("b")})
     for _ in range(5):
         clock.advance(15)
-        assert not poll_with({BOB: listing("b")})
+        assert not poll_with({ALICE: Reason.TIMEOUT, BOB: listing("b")})
     snapshot = take(target, clock)
     assert snapshot.up
     assert snapshot.poll_success == {Operation.LIST: False, Operation.HEALTH: True}
@@ -278,11 +295,11 @@ def test_a_principal_that_new_settings_drop_in_the_middle_of_a_poll_is_dropped(
     target = make_target(ALICE, BOB)
     poll = Poll(target)
     poll.listed(BOB, listing("b"))
-    target.adopt(Policy("t"), [ALICE])
+    target.adopt(Policy("t", (ALICE,)))
     poll.listed(ALICE, listing("a"))
     assert [due.runner_id for due in poll.due()] == ["a"]
     poll.reported(answer("a"), clock.monotonic())
-    assert poll.end()
+    assert poll.end().succeeded
     snapshot = take(target, clock)
     assert snapshot.listed == {ALICE: 1}
     assert fresh(snapshot, clock) == ["a"]
@@ -294,20 +311,20 @@ def test_a_list_that_arrives_after_new_settings_dropped_its_principal_is_ignored
     target = make_target(ALICE, BOB)
     poll = Poll(target)
     poll.listed(ALICE, listing("a"))
-    target.adopt(Policy("t"), [ALICE])
+    target.adopt(Policy("t", (ALICE,)))
     poll.listed(BOB, listing("b"))
     assert [due.runner_id for due in poll.due()] == ["a"]
     poll.reported(answer("a"), clock.monotonic())
     poll.end()
     snapshot = take(target, clock)
     assert snapshot.listed == {ALICE: 1}
-    assert [view.listed.id for view in snapshot.runners] == ["a"]
+    assert [state.listed.id for state in snapshot.runners] == ["a"]
 
 
 def test_new_settings_keep_what_is_known(make_target: MakeTarget, clock: FakeClock) -> None:
     target = make_target(ALICE)
     poll(target, clock, "a")
-    target.adopt(Policy("t", interval=5.0, stale_after=90.0), [ALICE, BOB])
+    target.adopt(Policy("t", (ALICE, BOB), interval=5.0, stale_after=90.0))
     snapshot = take(target, clock)
     assert (snapshot.interval, snapshot.stale_after) == (5.0, 90.0)
     assert snapshot.up
@@ -328,8 +345,8 @@ def test_each_runners_report_grows_stale_by_itself(target: Target, clock: FakeCl
     poll(target, clock, "a", "b", failing=["b"])
     snapshot = take(target, clock)
     assert fresh(snapshot, clock) == ["a"]
-    assert view_of(snapshot, "b").poll_success is False
-    assert view_of(snapshot, "b").last_success_at == clock.time() - 75
+    assert state_of(snapshot, "b").poll_success is False
+    assert state_of(snapshot, "b").last_success_at == clock.time() - 75
 
 
 def test_a_report_is_as_old_as_when_the_server_wrote_it(target: Target, clock: FakeClock) -> None:
@@ -350,11 +367,11 @@ def test_a_runner_missing_from_a_good_list_goes_at_once(target: Target, clock: F
     poll(target, clock, "a", "b")
     poll(target, clock, "b")
     snapshot = take(target, clock)
-    assert [view.listed.id for view in snapshot.runners] == ["b"]
+    assert [state.listed.id for state in snapshot.runners] == ["b"]
     assert snapshot.fleet.removed == 1
 
 
-def test_a_404_drops_the_facts_at_once_and_the_failure_stays_visible(
+def test_a_404_drops_the_report_at_once_and_the_failure_stays_visible(
     target: Target, clock: FakeClock
 ) -> None:
     poll(target, clock, "a", "b")
@@ -362,8 +379,8 @@ def test_a_404_drops_the_facts_at_once_and_the_failure_stays_visible(
     clock.advance(15)
     poll(target, clock, "a", "b", failing=["b"], reason=Reason.NOT_FOUND)
     snapshot = take(target, clock)
-    gone = view_of(snapshot, "b")
-    assert gone.facts is None
+    gone = state_of(snapshot, "b")
+    assert gone.report is None
     assert fresh(snapshot, clock) == ["a"]
     assert gone.poll_success is False
     assert gone.last_success_at == succeeded_at
@@ -371,26 +388,30 @@ def test_a_404_drops_the_facts_at_once_and_the_failure_stays_visible(
 
 
 @pytest.mark.parametrize("reason", [reason for reason in Reason if reason is not Reason.NOT_FOUND])
-def test_any_other_failure_keeps_the_facts_until_they_are_stale(
+def test_any_other_failure_keeps_the_report_until_it_is_stale(
     target: Target, clock: FakeClock, reason: Reason
 ) -> None:
     poll(target, clock, "a", "b")
-    before = view_of(take(target, clock), "b")
+    before = state_of(take(target, clock), "b")
     clock.advance(15)
     poll(target, clock, "a", "b", failing=["b"], reason=reason)
-    after = view_of(take(target, clock), "b")
-    assert after.facts is before.facts
+    after = state_of(take(target, clock), "b")
+    assert before.report is not None
+    assert after.report is before.report
     assert after.poll_success is False
 
 
-def test_facts_keep_their_identity_from_poll_to_poll(target: Target, clock: FakeClock) -> None:
+def test_a_report_that_does_not_change_keeps_its_identity_from_poll_to_poll(
+    target: Target, clock: FakeClock
+) -> None:
     poll(target, clock, "a")
     before = take(target, clock)
     clock.advance(15)
     poll(target, clock, "a")
     after = take(target, clock)
-    assert view_of(after, "a").facts is view_of(before, "a").facts
-    assert view_of(after, "a").observation != view_of(before, "a").observation
+    assert state_of(before, "a").report is not None
+    assert state_of(after, "a").report is state_of(before, "a").report
+    assert state_of(after, "a").observation != state_of(before, "a").observation
 
 
 def test_a_snapshot_is_not_changed_by_what_comes_after(target: Target, clock: FakeClock) -> None:
@@ -418,7 +439,7 @@ def test_a_snapshot_is_not_changed_by_what_comes_after(target: Target, clock: Fa
     fail_poll(target)
     assert repr(snapshot) == before
     after = take(target, clock)
-    for field in ("fleet", "polls", "poll_success", "listed", "runners"):
+    for field in ("fleet", "requests", "poll_success", "listed", "runners"):
         assert getattr(after, field) != getattr(snapshot, field)
     for field in ("claims", "reconnects", "events_received", "transitions", "removed"):
         assert getattr(after.fleet, field) != getattr(snapshot.fleet, field)
@@ -427,7 +448,7 @@ def test_a_snapshot_is_not_changed_by_what_comes_after(target: Target, clock: Fa
 def test_a_snapshot_refuses_to_be_changed(target: Target, clock: FakeClock) -> None:
     poll(target, clock, "a")
     snapshot = take(target, clock)
-    for frozen in (snapshot, snapshot.runners[0], snapshot.fleet, snapshot.polls):
+    for frozen in (snapshot, snapshot.runners[0], snapshot.fleet, snapshot.requests):
         with pytest.raises(AttributeError):
             setattr(frozen, frozen.__struct_fields__[0], None)
 
@@ -436,7 +457,7 @@ def test_a_snapshot_refuses_to_be_changed(target: Target, clock: FakeClock) -> N
 
 
 def age_of(target: Target, clock: FakeClock, runner_id: str) -> float | None:
-    observation = view_of(take(target, clock), runner_id).observation
+    observation = state_of(take(target, clock), runner_id).observation
     assert observation is not None
     return observation.heartbeat_age
 
@@ -527,15 +548,16 @@ def test_the_offset_is_as_of_the_last_poll(target: Target, clock: FakeClock) -> 
 
 def test_everything_that_is_counted_begins_at_zero(target: Target, clock: FakeClock) -> None:
     snapshot = take(target, clock)
-    fleet, polls = snapshot.fleet, snapshot.polls
+    fleet, requests = snapshot.fleet, snapshot.requests
     assert fleet.claims == {(kind, how): 0 for kind in RunnerKind for how in ClaimOutcome}
     assert fleet.reconnects == fleet.events_received == dict.fromkeys(RunnerKind, 0)
     verdicts = [HealthStatus.HEALTHY, HealthStatus.DEGRADED, HealthStatus.UNHEALTHY]
     assert fleet.transitions == {(a, b): 0 for a in verdicts for b in verdicts if a is not b}
     assert fleet.lease_lapses == fleet.client_restarts == fleet.discovered == fleet.removed == 0
-    assert polls.requests == dict.fromkeys(Operation, 0)
-    assert polls.errors == {(operation, why): 0 for operation in Operation for why in Reason}
-    assert polls.skipped == dict.fromkeys(Skip, 0)
+    operations = (Operation.LIST, Operation.HEALTH)
+    assert requests.requests == dict.fromkeys(operations, 0)
+    assert requests.errors == {(operation, why): 0 for operation in operations for why in Reason}
+    assert requests.skipped == dict.fromkeys(Skip, 0)
 
 
 def test_work_is_summed_by_the_kind_of_the_runner(target: Target, clock: FakeClock) -> None:
@@ -600,23 +622,23 @@ def test_requests_are_counted_with_their_times_and_reasons(
     poll.requested(Operation.HEALTH, 0.3, None)
     poll.requested(Operation.HEALTH, 5.0, Reason.TIMEOUT)
     poll.requested(Operation.HEALTH, 60.0, Reason.TIMEOUT)
-    polls = take(target, clock).polls
-    assert polls.requests == {Operation.LIST: 1, Operation.HEALTH: 3}
-    assert {why: n for why, n in polls.errors.items() if n} == {
+    counted = take(target, clock).requests
+    assert counted.requests == {Operation.LIST: 1, Operation.HEALTH: 3}
+    assert {why: n for why, n in counted.errors.items() if n} == {
         (Operation.HEALTH, Reason.TIMEOUT): 2
     }
-    health = polls.durations[Operation.HEALTH]
+    health = counted.durations[Operation.HEALTH]
     by_bound = dict(zip(health.bounds, health.counts, strict=True))
     assert (by_bound[0.25], by_bound[0.5], by_bound[2.5], by_bound[5.0]) == (0, 1, 1, 2)
     assert (by_bound[10.0], by_bound[math.inf]) == (2, 3)
     assert health.sum == pytest.approx(65.3)
-    assert polls.durations[Operation.LIST].counts == (1,) * len(health.bounds)
+    assert counted.durations[Operation.LIST].counts == (1,) * len(health.bounds)
 
 
 def test_polls_that_did_not_happen_are_counted_by_why(target: Target, clock: FakeClock) -> None:
     target.skip(Skip.BACKOFF)
     target.skip(Skip.MISFIRE, 3)
-    assert take(target, clock).polls.skipped == {
+    assert take(target, clock).requests.skipped == {
         Skip.OVERRUN: 0,
         Skip.MISFIRE: 3,
         Skip.BACKOFF: 1,
@@ -624,7 +646,7 @@ def test_polls_that_did_not_happen_are_counted_by_why(target: Target, clock: Fak
 
 
 def test_drift_is_counted_by_field(target: Target, clock: FakeClock, drift: Counter[str]) -> None:
-    poll: Poll = Poll(target)
+    poll = Poll(target)
     poll.listed(ALICE, listing("a", drift=["list.kind", "list.kind"]))
     poll.due()
     poll.reported(HealthAnswer(Report("a"), None, ("client.status",)), clock.monotonic())
@@ -641,12 +663,12 @@ def test_a_report_of_a_runner_that_went_meanwhile_is_let_go(
     poll.reported(answer("b"), clock.monotonic())
     poll.failed("c", Reason.NOT_FOUND)
     poll.end()
-    assert [view.listed.id for view in take(target, clock).runners] == ["a"]
+    assert [state.listed.id for state in take(target, clock).runners] == ["a"]
 
 
 def test_claims_are_kept_as_reported(target: Target, clock: FakeClock) -> None:
     claims = Claims(active_count=3, superseded=2, oldest_heartbeat_at=5.0)
     told(target, clock, report_of(Report("a", claims=claims)))
-    facts = view_of(take(target, clock), "a").facts
-    assert facts is not None
-    assert facts.report.claims == claims
+    report = state_of(take(target, clock), "a").report
+    assert report is not None
+    assert report.claims == claims

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from tests.conftest import FakeClock
 
+from electric_agents_exporter.conditions import NOT_KNOWN
 from electric_agents_exporter.contract.reading import HealthAnswer, ListAnswer
 from electric_agents_exporter.contract.report import Claims, Client, ListedRunner, Report
 from electric_agents_exporter.contract.vocabulary import (
@@ -15,13 +16,16 @@ from electric_agents_exporter.contract.vocabulary import (
     LivenessStatus,
     RunnerKind,
 )
+from electric_agents_exporter.contract.wakes import Wake, WakeReading
 from electric_agents_exporter.fleet.aggregate import aggregate
 from electric_agents_exporter.fleet.changes import EventCounts
+from electric_agents_exporter.fleet.heard import WakeQuestion
+from electric_agents_exporter.fleet.inventory import DueRunner
 from electric_agents_exporter.fleet.policy import Policy
 from electric_agents_exporter.fleet.poll import Poll
-from electric_agents_exporter.fleet.reasons import Reason, Suppression
+from electric_agents_exporter.fleet.reasons import Operation, Reason, Suppression
 from electric_agents_exporter.fleet.selection import Selection, Selector, Shard
-from electric_agents_exporter.fleet.snapshot import Facts, FleetCounters, TargetSnapshot
+from electric_agents_exporter.fleet.snapshot import FleetCounters, RunnerState, TargetSnapshot
 from electric_agents_exporter.fleet.target import Target
 
 OWNER = "user:alice"
@@ -40,10 +44,14 @@ selections = st.builds(
 policies = st.builds(
     Policy,
     name=st.just("t"),
+    principals=st.just((OWNER,)),
     stale_after=st.just(STALE_AFTER),
-    retire_after=st.just(RETIRE_AFTER),
+    retire_after=st.just(dict.fromkeys(RunnerKind, RETIRE_AFTER)),
     max_runners=st.sampled_from([1, 3, 100]),
     selection=selections,
+    operations=st.sampled_from(
+        [(Operation.LIST, Operation.HEALTH), (Operation.LIST, Operation.HEALTH, Operation.WAKES)]
+    ),
 )
 listed_runners = st.builds(
     ListedRunner,
@@ -51,6 +59,7 @@ listed_runners = st.builds(
     label=st.sampled_from(["", "new"]),
     kind=st.none() | st.sampled_from([RunnerKind.CI, RunnerKind.SERVER]),
     admin_status=st.sampled_from(AdminStatus),
+    wake_stream=st.none() | st.sampled_from(["/one", "/another"]),
     updated_at=st.sampled_from([1.0, 2.0]),
 )
 counts = st.none() | st.integers(0, 20)
@@ -66,15 +75,19 @@ clients = st.builds(
 
 
 class TargetOverTime(RuleBasedStateMachine):
-    """One target of one principal: lists come and go, runners report, fail, retire; time passes."""
+    """One target of one principal: lists come and go, runners report, fail, retire; time passes.
+
+    Where wakes are read, they wait, are heard, or cannot be read.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.clock = FakeClock()
-        self.target = Target(Policy("t"), [OWNER], self.clock, Counter())
+        self.target = Target(Policy("t", (OWNER,)), self.clock, Counter())
         self.poll: Poll | None = None
         self.got_list = False
-        self.pending: list[Due] = []
+        self.pending: list[DueRunner] = []
+        self.questions: list[WakeQuestion] = []
         # What must hold is checked against these.
         self.listed: set[str] = set()
         self.listed_at: float | None = None
@@ -82,12 +95,12 @@ class TargetOverTime(RuleBasedStateMachine):
         self.answers: dict[str, tuple[Report, float]] = {}
         self.before: FleetCounters | None = None
         self.own_counts: dict[str, EventCounts] = {}
-        self.facts: dict[str, Facts] = {}
+        self.states: dict[str, RunnerState] = {}
         self.kept: list[tuple[TargetSnapshot, str]] = []
 
     @initialize(policy=policies)
     def begin(self, policy: Policy) -> None:
-        self.target.adopt(policy, [OWNER])
+        self.target.adopt(policy)
 
     # --- what happens ---
 
@@ -109,15 +122,16 @@ class TargetOverTime(RuleBasedStateMachine):
             self.listed = {runner.id for runner in runners}
             self.listed_at = self.clock.monotonic()
             for runner_id in self.answers.keys() - self.listed:
-                self.forget(runner_id)
+                self.answers.pop(runner_id)
+        else:
+            self.poll.listed(OWNER, Reason.TIMEOUT)
         self.pending = self.poll.due()
-        assert self.poll.got_list == (runners is not None)
         assert {due.runner_id for due in self.pending} <= (
             self.listed if runners is not None else set()
         )
         # The limit may have let go of somebody, who is a stranger if ever taken again.
         watched = self.target.snapshot(self.clock.monotonic()).runners
-        kept = {view.listed.id for view in watched} | {due.runner_id for due in self.pending}
+        kept = {state.listed.id for state in watched} | {due.runner_id for due in self.pending}
         if runners is not None:
             for runner_id in set(self.own_counts) - kept:
                 self.own_counts.pop(runner_id)
@@ -131,6 +145,7 @@ class TargetOverTime(RuleBasedStateMachine):
         health=st.none() | st.sampled_from(HealthStatus),
         liveness=st.none() | st.sampled_from(LivenessStatus),
         client=st.none() | clients,
+        offset=st.sampled_from([None, "rubbish", "-1", "0_0", "0_5", "0_9"]),
     )
     def a_runner_reports(self, data: st.DataObject, **said: Any) -> None:  # noqa: ANN401
         assert self.poll is not None
@@ -145,9 +160,11 @@ class TargetOverTime(RuleBasedStateMachine):
             lease_expires_at=server_now + 90 if said["leased"] else None,
             client=said["client"],
             claims=Claims(active_count=said["active"], superseded=0),
+            wake_stream_offset=said["offset"],
         )
         answer = HealthAnswer(report, server_now if said["leased"] else None, ())
         self.poll.reported(answer, now)
+        self.questions += self.poll.wake_questions()
         self.answers[due.runner_id] = (report, now)
 
     @precondition(lambda self: self.pending)
@@ -157,6 +174,7 @@ class TargetOverTime(RuleBasedStateMachine):
         due = self.pending.pop(data.draw(st.integers(0, len(self.pending) - 1)))
         report, _ = self.answers.get(due.runner_id, (Report(due.runner_id), 0.0))
         self.poll.reported(HealthAnswer(report, None, ()), self.clock.monotonic())
+        self.questions += self.poll.wake_questions()
         self.answers[due.runner_id] = (report, self.clock.monotonic())
 
     @precondition(lambda self: self.pending)
@@ -166,31 +184,48 @@ class TargetOverTime(RuleBasedStateMachine):
         due = self.pending.pop(data.draw(st.integers(0, len(self.pending) - 1)))
         self.poll.failed(due.runner_id, reason)
         if reason is Reason.NOT_FOUND:
-            self.forget(due.runner_id)
+            self.answers.pop(due.runner_id, None)
+
+    @precondition(lambda self: self.questions)
+    @rule(
+        data=st.data(),
+        ago=st.lists(st.none() | st.sampled_from([0.0, 61.0, 900.0]), max_size=3),
+        failure=st.none() | st.sampled_from([Reason.TIMEOUT, Reason.NOT_FOUND, Reason.SCHEMA]),
+    )
+    def a_wake_stream_is_read(
+        self, data: st.DataObject, ago: list[float | None], failure: Reason | None
+    ) -> None:
+        assert self.poll is not None
+        question = self.questions.pop(data.draw(st.integers(0, len(self.questions) - 1)))
+        server_now = self.clock.monotonic() + SERVER_AHEAD
+        wakes = tuple(
+            Wake(f"e{n}/main", None if each is None else server_now - each, 1)
+            for n, each in enumerate(ago)
+        )
+        reading = WakeReading(question.offset, "0_9", wakes)
+        self.poll.wakes_read(question, reading if failure is None else failure)
 
     @precondition(lambda self: self.poll is not None)
     @rule()
     def the_poll_ends(self) -> None:
         assert self.poll is not None
         complete = not self.pending
-        succeeded = self.poll.end(complete=complete)
-        assert not succeeded or (self.got_list and complete)
+        result = self.poll.end(complete=complete)
+        assert result.got_list == self.got_list
+        assert not result.succeeded or (self.got_list and complete)
+        assert result.succeeded or result.faults
         self.polled_with_list = self.got_list
-        self.poll, self.pending = None, []
+        self.poll, self.pending, self.questions = None, [], []
 
     @precondition(lambda self: self.poll is None)
     @rule(policy=policies)
     def the_settings_change(self, policy: Policy) -> None:
-        self.target.adopt(policy, [OWNER])
+        self.target.adopt(policy)
 
     @rule()
     def a_snapshot_is_kept(self) -> None:
         snapshot = self.target.snapshot(self.clock.monotonic())
         self.kept = [*self.kept[-2:], (snapshot, repr(snapshot))]
-
-    def forget(self, runner_id: str) -> None:
-        self.answers.pop(runner_id, None)
-        self.facts.pop(runner_id, None)
 
     # --- what always holds ---
 
@@ -198,16 +233,28 @@ class TargetOverTime(RuleBasedStateMachine):
     def nothing_stale_is_shown(self) -> None:
         now = self.clock.monotonic()
         snapshot = self.target.snapshot(now)
-        for view in snapshot.runners:
-            assert view.listed.id in self.listed
-            if view.fresh(now, STALE_AFTER):
-                report, at = self.answers[view.listed.id]
+        for state in snapshot.runners:
+            assert state.listed.id in self.listed
+            if state.fresh(now, STALE_AFTER):
+                report, at = self.answers[state.listed.id]
                 assert now - at <= STALE_AFTER
-                assert view.facts is not None
-                assert view.report == report
-                assert view.facts.runner == view.listed
-            elif view.listed.id in self.answers and view.observation is not None:
-                assert now - self.answers[view.listed.id][1] > STALE_AFTER
+                assert state.report == report
+            elif state.listed.id in self.answers and state.observation is not None:
+                assert now - self.answers[state.listed.id][1] > STALE_AFTER
+
+    @invariant()
+    def who_has_a_report_is_judged_and_nobody_else(self) -> None:
+        for state in self.target.snapshot(self.clock.monotonic()).runners:
+            assert (state.report is None) == (state.conditions is NOT_KNOWN)
+            assert state.conditions.holds <= state.conditions.known
+
+    @invariant()
+    def a_lag_is_of_an_offset_that_is_one_and_no_staler_than_a_report(self) -> None:
+        for state in self.target.snapshot(self.clock.monotonic()).runners:
+            if state.lag is not None:
+                assert state.observation is not None
+                assert state.observation.monotonic - state.lag.monotonic <= STALE_AFTER
+                assert state.wake_read_success is not None
 
     @invariant()
     def a_list_counts_until_it_is_stale_and_up_goes_with_the_newest(self) -> None:
@@ -223,14 +270,15 @@ class TargetOverTime(RuleBasedStateMachine):
         snapshot = self.target.snapshot(self.clock.monotonic())
         assert set(snapshot.suppressed) == set(Suppression)
         assert len(snapshot.runners) + sum(snapshot.suppressed.values()) == len(self.listed)
-        assert len({view.listed.id for view in snapshot.runners}) == len(snapshot.runners)
+        assert len({state.listed.id for state in snapshot.runners}) == len(snapshot.runners)
 
     @invariant()
     def the_sum_over_states_is_what_is_exported(self) -> None:
         snapshot = self.target.snapshot(self.clock.monotonic())
         total = aggregate(snapshot, self.clock.monotonic())
-        assert sum(total.states.values()) == total.exported
-        assert total.exported == (len(snapshot.runners) if snapshot.listed else 0)
+        assert (total is None) == (not snapshot.listed)
+        if total is not None:
+            assert sum(total.states.values()) == total.exported == len(snapshot.runners)
 
     @invariant()
     def counters_of_the_fleet_never_fall(self) -> None:
@@ -246,22 +294,22 @@ class TargetOverTime(RuleBasedStateMachine):
 
     @invariant()
     def counters_of_a_runner_never_fall_while_it_is_watched(self) -> None:
-        for view in self.target.snapshot(self.clock.monotonic()).runners:
-            old = self.own_counts.get(view.listed.id, EventCounts())
+        for state in self.target.snapshot(self.clock.monotonic()).runners:
+            old = self.own_counts.get(state.listed.id, EventCounts())
             for name in old.__struct_fields__:
-                assert getattr(view.counts, name) >= getattr(old, name)
-            self.own_counts[view.listed.id] = view.counts
+                assert getattr(state.counts, name) >= getattr(old, name)
+            self.own_counts[state.listed.id] = state.counts
 
     @invariant()
-    def facts_are_the_same_object_while_nothing_in_them_changes(self) -> None:
-        for view in self.target.snapshot(self.clock.monotonic()).runners:
-            if view.facts is None:
-                self.facts.pop(view.listed.id, None)
-                continue
-            before = self.facts.get(view.listed.id)
-            assert view.facts is before or view.facts != before
-            assert view.facts.counts == view.counts
-            self.facts[view.listed.id] = view.facts
+    def whatever_does_not_change_stays_the_same_object(self) -> None:
+        states = self.target.snapshot(self.clock.monotonic()).runners
+        for state in states:
+            before = self.states.get(state.listed.id)
+            if before is not None:
+                for name in ("listed", "report", "counts", "conditions"):
+                    new, old = getattr(state, name), getattr(before, name)
+                    assert new is old or new != old
+        self.states = {state.listed.id: state for state in states}
 
     @invariant()
     def what_was_given_out_is_as_it_was(self) -> None:
