@@ -19,6 +19,8 @@ from tests.alertmanager.conftest import CONFIG, Labels, alert, program, settings
 
 from alert_values import Duration
 
+pytestmark = pytest.mark.alone
+
 FASTER: Final = 60
 """A minute of the configuration is a second here."""
 

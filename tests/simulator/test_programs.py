@@ -16,6 +16,8 @@ import pytest
 
 from electric_agents_simulator import scenarios
 
+pytestmark = pytest.mark.alone
+
 SIMULATOR = [sys.executable, "-m", "electric_agents_simulator"]
 READY = "simulator ready on "
 

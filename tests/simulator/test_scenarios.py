@@ -15,6 +15,8 @@ from electric_agents_simulator.fleet.stage import Stage
 from electric_agents_simulator.server.serving import SimulatedServer
 from electric_agents_simulator.testing import Caller, runner_path, until
 
+pytestmark = pytest.mark.alone
+
 SPEED = 100.0
 Health = dict[str, Any]
 Fleet = dict[str, Health]
