@@ -1,6 +1,7 @@
 """Cases of the alerts on the exporter itself."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Final
 
 from alert_cases.input_series import ended, of_shard, of_tenant, scraped, target
@@ -69,6 +70,11 @@ def _down() -> Iterator[Case]:
     yield critical.with_series(whole, page).firing(
         "targets: one exporter of two targets gives one alert"
     )
+
+    jobs = {**one_of_two, **_exporter("c", dies=True, job="watchers")}
+    own_job = critical.with_series(jobs, elsewhere, ticket)
+    yield own_job.firing("jobs: each job counts for itself")
+    yield replace(own_job, rule="ExporterDown (warning)").firing("jobs: each job counts for itself")
 
     warning = RuleCases(
         rule="ExporterDown (warning)",

@@ -71,7 +71,8 @@ def _rates(record: str, value: float) -> Query:
 def _exporters() -> Iterator[Case]:
     up, build = selector("up", job="watchers"), selector("electric_agents_exporter_build_info")
     elsewhere = scraped({build: 1.0}, job="watchers")
-    node = scraped({selector("up", job="node"): 1.0}, "n:9100")
+    node = scraped({selector("up", job="node"): 1.0})
+    beside = scraped({up: 1.0}, "n:9100")
     silent = scraped({selector("up"): 0.0})
     mute = Sample(selector(_UP, job=JOB, instance="a:9464", pod="a"), 0.0)
     yield _case(
@@ -79,8 +80,8 @@ def _exporters() -> Iterator[Case]:
     )
     found = Sample(selector(_UP, job="watchers", instance="a:9464", pod="a"), 1.0)
     yield _case(
-        "exporters: one under another job is known by its metrics, and a node is none",
-        {up: 1, **elsewhere, **node},
+        "exporters: one under another job is known by its metrics; others of it are none",
+        {up: 1, **elsewhere, **node, **beside},
         Query(_UP, _WHEN, (found,)),
     )
 
@@ -98,6 +99,25 @@ def _blind() -> Iterator[Case]:
     yield _case(
         "blind: not by a target that was taken out of the settings",
         {up: 1, **gone},
+        Query(blind, _WHEN),
+    )
+    other = {**target(), up: 1, selector("electric_agents_exporter_build_info"): 1}
+    yield _case(
+        "blind: though an exporter of another job polls a server of that name",
+        {
+            **{up: switching(1, MINUTE, 0), **gone},
+            **scraped({up: 1}, "b:9464"),
+            **scraped(other, "c:9464", job="watchers"),
+        },
+        Query(blind, _WHEN, (Sample(selector(blind, job=JOB), 1.0),)),
+    )
+    yield _case(
+        "blind: not by a target that was taken out, though an exporter of another job is down",
+        {
+            **{up: 1, **gone},
+            **scraped({**other, up: switching(1, MINUTE, 0)}, "b:9464", job="watchers"),
+            **scraped(other, "c:9464", job="watchers"),
+        },
         Query(blind, _WHEN),
     )
 

@@ -133,6 +133,18 @@ def _stale() -> Iterator[Case]:
         "guard credentials, tenant: requests are counted for the whole database",
         {**of_tenant(exposed()), errors: rising(1, 60)},
     )
+    yield stale.silence(
+        "guard server-down, shards: no shard can reach it",
+        scraped_shards(exposed(0), exposed(0)),
+    )
+    yield stale.silence(
+        "guard server-down, tenant: the polls of all tenants fail", of_tenant(exposed(0))
+    )
+    twice = {**scraped(exposed()), **scraped(exposed(), job="again")}
+    under_both = (alert, replace(alert, job="again"))
+    yield stale.with_series(twice, *under_both).firing(
+        "jobs: an exporter that is scraped under two jobs gives an alert of each"
+    )
     failing = errors.replace("unauthorized", "timeout")
     yield stale.with_series({**exposed(), failing: rising(1, 60)}).firing("errors: reports hang")
     yield from _never_polled(stale, last)

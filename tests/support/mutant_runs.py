@@ -1,10 +1,11 @@
-"""Run the promtool tests against mutants, and tell which of them nobody notices.
+"""Run the test cases of the rules against mutants, and find those that no case notices.
 
-All mutants of a rule live in one file, each under a name of its own, and every look that a test
-takes is taken at each of them: one run judges them all.
+All mutants of a rule are in one file, each under a name of its own, and every check of a case is
+made of each of them: one run of promtool is enough.
 """
 
 import json
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -22,7 +23,7 @@ Groups = list[dict[str, Any]]
 
 
 def survivors(mutants: Sequence[Mutant], folder: Path) -> list[Mutant]:
-    """Give those mutants of one rule that every test lets pass."""
+    """Give those mutants of one rule that no case notices."""
     rule = mutants[0].rule
     numbered = dict(enumerate(mutants))
     if "alert" in rule.raw:
@@ -32,16 +33,28 @@ def survivors(mutants: Sequence[Mutant], folder: Path) -> list[Mutant]:
 
 
 def _unnoticed(numbered: Mapping[int, Mutant], folder: Path, write: Any) -> list[Mutant]:  # noqa: ANN401
-    """Run until no rule fails to be evaluated, as such a failure ends a test before its looks."""
+    """Run until every rule can be evaluated, as one that cannot ends a case before its checks."""
     left = dict(numbered)
     broken = {-1}
     while broken and left:
-        texts = [text for _, text in failing(write(left, folder))]
+        files = [
+            path
+            for number, share in enumerate(_shares(left))
+            for path in write(share, folder / f"{number}")
+        ]
+        texts = [text for _, text in failing(files)]
         broken = {int(number) for text in texts for number in _RULE_ERROR.findall(text)}
         noticed = {int(number) for text in texts for number in _NUMBERED.findall(text)}
         assert noticed or not texts, "\n".join(texts)
         left = {number: mutant for number, mutant in left.items() if number not in noticed}
     return list(left.values())
+
+
+def _shares(left: Mapping[int, Mutant]) -> Iterator[dict[int, Mutant]]:
+    """Divide mutants among the processors."""
+    count = os.cpu_count() or 1
+    items = list(left.items())
+    yield from (dict(items[first::count]) for first in range(min(count, len(items))))
 
 
 def _of_alert(left: Mapping[int, Mutant], folder: Path) -> Iterator[Path]:
@@ -58,7 +71,7 @@ def _of_alert(left: Mapping[int, Mutant], folder: Path) -> Iterator[Path]:
             for other in siblings
         ]
         groups = [*_upstream(siblings), {"name": "mutants", "rules": altered}]
-        yield _write(folder / name, groups, [_looked(case, rule, left) for case in cases], name)
+        yield _write(folder / name, groups, [_checked(case, rule, left) for case in cases], name)
 
 
 def _expected(cases: Iterable[Mapping[str, Any]], rule: Rule) -> Iterator[Rule]:
@@ -66,8 +79,8 @@ def _expected(cases: Iterable[Mapping[str, Any]], rule: Rule) -> Iterator[Rule]:
     labels = [
         alert["exp_labels"]
         for case in cases
-        for look in case.get("alert_rule_test", [])
-        for alert in look["exp_alerts"]
+        for check in case["alert_rule_test"]
+        for alert in check["exp_alerts"]
     ]
     for other in alert_rules():
         static = {key: value for key, value in other.raw["labels"].items() if "{" not in value}
@@ -75,42 +88,42 @@ def _expected(cases: Iterable[Mapping[str, Any]], rule: Rule) -> Iterator[Rule]:
             yield other
 
 
-def _looked(test: Mapping[str, Any], rule: Rule, left: Mapping[int, Mutant]) -> dict[str, Any]:
-    looks = [
-        {**look, "alertname": f"{rule.name}__{number}"}
+def _checked(case: Mapping[str, Any], rule: Rule, left: Mapping[int, Mutant]) -> dict[str, Any]:
+    checks = [
+        {**check, "alertname": f"{rule.name}__{number}"}
         for number in left
-        for look in test.get("alert_rule_test", [])
-        if look["alertname"] == rule.name
+        for check in case["alert_rule_test"]
+        if check["alertname"] == rule.name
     ]
-    return {**test, "alert_rule_test": looks}
+    return {**case, "alert_rule_test": checks}
 
 
 def _of_record(left: Mapping[int, Mutant], folder: Path) -> Iterator[Path]:
-    """Write the tests that ask for a record for its mutants."""
+    """Write the cases that query a record, for its mutants."""
     rule = next(iter(left.values())).rule
     whole = re.compile(rf"{re.escape(rule.name)}(?![\w:])")
 
-    def asked(test: Mapping[str, Any]) -> dict[str, Any]:
+    def queried(case: Mapping[str, Any]) -> dict[str, Any]:
         queries = [
             json.loads(whole.sub(f"{rule.name}__{number}", json.dumps(query)))
             for number in left
-            for query in test.get("promql_expr_test", [])
+            for query in case["promql_expr_test"]
             if whole.search(query["expr"])
         ]
-        return {**test, "alert_rule_test": [], "promql_expr_test": queries}
+        return {**case, "alert_rule_test": [], "promql_expr_test": queries}
 
     altered = [
         {**mutant.raw, "record": f"{rule.name}__{number}"} for number, mutant in left.items()
     ]
     groups = [*_upstream([rule]), {"name": "mutants", "rules": altered}]
     for name, file in promtool_files().items():
-        cases = [case for case in map(asked, file["tests"]) if case["promql_expr_test"]]
+        cases = [case for case in map(queried, file["tests"]) if case["promql_expr_test"]]
         if cases:
             yield _write(folder / name, groups, cases, name)
 
 
 def _passes(mutant: Mutant, folder: Path) -> bool:
-    """Tell whether the tests of every alert that hangs on a record let its mutant pass."""
+    """Tell whether no case of any alert that depends on a record notices its mutant."""
     altered = [
         replace(rule, raw=mutant.raw) if rule is mutant.rule else rule for rule in record_rules()
     ]
@@ -136,15 +149,15 @@ def _files_of(alert: str) -> list[str]:
         name
         for name, file in promtool_files().items()
         if any(
-            look["alertname"] == alert
-            for test in file["tests"]
-            for look in test.get("alert_rule_test", [])
+            check["alertname"] == alert
+            for case in file["tests"]
+            for check in case["alert_rule_test"]
         )
     ]
 
 
 def _reached(some: Iterable[Rule]) -> set[str]:
-    """Give the names of the records that rules hang on, however far."""
+    """Give the names of the records that rules depend on, directly or not."""
     by_name = {rule.name: rule for rule in record_rules()}
     names: set[str] = set()
     left = [name for rule in some for name in rule.metrics]
@@ -157,7 +170,7 @@ def _reached(some: Iterable[Rule]) -> set[str]:
 
 
 def _upstream(some: Iterable[Rule], records: Iterable[Rule] = record_rules()) -> Groups:
-    """Give the groups of records that rules hang on, without the others."""
+    """Give the groups of records that rules depend on, without the others."""
     names = _reached(some)
     groups: dict[str, list[Any]] = {}
     for rule in records:
@@ -167,14 +180,14 @@ def _upstream(some: Iterable[Rule], records: Iterable[Rule] = record_rules()) ->
 
 
 def _write(path: Path, groups: Groups, cases: Sequence[Mapping[str, Any]], name: str) -> Path:
-    """Write rules and their tests, as JSON, which is YAML that is read faster."""
+    """Write rules and their cases."""
     file = promtool_files()[name]
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_suffix(".rules.yaml")
-    # Records that a test tells itself must not be recorded as well.
-    told = {entry["series"].partition("{")[0] for case in cases for entry in case["input_series"]}
+    # A record that is an input series of the cases must not be recorded as well.
+    given = {entry["series"].partition("{")[0] for case in cases for entry in case["input_series"]}
     kept = [
-        {**group, "rules": [rule for rule in group["rules"] if rule.get("record") not in told]}
+        {**group, "rules": [rule for rule in group["rules"] if rule.get("record") not in given]}
         for group in groups
     ]
     beside.write_text(json.dumps({"groups": kept}))
