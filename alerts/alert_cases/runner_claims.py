@@ -10,6 +10,8 @@ from alert_cases.rule_cases import STEP, RuleCases, of_runner, of_server
 from alert_cases.runner import RULES, RunnerCases, exposed, of_sandbox
 from alert_cases.signals import DAY, HOUR, MINUTE, Signal, at, rising, switching
 
+_STEP: Final = 2 * MINUTE
+_LONG_STEP: Final = 20 * MINUTE
 _ALONE: Final = "server: where runners have no series, the server's sum counts"
 _PER_RUNNER: Final = "the runners have series, and each raises its own alert"
 _UNKNOWN: Final = "server, unknown: without any fresh report there is no sum"
@@ -54,16 +56,16 @@ def _orphaned() -> Iterator[Case]:
 
 
 def _leaking() -> Iterator[Case]:
-    leaks = switching(0, 5 * MINUTE, 2)
+    leaks = switching(0, 6 * MINUTE, 2)
     leaking = RuleCases(
         rule="ClaimsLeaking",
         series=exposed(_leaky(leaks)),
         # Half of the median's window passes first.
-        fires=9 * MINUTE + HOUR,
+        fires=10 * MINUTE + HOUR,
         alerts=(of_runner("ClaimsLeaking", "warning"),),
         hold=10 * MINUTE,
         one_is_enough=False,
-        step=MINUTE,
+        step=_STEP,
         guards={
             "disabled": ("maintenance pages nobody", exposed(replace(_leaky(leaks), enabled=0))),
             "per-runner": (_PER_RUNNER, exposed(_leaky(0), _sum("superseded_claims", leaks))),
@@ -78,7 +80,7 @@ def _leaking() -> Iterator[Case]:
     yield of_sandbox(leaking, _leaky(leaks), "warning")
 
     server = replace(
-        _of_server("ClaimsLeaking", "superseded_claims", leaks, 5 * MINUTE + HOUR), step=MINUTE
+        _of_server("ClaimsLeaking", "superseded_claims", leaks, 6 * MINUTE + HOUR), step=_STEP
     )
     yield server.firing(_ALONE)
     yield replace(server, guards=leaking.guards).another_cluster("per-runner")
@@ -90,7 +92,7 @@ def _leaking() -> Iterator[Case]:
 
 
 def _leaked_before() -> Iterator[Case]:
-    """Check leaks of a day ago, in steps as long as the median's window."""
+    """Check leaks of a day ago, in large steps."""
     # A day later, and when the first numbers have been silent for two hours.
     leak, when = DAY + 2 * HOUR, DAY + 3 * HOUR
     leaking = RuleCases(
@@ -98,14 +100,14 @@ def _leaked_before() -> Iterator[Case]:
         series={},
         fires=when,
         alerts=(of_runner("ClaimsLeaking", "warning"),),
-        step=10 * MINUTE,
+        step=_LONG_STEP,
     )
     why = "what leaked long ago was reported then, and stays in the server for ever"
     yield leaking.silence(f"guard old: {why}", exposed(_leaky(2)))
     again = exposed(_leaky(switching(1, leak, 3)))
     yield leaking.with_series(again).firing("again: what leaked since then is new")
 
-    server = replace(_of_server("ClaimsLeaking", "superseded_claims", 2, when), step=10 * MINUTE)
+    server = replace(_of_server("ClaimsLeaking", "superseded_claims", 2, when), step=_LONG_STEP)
     yield server.silence(f"server, old: {why}", server.series)
     behind = scraped(_of_target("superseded_claims", 0), "b:9464")
     both = {**scraped(server.series), **behind}
@@ -209,8 +211,8 @@ def files() -> Iterator[TestFile]:
     """Give the files of test cases."""
     for name, cases, step in (
         ("OrphanedClaims", _orphaned, STEP),
-        ("ClaimsLeaking", _leaking, MINUTE),
-        ("ClaimsLeaking-memory", _leaked_before, 10 * MINUTE),
+        ("ClaimsLeaking", _leaking, _STEP),
+        ("ClaimsLeaking-memory", _leaked_before, _LONG_STEP),
         ("ClaimStuck", _stuck, STEP),
         ("ClaimFailuresHigh", _failures, STEP),
     ):
