@@ -1,4 +1,4 @@
-"""The incidents, and what should come of each. Written down before they are played."""
+"""The incidents, and the alerts that each should lead to, written down before they are played."""
 
 from dataclasses import replace
 from functools import partial
@@ -27,7 +27,15 @@ from electric_agents_simulator.scenarios.model import (
     Workload,
 )
 from electric_agents_simulator.server.faults import Fault, FaultKind
-from incidents.model import PAGE, TICKET, Act, Deed, Expected, Incident, without
+from incidents.model import (
+    PAGE,
+    TICKET,
+    Expected,
+    Incident,
+    StackAction,
+    StackEvent,
+    without,
+)
 
 MINUTE: Final = 60.0
 LEASE: Final = 90.0
@@ -101,6 +109,12 @@ def catalogue() -> tuple[Incident, ...]:
         *_watchers(),
         *_budgets(),
     )
+
+
+UNPLAYED: Final = frozenset(
+    {"ContractDrift", "PollOverrun", "ClockSkew", "RunnerNeverHeartbeat", "Watchdog"}
+)
+"""Alerts that no incident leads to: their test cases alone prove them."""
 
 
 def find(name: str) -> Incident:
@@ -244,7 +258,10 @@ def _passing_troubles() -> tuple[Incident, ...]:
             "the exporter is restarted",
             _played(steps={}),
             lasts=25 * MINUTE,
-            acts=(Act(60, Deed.EXPORTER_STOPS), Act(90, Deed.EXPORTER_STARTS)),
+            stack_events=(
+                StackEvent(60, StackAction.EXPORTER_STOPS),
+                StackEvent(90, StackAction.EXPORTER_STARTS),
+            ),
         ),
     )
 
@@ -574,7 +591,10 @@ def _watchers() -> tuple[Incident, ...]:
             "exporter-down",
             "the exporter is down for a quarter of an hour",
             lasts=25 * MINUTE,
-            acts=(Act(60, Deed.EXPORTER_STOPS), Act(960, Deed.EXPORTER_STARTS)),
+            stack_events=(
+                StackEvent(60, StackAction.EXPORTER_STOPS),
+                StackEvent(960, StackAction.EXPORTER_STARTS),
+            ),
             expected=(Expected("ExporterDown", PAGE, since=60, until=960),),
         ),
         incident(
@@ -582,14 +602,14 @@ def _watchers() -> tuple[Incident, ...]:
             "one of two exporters is down",
             lasts=15 * MINUTE,
             replicas=2,
-            acts=(Act(60, Deed.ONE_REPLICA_STOPS),),
+            stack_events=(StackEvent(60, StackAction.ONE_REPLICA_STOPS),),
             expected=(Expected("ExporterDown", TICKET, since=60),),
         ),
         incident(
             "scrape-job-lost",
             "the exporter's scrape job disappears from Prometheus",
             lasts=25 * MINUTE,
-            acts=(Act(60, Deed.SCRAPE_JOB_GOES),),
+            stack_events=(StackEvent(60, StackAction.SCRAPE_JOB_GOES),),
             # Prometheus goes on seeing what it no longer scrapes for its five minutes of lookback.
             expected=(Expected("ExporterAbsent", PAGE, since=60, shows_after=300),),
         ),
@@ -597,7 +617,10 @@ def _watchers() -> tuple[Incident, ...]:
             "broken-configuration",
             "the exporter is told to reload a configuration with a fault",
             lasts=30 * MINUTE,
-            acts=(Act(60, Deed.CONFIG_BREAKS), Act(1200, Deed.CONFIG_MENDS)),
+            stack_events=(
+                StackEvent(60, StackAction.CONFIG_BREAKS),
+                StackEvent(1200, StackAction.CONFIG_MENDS),
+            ),
             expected=(Expected("ConfigReloadFailed", TICKET, since=60, until=1200),),
         ),
         incident(
