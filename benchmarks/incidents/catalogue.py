@@ -43,7 +43,7 @@ LEASE: Final = 90.0
 QUICK_LEASE: Final = 30.0
 """The same of those that heartbeat every ten seconds."""
 _START: Final = 120.0
-"""How long exporter and Prometheus may take to start, in the time of a fast story."""
+"""How long exporter and Prometheus may take to start, in a fast scenario's seconds."""
 
 _QUICK: Final = Pace(heartbeat_seconds=10.0)
 _STEADY: Final = Workload(entities=2, every_seconds=30.0, seconds=(1.0, 4.0))
@@ -163,7 +163,7 @@ def _ordinary_life() -> tuple[Incident, ...]:
             ),
             lasts=20 * MINUTE,
             runners=10,
-            # A month, in the measure of a story: longer ago than retire_after.
+            # They died longer ago than retire_after, as if it were a month.
             exporter_after=300,
             target={"retire_after": 240},
         ),
@@ -433,7 +433,7 @@ def _troubled_runners() -> tuple[Incident, ...]:
             ),
             lasts=25 * MINUTE,
             lead_in=MINUTE,
-            # It spins as fast as the machine lets it, however fast the story is told.
+            # It spins as fast as the machine can, however fast the scenario is played.
             slower=4,
             expected=(
                 Expected(
@@ -482,7 +482,7 @@ def _work() -> tuple[Incident, ...]:
             _played(Role("victim", conduct=_LONG), steps={30: Restart("victim", graceful=False)}),
             lasts=75 * MINUTE,
             expected=(
-                # Claimed anew within a minute; the middle of ten minutes takes half of them.
+                # It claims again within a minute; the median of ten minutes needs half of them.
                 Expected("ClaimsLeaking", TICKET, since=30, shows_after=360, runner="victim-0"),
             ),
         ),
@@ -661,7 +661,7 @@ def _budgets() -> tuple[Incident, ...]:
             lead_in=35 * MINUTE,
             slo_speed=24,
             expected=(
-                # After the lease; and the ratio of a day is told anew once a minute.
+                # After the lease; and the ratio of a day is computed once a minute.
                 Expected(
                     "AvailabilityBudgetBurn", TICKET, since=0, shows_after=37 * MINUTE + LEASE
                 ),
