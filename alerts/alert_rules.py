@@ -1,4 +1,4 @@
-"""Write the rules, made of their sources and values: for Prometheus, and for its Kubernetes operator.
+"""Write the rules, made of their sources and values: for Prometheus and for its operator.
 
 A source is a rule file as Prometheus reads it, with `<< name >>` in place of each number of
 `values.yaml`, and `<% for %>` where rules repeat.

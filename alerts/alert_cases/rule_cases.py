@@ -49,9 +49,17 @@ class ExpectedAlert:
     job: str | None = JOB
 
     def at(self, name: str, seconds: float, **more: str) -> Alert:
-        """Give it in full, as it is when it was last true at a time, with `more` labels."""
+        """Give it in full, as it is when it was last true at a time, with `more` labels.
+
+        Raises:
+            LookupError: messages.yaml has no words for it.
+        """
         labels = {**self.labels, "service": JOB, **({"job": self.job} if self.job else {}), **more}
-        words = _messages()[self.message]
+        words = _messages().get(self.message)
+        if words is None:
+            raise LookupError(
+                f"{MESSAGES}: write the words of {self.message!r} as a person gets them"
+            )
         tenant = labels.get("tenant")
         server = f"{SERVER}/{tenant}" if tenant else SERVER
         return Alert(

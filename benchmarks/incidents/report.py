@@ -79,17 +79,23 @@ def keep(results: Iterable[Result], speed: float) -> list[IncidentRow]:
     Returns:
         The row of each, in the catalogue's order.
     """
-    known = {}
-    if _JSON.exists():
-        known = {
-            row.incident: row
-            for row in msgspec.json.decode(_JSON.read_bytes(), type=list[IncidentRow])
-        }
-    known |= {result.incident.name: _row(result, speed) for result in results}
+    known = _kept() | {result.incident.name: _row(result, speed) for result in results}
     rows = [known[incident.name] for incident in catalogue() if incident.name in known]
     _JSON.parent.mkdir(exist_ok=True)
     _JSON.write_bytes(msgspec.json.format(msgspec.json.encode(rows), indent=2))
     return rows
+
+
+def never_played() -> set[str]:
+    """Give the incidents of which build/incidents.json has no result."""
+    return {incident.name for incident in catalogue()} - _kept().keys()
+
+
+def _kept() -> dict[str, IncidentRow]:
+    if not _JSON.exists():
+        return {}
+    rows = msgspec.json.decode(_JSON.read_bytes(), type=list[IncidentRow])
+    return {row.incident: row for row in rows}
 
 
 def write_page(rows: Sequence[IncidentRow]) -> None:

@@ -50,7 +50,10 @@ def test_each_alert_is_muted_by_what_the_golden_file_says(muted_by: dict[str, se
     )
     if os.environ.get("UPDATE_GOLDEN"):
         GOLDEN.write_text(text)
-    assert text == GOLDEN.read_text()
+    assert text == GOLDEN.read_text(), (
+        "say in alerts/alertmanager/alertmanager.yml what mutes it and what it mutes; then "
+        "UPDATE_GOLDEN=1 make unit ARGS='-k golden', and read the difference"
+    )
 
 
 def test_no_alert_mutes_itself_and_none_in_a_circle(muted_by: dict[str, set[str]]) -> None:
