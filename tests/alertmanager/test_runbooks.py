@@ -7,7 +7,7 @@ import re
 import shlex
 import subprocess
 from collections.abc import Callable, Iterable, Iterator
-from typing import Final
+from typing import Any, Final
 
 import promql_parser
 import yaml
@@ -176,10 +176,12 @@ def test_a_page_names_all_numbers_of_its_alert_as_they_are() -> None:
     def check(name: str) -> Iterator[object]:
         named = dict(_VALUE.findall(section(name, "Tuning")))
         for key, shown in named.items():
-            value = values
+            value: Any = values
             for part in key.split("."):
-                value = value[part]
-            if shown and shown != (", ".join(value) if isinstance(value, list) else str(value)):
+                value = value.get(part, {})
+            if value == {}:
+                yield f"{key} is not in alerts/values.yaml"
+            elif shown and shown != (", ".join(value) if isinstance(value, list) else str(value)):
                 yield f"{key} is {value}"
         own = {f"alerts.{name}.{key}" for key in values["alerts"].get(name, {})}
         yield from {key for key in named if key.startswith("alerts.")} ^ own
