@@ -6,8 +6,10 @@ scraped.
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -18,14 +20,7 @@ InputSeries: TypeAlias = Mapping[str, Signal]
 """Signals by their series, written as a selector."""
 
 _RULES: Final = Path(__file__).parents[1] / "rules"
-_GROUPS: Final = {
-    "records": ("electric-agents-records",),
-    "exporter": ("electric-agents-exporter",),
-    "server": ("electric-agents-server",),
-    "runner": ("electric-agents-runner", "electric-agents-claims"),
-    "fleet": ("electric-agents-fleet",),
-    "slo": ("electric-agents-slo-fast", "electric-agents-slo-slow", "electric-agents-slo-alerts"),
-}
+_GROUP: Final = re.compile(r"^  - name: (\S+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -99,9 +94,15 @@ def content(file: TestFile) -> dict[str, Any]:
     return {
         "rule_files": [str(_RULES / f"{name}.yaml") for name in file.rules],
         "evaluation_interval": _duration(file.step),
-        "group_eval_order": [group for name in file.rules for group in _GROUPS[name]],
+        "group_eval_order": [group for name in file.rules for group in _groups(name)],
         "tests": [_case(case, file.step) for case in file.cases],
     }
+
+
+@cache
+def _groups(rules: str) -> tuple[str, ...]:
+    """Give the groups of a rule file, in the order in which Prometheus is to evaluate them."""
+    return tuple(_GROUP.findall((_RULES / f"{rules}.yaml").read_text()))
 
 
 def _case(case: Case, step: float) -> dict[str, Any]:

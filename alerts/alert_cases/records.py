@@ -105,7 +105,8 @@ def _blind() -> Iterator[Case]:
     yield _case(
         "blind: though an exporter of another job polls a server of that name",
         {
-            up: switching(1, MINUTE, 0), **gone,
+            up: switching(1, MINUTE, 0),
+            **gone,
             **scraped({up: 1}, "b:9464"),
             **scraped(other, "c:9464", job="watchers"),
         },
@@ -114,7 +115,8 @@ def _blind() -> Iterator[Case]:
     yield _case(
         "blind: not by a target that was taken out, though an exporter of another job is down",
         {
-            up: 1, **gone,
+            up: 1,
+            **gone,
             **scraped({**other, up: switching(1, MINUTE, 0)}, "b:9464", job="watchers"),
             **scraped(other, "c:9464", job="watchers"),
         },

@@ -1,13 +1,9 @@
 """The rules before promtool: they are well formed, and every test case comes true."""
 
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
-
 import pytest
 
 from promtool_runs import promtool, written
-from rule_files import ALERTS, Rule, alert_rules, promtool_files, rules
+from rule_files import ALERTS, Rule, alert_rules, promtool_files
 
 _NO_EXPORTER = {"ExporterAbsent", "Watchdog"}
 """Alerts that read no series of an exporter, so that replicas do not matter."""
@@ -76,17 +72,6 @@ def test_a_case_checks_the_alert_that_it_is_named_for() -> None:
         for case in file["tests"]:
             checked = {check["alertname"] for check in case["alert_rule_test"]}
             assert checked <= {names.get(case["name"].split(" / ")[0])}, case["name"]
-
-
-def test_files_of_cases_name_all_groups_of_rule_files_that_are_there() -> None:
-    """A group that is not named would be evaluated in any order, or be forgotten when it is new."""
-    for name, file in promtool_files().items():
-        groups = {rule.group for rule in rules() if f"{rule.file}.yaml" in _names(file)}
-        assert set(file["group_eval_order"]) == groups, name
-
-
-def _names(file: Mapping[str, Any]) -> set[str]:
-    return {Path(path).name for path in file["rule_files"]}
 
 
 def _parts() -> dict[str, set[str]]:
