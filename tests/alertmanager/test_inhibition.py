@@ -52,7 +52,7 @@ def test_each_alert_is_muted_by_what_the_golden_file_says(muted_by: dict[str, se
         GOLDEN.write_text(text)
     assert text == GOLDEN.read_text(), (
         "say in alerts/alertmanager/alertmanager.yml what mutes it and what it mutes; then "
-        "UPDATE_GOLDEN=1 make unit ARGS='-k golden', and read the difference"
+        "UPDATE_GOLDEN=1 make verify ARGS='-k golden', and read the difference"
     )
 
 

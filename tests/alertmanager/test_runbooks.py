@@ -15,7 +15,7 @@ from tests.alertmanager.conftest import ROOT, Labels, fired, program, rules
 
 import alert_table
 import alert_values
-from electric_agents_exporter.metrics.reference import rows
+from electric_agents_exporter.metrics.reference import all_families
 from promql import selections
 
 RUNBOOKS: Final = ROOT / "alerts/runbooks"
@@ -104,8 +104,8 @@ def test_whether_it_is_real_is_shown_by_queries_and_by_the_server_itself() -> No
 
 def test_queries_can_be_pasted_and_ask_for_what_there_is() -> None:
     known = {
-        row.name: {*common, *row.labels, "tenant", "shard", "job", "instance"}
-        for _, common, row in rows()
+        family.name: {*common, *family.labels, "tenant", "shard", "job", "instance"}
+        for _, common, family in all_families()
     }
 
     def check(name: str) -> Iterator[str]:

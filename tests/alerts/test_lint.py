@@ -24,7 +24,7 @@ from electric_agents_exporter.contract.vocabulary import (
 )
 from electric_agents_exporter.fleet.reasons import Operation, Reason, Skip, Suppression
 from electric_agents_exporter.metrics.family import Each, Kind, OneOf
-from electric_agents_exporter.metrics.reference import rows
+from electric_agents_exporter.metrics.reference import all_families
 from promql import selections
 from rule_files import ALERTS, PREFIX, Rule, alert_rules, promtool_files, record_rules, rules
 
@@ -35,13 +35,15 @@ SCRAPED: Final = {"job", "instance", "pod"}
 OF_SOME: Final = {"tenant", "shard"}
 """Labels that only some exporters' series have."""
 
-KINDS: Final = {row.name: row.kind for _, _, row in rows()} | {
-    f"{row.name}{ending}": Kind.COUNTER
-    for _, _, row in rows()
-    if row.kind is Kind.HISTOGRAM
+KINDS: Final = {family.name: family.kind for _, _, family in all_families()} | {
+    f"{family.name}{ending}": Kind.COUNTER
+    for _, _, family in all_families()
+    if family.kind is Kind.HISTOGRAM
     for ending in ("_bucket", "_sum", "_count")
 }
-LABELS: Final = {row.name: {*subject, *row.labels, *OF_SOME} for _, subject, row in rows()}
+LABELS: Final = {
+    family.name: {*subject, *family.labels, *OF_SOME} for _, subject, family in all_families()
+}
 WORDS: Final[dict[str, set[str]]] = {
     "kind": set(RunnerKind),
     "admin_status": set(AdminStatus),
@@ -54,9 +56,9 @@ WORDS: Final[dict[str, set[str]]] = {
     "lifecycle": {"lasting", "transient"},
 }
 OF_METRIC: Final = {
-    (row.name, row.labels[0]): {word.value for word in row.samples.words}
-    for _, _, row in rows()
-    if isinstance(row.samples, (OneOf, Each))
+    (family.name, family.labels[0]): {word.value for word in family.samples.words}
+    for _, _, family in all_families()
+    if isinstance(family.samples, (OneOf, Each))
 }
 COMPARISONS: Final = {"==", "!=", ">", ">=", "<", "<="}
 _GUARDED: Final = re.compile(r"\{\{-? *(?:if|with|range) .*?\{\{-? *end *-?\}\}", re.DOTALL)
@@ -116,7 +118,9 @@ def test_windows_hold_four_polls() -> None:
 def test_what_is_said_of_a_server_is_summed_over_shards_or_names_its_shard() -> None:
     """A family of a fleet or target has a series for each shard: a rule must know that."""
     per_shard = {
-        row.name for _, subject, row in rows() if "server" in subject and "runner_id" not in subject
+        family.name
+        for _, subject, family in all_families()
+        if "server" in subject and "runner_id" not in subject
     }
     faults = [
         rule.id for rule in rules() if rule.metrics & per_shard and "shard" not in _said(rule)
