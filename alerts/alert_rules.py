@@ -1,7 +1,7 @@
-"""Write the rules out of their sources and values: for Prometheus, and for its Kubernetes operator.
+"""Write the rules, made of their sources and values: for Prometheus and for its operator.
 
-A source is a rule file as Prometheus reads it, with `<< name >>` where a number of `values.yaml`
-stands and `<% for %>` where repetition is mechanical.
+A source is a rule file as Prometheus reads it, with `<< name >>` in place of each number of
+`values.yaml`, and `<% for %>` where rules repeat.
 """
 
 import argparse
@@ -23,14 +23,14 @@ KUBERNETES: Final = "kubernetes/prometheus-rule.yaml"
 _TITLE: Final = "# Made of alerts/source and alerts/values.yaml by `make generate`; do not edit.\n"
 _FROM: Final = '{{ query "(time() - 3600) * 1000" | first | value | printf "%.0f" }}'
 _SLOW_WINDOW: Final = Duration(86_400)
-"""From this length on a ratio need not be told anew at every evaluation."""
+"""From this length on a ratio need not be computed at every evaluation."""
 
 
 def render(values: Values, nominal: Values | None = None) -> dict[str, str]:
     """Give every rule file by its name.
 
-    `nominal` names the records' windows where they are not the ones that are counted in, as in a
-    hastened world.
+    `nominal` gives the windows that records are named after. It differs from `values` where these
+    are shortened for a trial: the names stay, the windows shrink.
     """
     environment = jinja2.Environment(
         block_start_string="<%",
@@ -83,7 +83,7 @@ def _context(values: Values, nominal: Values) -> dict[str, Any]:
     return {name: values.alert(name) for name in values.alerts} | {
         "job": values.job,
         "replicas": ", ".join(values.replica_labels),
-        "permanent": "|".join(values.permanent_kinds),
+        "lasting": "|".join(values.lasting_kinds),
         "slo": values.slo,
         "slo_period": nominal.slo.period,
         "slo_interval": values.slo.rate / 5,
@@ -93,7 +93,8 @@ def _context(values: Values, nominal: Values) -> dict[str, Any]:
             (named.long, named.short, burn)
             for named, burn in zip(nominal.slo.burns, values.slo.burns, strict=True)
         ],
-        "ticket": """'{{ if eq $labels.tenure "permanent" }}warning{{ else }}info{{ end }}'""",
+        "ticket": """'{{ if eq $labels.lifecycle "lasting" }}warning{{ else }}info{{ end }}'""",
+        "server": "{{ $labels.server }}{{ with $labels.tenant }}/{{ . }}{{ end }}",
         "runbook": lambda alert: f"{values.links.runbooks}/{alert}.md",
         "dashboard_runner": f"{grafana}-runner?{server}&{runner}&{since}",
         "dashboard_claims": (

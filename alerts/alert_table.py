@@ -1,4 +1,4 @@
-"""The table of all alerts in `README.md`, out of the rules themselves."""
+"""The table of all alerts in `README.md`, made of the rules."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -22,7 +22,7 @@ def alerts(rules: Mapping[str, str]) -> Iterator[dict[str, Any]]:
 
 
 def severities(rule: Mapping[str, Any]) -> tuple[str, ...]:
-    """Give the severities that a rule may have, that of permanent runners first."""
+    """Give the severities that a rule may have, that of lasting runners first."""
     severity: str = rule["labels"]["severity"]
     choice = _CHOICE.fullmatch(severity)
     return choice.groups() if choice else (severity,)

@@ -1,4 +1,4 @@
-"""The numbers of `values.yaml`, typed: what the rules, the dashboards and the bench import.
+"""The numbers of `values.yaml`, typed: rules, dashboards and incidents import them.
 
 Durations are seconds, and print as Prometheus writes them.
 """
@@ -59,7 +59,7 @@ class Links(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Objective(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The share that must be good, and how many bad ones are needed to speak of a burn."""
+    """The share that must be good, and how many bad ones it takes to alert."""
 
     objective: float
     least: float
@@ -102,7 +102,7 @@ class Values(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     links: Links
     job: str
     replica_labels: tuple[str, ...]
-    permanent_kinds: tuple[str, ...]
+    lasting_kinds: tuple[str, ...]
     alerts: dict[str, dict[str, str | float]]
     slo: Slo
 
@@ -143,9 +143,9 @@ def load(path: Path = FILE, overrides: dict[str, str] | None = None) -> Values:
 
 
 def hastened(values: Values, factor: float, slo_factor: float) -> Values:
-    """Give the same values for a world that is so many times as fast, for trials.
+    """Give the values for a trial in which time passes `factor` times as fast.
 
-    Durations shrink and rates grow; the windows of the objectives shrink by a factor of their own,
+    Durations shrink and rates grow. The windows of the objectives shrink by a factor of their own,
     as the longest would outlast any trial.
     """
     slo = msgspec.structs.replace(

@@ -4,7 +4,6 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import alert_cases
 import alert_rules
 import alert_table
 import alert_values
@@ -16,7 +15,6 @@ ROOT = Path(__file__).parents[1]
 MADE = (
     "alerts/rules/*",
     "alerts/kubernetes/*",
-    "alerts/tests/*",
     "dashboards/*.json",
     "dashboards/kubernetes/*",
 )
@@ -32,7 +30,6 @@ def generated() -> dict[str, str]:
         "docs/configuration.md": settings_reference.render(),
         "alerts/README.md": alert_table.page(alert_rules.render(values)),
         **{f"alerts/{name}": text for name, text in rules.items()},
-        **{f"alerts/{name}": text for name, text in alert_cases.generated().items()},
         **{f"dashboards/{name}": text for name, text in output.files(values).items()},
     }
 

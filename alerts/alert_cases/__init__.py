@@ -1,17 +1,15 @@
-"""The unit tests of the rules, told as stories: for each rule a world in which it fires.
+"""The test cases of the rules: for each rule input series with which it fires.
 
-A guard's case is the same world with one thing changed. `make generate` writes the stories out for
-`promtool test rules` into alerts/tests; what an alert says word for word is in messages.yaml.
+A guard's case has the same input series with one thing changed. Tests write the cases out for
+`promtool test rules`, into build/alert-tests. The exact words of each alert are in messages.yaml.
 """
 
 from alert_cases import exporter, fleet, records, runner, runner_claims, server, slo
-from alert_cases.promtool import TestFile, render
-
-FOLDER = "tests"
+from alert_cases.promtool import TestFile
 
 
 def test_files() -> tuple[TestFile, ...]:
-    """Give every file of tests."""
+    """Give every file of test cases."""
     return (
         *records.files(),
         *exporter.files(),
@@ -21,8 +19,3 @@ def test_files() -> tuple[TestFile, ...]:
         *fleet.files(),
         *slo.files(),
     )
-
-
-def generated() -> dict[str, str]:
-    """Give every file that is made here, by its path under `alerts/`."""
-    return {f"{FOLDER}/{file.name}.yaml": render(file) for file in test_files()}

@@ -1,26 +1,29 @@
-"""Stories of the alerts about the exporter itself."""
+"""Cases of the alerts on the exporter itself."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Final
 
-from alert_cases.promtool import HOUR, MINUTE, Case, TestFile, World, series, turning, until
-from alert_cases.stories import STEP, Story, of_exporter
-from alert_cases.worlds import scraped, target
+from alert_cases.input_series import ended, of_shard, of_tenant, scraped, target
+from alert_cases.promtool import Case, InputSeries, TestFile, selector
+from alert_cases.rule_cases import STEP, RuleCases, of_exporter
+from alert_cases.signals import HOUR, MINUTE, switching
 
 _RULES: Final = ("records", "exporter")
 _DIES: Final = 10 * MINUTE
 _PREFIX: Final = "electric_agents_exporter_"
-_BUILD: Final = series(f"{_PREFIX}build_info", version="1.0.0")
-_SHARD: Final = series("electric_agents_server_runners_suppressed", server="prod", reason="shard")
-_OTHER_TARGET: Final = {series("electric_agents_server_up", server="lab"): 1.0}
+_BUILD: Final = selector(f"{_PREFIX}build_info", version="1.0.0")
+_OTHER_TARGET: Final = {selector("electric_agents_server_up", server="lab"): 1.0}
 
 
-def _exporter(letter: str, *, dies: bool, says: World | None = None, job: str = "") -> World:
-    """Give the scrapes of one exporter; one that dies says nothing from then on."""
-    told: World = {_BUILD: 1, **(target() if says is None else says)}
-    up = {series("up"): turning(1, _DIES, 0 if dies else 1)}
-    world = up | dict(until(told, _DIES) if dies else told)
-    return scraped(world, f"{letter}:9464", **({"job": job} if job else {}))
+def _exporter(
+    letter: str, *, dies: bool, exposes: InputSeries | None = None, job: str = ""
+) -> InputSeries:
+    """Give the scrapes of one exporter; one that dies exposes nothing from then on."""
+    exposed: InputSeries = {_BUILD: 1, **(target() if exposes is None else exposes)}
+    up = {selector("up"): switching(1, _DIES, 0 if dies else 1)}
+    series = up | dict(ended(exposed, _DIES) if dies else exposed)
+    return scraped(series, f"{letter}:9464", **({"job": job} if job else {}))
 
 
 def _down() -> Iterator[Case]:
@@ -31,78 +34,84 @@ def _down() -> Iterator[Case]:
     alone = _exporter("a", dies=True)
     one_of_two = {**alone, **_exporter("b", dies=False)}
     both = {**alone, **_exporter("b", dies=True)}
-    critical = Story(
+    critical = RuleCases(
         rule="ExporterDown (critical)",
-        world=alone,
+        series=alone,
         fires=fires,
-        fired=(page,),
+        alerts=(page,),
         hold=0,
-        guards={"replica": ("another exporter still sees what this one saw", one_of_two)},
+        guards={"replica": ("another exporter still polls what this one polled", one_of_two)},
         others={"replica": (ticket,)},
         silent={"up: it answers": _exporter("a", dies=False)},
         replicas=False,
-        one=False,
+        one_is_enough=False,
     )
     yield from critical.cases()
     two = of_exporter("ExporterDown (critical) of two", "critical")
-    yield critical.told(both, two).turn("replicas: two that are down give one alert")
-    shards: World = {**target(), _SHARD: 40}
-    for part, world in {
-        "target: no other exporter polls what it polled": {
-            **alone,
-            **_exporter("b", dies=False, says=_OTHER_TARGET),
-        },
-        "shard: the other one sees other runners of the same server": {
-            **_exporter("a", dies=True, says=shards),
-            **_exporter("b", dies=False, says=shards),
-        },
+    yield critical.with_series(both, two).firing("replicas: two that are down give one alert")
+    shards = [of_shard(target(), number) for number in range(2)]
+    tenants = [of_tenant(target(), name) for name in ("acme", "zeta")]
+    for part, (own, other) in {
+        "target: no other exporter polls what it polled": (target(), _OTHER_TARGET),
+        "shard: the other one polls another shard of the same server": shards,
+        "tenant: the other one reads another tenant of the same database": tenants,
     }.items():
-        yield critical.told(world, page).turn(part)
-    never = {series("up"): turning(1, _DIES, 0)}
-    yield critical.told(never).turn("never: it has answered nothing since it is known")
+        dead = _exporter("a", dies=True, exposes=own)
+        alive = _exporter("b", dies=False, exposes=other)
+        yield critical.with_series({**dead, **alive}, page).firing(part)
+    never = {selector("up"): switching(1, _DIES, 0)}
+    yield critical.with_series(never).firing("never: it has never answered")
     elsewhere = of_exporter("ExporterDown (critical) of a job", "critical", job="watchers")
     renamed = _exporter("a", dies=True, job="watchers")
-    yield critical.told(renamed, elsewhere).turn("job: it is known by what it served")
-    whole = critical.told(_exporter("a", dies=True, says={**target(), **_OTHER_TARGET}), page)
-    yield whole.turn("targets: one exporter of two targets gives one alert")
+    yield critical.with_series(renamed, elsewhere).firing(
+        "job: one under another job is known by the metrics that it exposed"
+    )
+    whole = _exporter("a", dies=True, exposes={**target(), **_OTHER_TARGET})
+    yield critical.with_series(whole, page).firing(
+        "targets: one exporter of two targets gives one alert"
+    )
 
-    warning = Story(
+    jobs = {**one_of_two, **_exporter("c", dies=True, job="watchers")}
+    own_job = critical.with_series(jobs, elsewhere, ticket)
+    yield own_job.firing("jobs: each job counts for itself")
+    yield replace(own_job, rule="ExporterDown (warning)").firing("jobs: each job counts for itself")
+
+    warning = RuleCases(
         rule="ExporterDown (warning)",
-        world=one_of_two,
+        series=one_of_two,
         fires=fires,
-        fired=(ticket,),
+        alerts=(ticket,),
         hold=0,
-        guards={"blind": ("that is a page", both)},
+        guards={"blind": ("the other rule pages", both)},
         others={"blind": (two,)},
         replicas=False,
-        one=False,
+        one_is_enough=False,
     )
     yield from warning.cases()
-    filters: World = {**target(), _SHARD: 0, _SHARD.replace("shard", "filter"): 40}
-    filtered = {
-        **_exporter("a", dies=True, says=filters),
-        **_exporter("b", dies=False, says=filters),
-    }
-    shard = scraped({**_OTHER_TARGET, _SHARD.replace("prod", "lab"): 40}, "c:9464")
-    beside = {**one_of_two, **shard, series("up", instance="c:9464", pod="c"): 1}
     most = {**both, **_exporter("c", dies=False)}
     all_but_one = of_exporter("ExporterDown (warning) of two", "warning")
-    yield warning.told(most, all_but_one).turn("replicas: two that are down give one alert")
-    yield warning.told(beside).turn("shards: those of an exporter that is up are seen")
-    yield warning.told(filtered).turn("filter: what is left out by both is no shard")
+    yield warning.with_series(most, all_but_one).firing(
+        "replicas: two that are down give one alert"
+    )
+    same_shard = {
+        **_exporter("a", dies=True, exposes=shards[0]),
+        **_exporter("b", dies=False, exposes=shards[0]),
+        **_exporter("c", dies=False, exposes=shards[1]),
+    }
+    yield warning.with_series(same_shard).firing("shard: another replica polls the same shard")
 
 
 def _absent() -> Iterator[Case]:
     fires = 15 * MINUTE
-    node: World = {series("up", job="node"): 1}
-    exporter: World = {series("up"): 0}
+    node: InputSeries = {selector("up", job="node"): 1}
+    exporter: InputSeries = {selector("up"): 0}
     other = {_BUILD: 1.0}
-    story = Story(
+    yield from RuleCases(
         rule="ExporterAbsent",
-        world=node,
-        life={**node, series("up"): turning(None, fires + STEP, 1)},
+        series=node,
+        until_end={**node, selector("up"): switching(None, fires + STEP, 1)},
         fires=fires,
-        fired=(of_exporter("ExporterAbsent", "critical"),),
+        alerts=(of_exporter("ExporterAbsent", "critical"),),
         hold=0,
         guards={
             "other-job": (
@@ -112,54 +121,52 @@ def _absent() -> Iterator[Case]:
         },
         silent={"down: that is another alert": {**node, **exporter}},
         replicas=False,
-        one=False,
-    )
-    yield from story.cases()
+        one_is_enough=False,
+    ).cases()
 
 
 def _reload() -> Iterator[Case]:
-    family = series(f"{_PREFIX}config_last_reload_successful")
-    story = Story(
+    family = selector(f"{_PREFIX}config_last_reload_successful")
+    failed = RuleCases(
         rule="ConfigReloadFailed",
-        world={family: 0},
+        series={family: 0},
         fires=10 * MINUTE,
-        fired=(of_exporter("ConfigReloadFailed", "warning"),),
+        alerts=(of_exporter("ConfigReloadFailed", "warning"),),
         hold=0,
-        silent={"read: the settings are without fault": {family: 1}},
+        silent={"reloaded: the settings have no fault": {family: 1}},
     )
-    yield from story.cases()
+    yield from failed.cases()
     one = {**scraped({family: 0}, "a:9464"), **scraped({family: 1}, "b:9464")}
-    yield story.told(one, *story.fired).turn("one: the other replica has read them")
+    yield failed.with_series(one).firing("one: the other replica has reloaded them")
 
 
 def _drift() -> Iterator[Case]:
-    family = series(f"{_PREFIX}unrecognized_values_total", field="runner.kind")
-    drifting = turning(0, 10 * MINUTE, 4)
-    story = Story(
+    family = selector(f"{_PREFIX}unrecognized_values_total", field="runner.kind")
+    drifting = switching(0, 10 * MINUTE, 4)
+    drift = RuleCases(
         rule="ContractDrift",
-        world={family: drifting},
+        series={family: drifting},
         fires=20 * MINUTE,
-        fired=(of_exporter("ContractDrift", "warning", field="runner.kind"),),
+        alerts=(of_exporter("ContractDrift", "warning", field="runner.kind"),),
         hold=None,
-        silent={"old: what was counted before is no news": {family: 4}},
+        silent={"old: what was counted before is not new": {family: 4}},
     )
-    yield from story.cases()
+    yield from drift.cases()
     end = 10 * MINUTE + HOUR
-    yield story.silence("over: an hour after the last such value", {family: drifting}, at=end)
+    yield drift.silence("over: an hour after the last such value", {family: drifting}, at=end)
 
 
 def _watchdog() -> Iterator[Case]:
-    story = Story(
+    yield RuleCases(
         rule="Watchdog",
-        world={},
+        series={},
         fires=0,
-        fired=(of_exporter("Watchdog", "none", job=None),),
-    )
-    yield story.turn("fires: always, as there is nothing that it waits for")
+        alerts=(of_exporter("Watchdog", "none", job=None),),
+    ).firing("fires: always, as it depends on nothing")
 
 
 def files() -> Iterator[TestFile]:
-    """Give the files of tests."""
+    """Give the files of test cases."""
     for name, cases in {
         "ExporterDown": _down,
         "ExporterAbsent": _absent,

@@ -1,39 +1,31 @@
-"""Test files as promtool reads them: what is in one, and how it is written.
+"""Files for `promtool test rules`: what is in one, and how it is written.
 
-A world is a set of series, each a signal over time. The writer samples them; a signal that gives
-nothing any more ends with Prometheus' mark for it (`stale`), as a series that is no longer scraped.
+A file is written as JSON, which is YAML to promtool. Signals are sampled at every step. One that
+has no value any more ends with Prometheus's mark for that (`stale`), as a series that is no longer
+scraped.
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from itertools import groupby
-from typing import Final, TypeAlias
+from pathlib import Path
+from typing import Any, Final, TypeAlias
 
-MINUTE: Final = 60.0
-HOUR: Final = 60 * MINUTE
-DAY: Final = 24 * HOUR
+from alert_cases.signals import Signal, at
 
-Signal: TypeAlias = float | Callable[[float], float | None]
-"""A value for all time, or what it is after so many seconds: None while there is none."""
+InputSeries: TypeAlias = Mapping[str, Signal]
+"""Signals by their series, written as a selector."""
 
-World: TypeAlias = Mapping[str, Signal]
-"""Signals by their series, written as a selector; without the labels that a scrape adds."""
-
-_TITLE: Final = "# Made of alerts/alert_cases by `make generate`; do not edit.\n"
-_GROUPS: Final = {
-    "records": ("electric-agents-records",),
-    "exporter": ("electric-agents-exporter",),
-    "server": ("electric-agents-server",),
-    "runner": ("electric-agents-runner", "electric-agents-claims"),
-    "fleet": ("electric-agents-fleet",),
-    "slo": ("electric-agents-slo-fast", "electric-agents-slo-slow", "electric-agents-slo-alerts"),
-}
+_RULES: Final = Path(__file__).parents[1] / "rules"
+_GROUP: Final = re.compile(r"^  - name: (\S+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Alert:
-    """One alert that is to fire, with everything that it carries."""
+    """One firing alert, with everything that it carries."""
 
     labels: Mapping[str, str]
     annotations: Mapping[str, str]
@@ -41,7 +33,7 @@ class Alert:
 
 @dataclass(frozen=True)
 class Check:
-    """The alerts of a name that fire at a time, all of them."""
+    """All alerts of a name that fire at a time."""
 
     name: str
     seconds: float
@@ -50,7 +42,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Sample:
-    """One sample that a query is to give, its series written as a selector."""
+    """One sample that a query gives, its series written as a selector."""
 
     series: str
     value: float
@@ -58,7 +50,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Query:
-    """What a query gives at a time, all of it."""
+    """All that a query gives at a time."""
 
     expression: str
     seconds: float
@@ -67,18 +59,18 @@ class Query:
 
 @dataclass(frozen=True)
 class Case:
-    """A world, and what is to be seen in it."""
+    """A test case: input series, and what they must lead to."""
 
     name: str
-    world: World
+    input_series: InputSeries
     checks: tuple[Check, ...] = ()
     queries: tuple[Query, ...] = ()
 
     @property
     def end(self) -> float:
-        """When the last look is taken."""
-        looks: tuple[Check | Query, ...] = (*self.checks, *self.queries)
-        return max(look.seconds for look in looks)
+        """When the last check or query is made."""
+        moments: tuple[Check | Query, ...] = (*self.checks, *self.queries)
+        return max(moment.seconds for moment in moments)
 
 
 @dataclass(frozen=True)
@@ -91,109 +83,72 @@ class TestFile:
     step: float = 30.0
 
 
-def series(name: str, **labels: str) -> str:
+def selector(name: str, **labels: str) -> str:
     """Write a series as a selector."""
     inner = ",".join(f"{key}={json.dumps(value)}" for key, value in sorted(labels.items()))
     return f"{name}{{{inner}}}"
 
 
-def rising(
-    by: float, every: float = 30.0, *, start: float = 0.0, until: float = float("inf")
-) -> Signal:
-    """A counter that grows `by` so much `every` so many seconds, until it stops."""
-    return lambda now: start + by * (min(now, until) // every)
+def content(file: TestFile) -> dict[str, Any]:
+    """Give what promtool is to read of a file."""
+    return {
+        "rule_files": [str(_RULES / f"{name}.yaml") for name in file.rules],
+        "evaluation_interval": _duration(file.step),
+        "group_eval_order": [group for name in file.rules for group in _groups(name)],
+        "tests": [_case(case, file.step) for case in file.cases],
+    }
 
 
-def turning(before: float | None, at: float, after: float | None) -> Signal:
-    """One value, and from a time on another; None is none."""
-    return lambda now: before if now < at else after
+@cache
+def _groups(rules: str) -> tuple[str, ...]:
+    """Give the groups of a rule file, in the order in which Prometheus is to evaluate them."""
+    return tuple(_GROUP.findall((_RULES / f"{rules}.yaml").read_text()))
 
 
-def until(world: World, end: float) -> World:
-    """Give the same world, whose series are all gone from a time on."""
-    return {name: _until(signal, end) for name, signal in world.items()}
+def _case(case: Case, step: float) -> dict[str, Any]:
+    times = [step * n for n in range(round(case.end / step) + 1)]
+    return {
+        "name": case.name,
+        "interval": _duration(step),
+        "input_series": [
+            {"series": name, "values": _notation([at(signal, time) for time in times])}
+            for name, signal in case.input_series.items()
+        ],
+        "alert_rule_test": [_check(check) for check in case.checks],
+        "promql_expr_test": [_query(query) for query in case.queries],
+    }
 
 
-def _until(signal: Signal, end: float) -> Signal:
-    return lambda now: at(signal, now) if now < end else None
+def _check(check: Check) -> dict[str, Any]:
+    return {
+        "alertname": check.name,
+        "eval_time": _duration(check.seconds),
+        "exp_alerts": [
+            {"exp_labels": dict(alert.labels), "exp_annotations": dict(alert.annotations)}
+            for alert in check.alerts
+        ],
+    }
 
 
-def at(signal: Signal, now: float) -> float | None:
-    """Give a signal's value at a time."""
-    return signal(now) if callable(signal) else signal
+def _query(query: Query) -> dict[str, Any]:
+    return {
+        "expr": query.expression,
+        "eval_time": _duration(query.seconds),
+        "exp_samples": [
+            {"labels": sample.series, "value": sample.value} for sample in query.samples
+        ],
+    }
 
 
-def duration(seconds: float) -> str:
-    """Write a time as promtool reads it."""
+def _duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     parts = ((hours, "h"), (minutes, "m"), (rest, "s"))
     return "".join(f"{number}{unit}" for number, unit in parts if number) or "0s"
 
 
-def render(file: TestFile) -> str:
-    """Write a file of tests."""
-    return _TITLE + "\n".join(_file(file)) + "\n"
-
-
-def _file(file: TestFile) -> Iterator[str]:
-    yield "rule_files:"
-    yield from (f"  - ../rules/{name}.yaml" for name in file.rules)
-    yield f"evaluation_interval: {duration(file.step)}"
-    yield "group_eval_order:"
-    yield from (f"  - {group}" for name in file.rules for group in _GROUPS[name])
-    yield "tests:"
-    for case in file.cases:
-        yield from _case(case, file.step)
-
-
-def _case(case: Case, step: float) -> Iterator[str]:
-    yield f"  - name: {_text(case.name)}"
-    yield f"    interval: {duration(step)}"
-    yield "    input_series:" + (" []" if not case.world else "")
-    for name, signal in case.world.items():
-        values = _notation([at(signal, step * n) for n in range(round(case.end / step) + 1)])
-        yield f"      - {{series: {_quoted(name)}, values: {_quoted(values)}}}"
-    if case.checks:
-        yield "    alert_rule_test:"
-        for check in case.checks:
-            yield from _check(check)
-    if case.queries:
-        yield "    promql_expr_test:"
-        for query in case.queries:
-            yield from _query(query)
-
-
-def _check(check: Check) -> Iterator[str]:
-    yield f"      - alertname: {check.name}"
-    yield f"        eval_time: {duration(check.seconds)}"
-    yield "        exp_alerts:" + (" []" if not check.alerts else "")
-    for alert in check.alerts:
-        labels = ", ".join(f"{key}: {_text(value)}" for key, value in alert.labels.items())
-        yield f"          - exp_labels: {{{labels}}}"
-        yield "            exp_annotations:"
-        for key, value in alert.annotations.items():
-            yield f"              {key}: {_text(value)}"
-
-
-def _query(query: Query) -> Iterator[str]:
-    yield f"      - expr: {_text(query.expression)}"
-    yield f"        eval_time: {duration(query.seconds)}"
-    yield "        exp_samples:" + (" []" if not query.samples else "")
-    for sample in query.samples:
-        yield f"          - {{labels: {_quoted(sample.series)}, value: {sample.value!r}}}"
-
-
-def _text(value: str) -> str:
-    return json.dumps(value, ensure_ascii=False)
-
-
-def _quoted(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"
-
-
 def _notation(values: list[float | None]) -> str:
-    """Write samples in promtool's short way: `1x20`, `0+2x20`, `_x5`, `stale`."""
+    """Write samples in promtool's short form: `1x20`, `0+2x20`, `_x5`, `stale`."""
     parts: list[str] = []
     for missing, run in groupby(values, key=lambda value: value is None):
         numbers = [value for value in run if value is not None or missing]

@@ -1,25 +1,24 @@
-"""What the recording rules give, where the alerts' stories do not show it."""
+"""Cases of the recording rules, for what the alerts' cases do not show."""
 
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
-from alert_cases.promtool import (
-    DAY,
-    HOUR,
-    MINUTE,
-    Case,
-    Query,
-    Sample,
-    Signal,
-    TestFile,
-    World,
-    rising,
-    series,
-    turning,
+from alert_cases.input_series import (
+    RUNNER,
+    SERVER,
+    TENANT,
+    Fleet,
+    Runner,
+    of_tenant,
+    scraped,
+    scraped_shards,
+    target,
+    without_events,
 )
-from alert_cases.stories import JOB, unseen
-from alert_cases.worlds import RUNNER, SERVER, Fleet, Runner, scraped, target
+from alert_cases.promtool import Case, InputSeries, Query, Sample, TestFile, selector
+from alert_cases.rule_cases import JOB
+from alert_cases.signals import DAY, HOUR, MINUTE, Signal, rising, switching
 
 _WHEN: Final = 10 * MINUTE
 _UP: Final = "instance:electric_agents_exporter_up:bool"
@@ -50,66 +49,87 @@ _RATIOS: Final = tuple(
 )
 
 
-def _case(name: str, world: World, *queries: Query) -> Case:
-    return Case(name=f"records / {name}", world=scraped(world), queries=queries)
+def _case(name: str, series: InputSeries, *queries: Query) -> Case:
+    return Case(name=f"records / {name}", input_series=scraped(series), queries=queries)
 
 
-def _gives(record: str, *values: float) -> Query:
-    """Tell that a record has one series for a target, or none."""
-    who = series(record, job=JOB, server=SERVER)
+def _gives(record: str, *values: float, **labels: str) -> Query:
+    """Expect one series of a record for a target, or none."""
+    who = selector(record, job=JOB, server=SERVER, **labels)
     return Query(record, _WHEN, tuple(Sample(who, value) for value in values))
 
 
 def _of_runner(record: str, *values: float, **labels: str) -> Query:
-    who = series(record, job=JOB, server=SERVER, runner_id=RUNNER, **labels)
-    return Query(record, _WHEN, tuple(Sample(who, value) for value in values))
+    return _gives(record, *values, runner_id=RUNNER, **labels)
 
 
 def _rates(record: str, value: float) -> Query:
-    who = series("", job=JOB, server=SERVER)
+    who = selector("", job=JOB, server=SERVER)
     return Query(f"round({record}, 0.001)", _WHEN, (Sample(who, value),))
 
 
 def _exporters() -> Iterator[Case]:
-    up, build = series("up", job="watchers"), series("electric_agents_exporter_build_info")
+    up, build = selector("up", job="watchers"), selector("electric_agents_exporter_build_info")
     elsewhere = scraped({build: 1.0}, job="watchers")
-    node = scraped({series("up", job="node"): 1.0}, "n:9100")
-    silent = scraped({series("up"): 0.0})
-    mute = Sample(series(_UP, job=JOB, instance="a:9464", pod="a"), 0.0)
+    node = scraped({selector("up", job="node"): 1.0})
+    beside = scraped({up: 1.0}, "n:9100")
+    silent = scraped({selector("up"): 0.0})
+    mute = Sample(selector(_UP, job=JOB, instance="a:9464", pod="a"), 0.0)
     yield _case(
         "exporters: one of the job that never answered is one", silent, Query(_UP, _WHEN, (mute,))
     )
-    found = Sample(series(_UP, job="watchers", instance="a:9464", pod="a"), 1.0)
+    found = Sample(selector(_UP, job="watchers", instance="a:9464", pod="a"), 1.0)
     yield _case(
-        "exporters: one under another job is known by what it serves, a node is none",
-        {up: 1, **elsewhere, **node},
+        "exporters: one under another job is known by its metrics; others of it are none",
+        {up: 1, **elsewhere, **node, **beside},
         Query(_UP, _WHEN, (found,)),
     )
 
 
 def _blind() -> Iterator[Case]:
-    """Tell when an exporter's end is the end of sight."""
+    """Check when the end of an exporter leaves something without any."""
     blind = "job:electric_agents_exporter_blind:bool"
-    up = series("up")
-    gone = {name: turning(1, MINUTE, None) for name in target()}
+    up = selector("up")
+    gone = {name: switching(1, MINUTE, None) for name in target()}
     yield _case(
         "blind: once for an exporter, whatever it polled",
-        {up: turning(1, MINUTE, 0), **gone, series("electric_agents_server_up", server="b"): 1},
-        Query(blind, _WHEN, (Sample(series(blind, job=JOB), 1.0),)),
+        {up: switching(1, MINUTE, 0), **gone, selector("electric_agents_server_up", server="b"): 1},
+        Query(blind, _WHEN, (Sample(selector(blind, job=JOB), 1.0),)),
     )
     yield _case(
-        "blind: nobody is by a target that was taken out of the settings",
+        "blind: not by a target that was taken out of the settings",
         {up: 1, **gone},
+        Query(blind, _WHEN),
+    )
+    other = {**target(), up: 1, selector("electric_agents_exporter_build_info"): 1}
+    yield _case(
+        "blind: though an exporter of another job polls a server of that name",
+        {
+            up: switching(1, MINUTE, 0),
+            **gone,
+            **scraped({up: 1}, "b:9464"),
+            **scraped(other, "c:9464", job="watchers"),
+        },
+        Query(blind, _WHEN, (Sample(selector(blind, job=JOB), 1.0),)),
+    )
+    yield _case(
+        "blind: not by a target that was taken out, though an exporter of another job is down",
+        {
+            up: 1,
+            **gone,
+            **scraped({**other, up: switching(1, MINUTE, 0)}, "b:9464", job="watchers"),
+            **scraped(other, "c:9464", job="watchers"),
+        },
         Query(blind, _WHEN),
     )
 
 
 def _memory() -> Iterator[Case]:
-    """Tell how long an exporter is remembered, in large steps."""
-    up, build = series("up", job="watchers"), series("electric_agents_exporter_build_info")
+    """Check how long an exporter is remembered, in large steps."""
+    up, build = selector("up", job="watchers"), selector("electric_agents_exporter_build_info")
     elsewhere = scraped({build: 1.0}, job="watchers")
-    lost = Sample(series(_UP, job="watchers", instance="a:9464", pod="a"), 0.0)
-    dies = {up: turning(1, HOUR, 0), **{name: turning(1, HOUR, None) for name in elsewhere}}
+    lost = Sample(selector(_UP, job="watchers", instance="a:9464", pod="a"), 0.0)
+    dies = {up: switching(1, HOUR, 0), **{name: switching(1, HOUR, None) for name in elsewhere}}
     yield Case(
         "records / exporters: one that is down is remembered for a day",
         scraped(dies),
@@ -118,40 +138,46 @@ def _memory() -> Iterator[Case]:
 
 
 def _times() -> Iterator[Case]:
-    yield _case("time: the server's clock is ahead", target(clock_offset=7), _gives(_TIME, 607))
+    ahead = target(clock_offset=7)
+    yield _case("time: the server's clock is ahead", ahead, _gives(_TIME, 607))
     yield _case("time: nothing is known of it", target(clock_offset=None), _gives(_TIME, 600))
-    two = {**scraped(target(clock_offset=5)), **scraped(target(clock_offset=7), "b:9464")}
-    yield _case("time: the largest of what two exporters measure", two, _gives(_TIME, 607))
+    two = {**scraped(target(clock_offset=5)), **scraped(ahead, "b:9464")}
+    yield _case("time: the larger of what two exporters measure", two, _gives(_TIME, 607))
+    shards = scraped_shards(target(clock_offset=5), ahead)
+    yield _case("time: the larger of what two shards measure", shards, _gives(_TIME, 607))
+    unknown = scraped_shards(target(clock_offset=None), target(clock_offset=None))
+    yield _case("time: nothing is known by any shard", unknown, _gives(_TIME, 600))
+    yield _case("time: of a tenant", of_tenant(ahead), _gives(_TIME, 607, tenant=TENANT))
     down = target(0, clock_offset=None)
     yield _case("time: the server is down, and time goes on", down, _gives(_TIME, 600))
 
 
 def _enabled() -> Iterator[Case]:
-    for kind, tenure in {
-        "server": "permanent",
-        "cloud-worker": "permanent",
+    for kind, lifecycle in {
+        "server": "lasting",
+        "cloud-worker": "lasting",
         "local": "transient",
         "ci": "transient",
         "sandbox": "transient",
         "unknown": "transient",
     }.items():
         yield _case(
-            f"enabled: a runner of kind {kind} is {tenure}",
-            Runner(kind=kind).world(),
-            _of_runner(_ENABLED, 1, kind=kind, tenure=tenure),
+            f"enabled: a runner of kind {kind} is {lifecycle}",
+            Runner(kind=kind).series(),
+            _of_runner(_ENABLED, 1, kind=kind, lifecycle=lifecycle),
         )
     owned = {
         name.replace('label="Builder"', 'label="Builder",owner_principal="u"'): signal
-        for name, signal in Runner().world().items()
+        for name, signal in Runner().series().items()
     }
     yield _case(
-        "enabled: whoever owns it and whatever it is called",
+        "enabled: whatever its owner and label",
         owned,
-        _of_runner(_ENABLED, 1, kind="server", tenure="permanent"),
+        _of_runner(_ENABLED, 1, kind="server", lifecycle="lasting"),
     )
-    yield _case("enabled: not a disabled one", Runner(enabled=0).world(), _of_runner(_ENABLED))
-    seen = scraped(Runner(kind="server").world(), "a:9464")
-    otherwise = scraped(Runner(kind="local").world(), "b:9464")
+    yield _case("enabled: not a disabled one", Runner(enabled=0).series(), _of_runner(_ENABLED))
+    seen = scraped(Runner(kind="server").series(), "a:9464")
+    otherwise = scraped(Runner(kind="local").series(), "b:9464")
     yield _case(
         "enabled: once, though two exporters see two kinds for a moment",
         {**seen, **otherwise},
@@ -159,7 +185,7 @@ def _enabled() -> Iterator[Case]:
     )
     unlike_kind = {
         name.replace('label="Builder"', 'label="B",owner_principal="u"'): signal
-        for name, signal in Runner(kind="local").world().items()
+        for name, signal in Runner(kind="local").series().items()
     }
     yield _case(
         "enabled: once, though two exporters see two of everything for a moment",
@@ -168,34 +194,38 @@ def _enabled() -> Iterator[Case]:
     )
     unlike = {
         name.replace('"Builder"', '"Builder 2"').replace("}", ',owner_principal="u"}'): signal
-        for name, signal in Runner().world().items()
+        for name, signal in Runner().series().items()
         if "info" in name
     }
     yield _case(
         "enabled: once, though two exporters see two labels for a moment",
-        {**scraped(Runner().world(), "a:9464"), **scraped(unlike, "b:9464")},
-        _of_runner(_ENABLED, 1, kind="server", tenure="permanent"),
+        {**scraped(Runner().series(), "a:9464"), **scraped(unlike, "b:9464")},
+        _of_runner(_ENABLED, 1, kind="server", lifecycle="lasting"),
     )
 
 
 def _gone() -> Iterator[Case]:
     for name, runner, values in (
         ("online: it is there", Runner(), ()),
-        ("expired: its lease has run out", Runner(liveness="expired"), (1,)),
-        ("silent: its lease runs, and nothing comes", Runner(heartbeat_age=601), (1,)),
-        ("offline: never heard of is not gone", Runner(liveness="offline", heartbeat_age=601), ()),
+        ("expired: its lease has expired", Runner(liveness="expired"), (1,)),
+        ("silent: its lease runs, and no heartbeat comes", Runner(heartbeat_age=601), (1,)),
+        (
+            "offline: it never sent a heartbeat, and is not gone",
+            Runner(liveness="offline", heartbeat_age=601),
+            (),
+        ),
     ):
-        yield _case(f"gone, {name}", runner.world(), _of_runner(_GONE, *values))
-    unknown = scraped(Runner(liveness="unknown", heartbeat_age=700).world(), "b:9464")
+        yield _case(f"gone, {name}", runner.series(), _of_runner(_GONE, *values))
+    unknown = scraped(Runner(liveness="unknown", heartbeat_age=700).series(), "b:9464")
     yield _case(
         "gone, one: another exporter has no newer report",
-        {**scraped(Runner(heartbeat_age=601).world(), "a:9464"), **unknown},
+        {**scraped(Runner(heartbeat_age=601).series(), "a:9464"), **unknown},
         _of_runner(_GONE, 1),
     )
-    fresher = scraped(Runner(heartbeat_age=9).world(), "b:9464")
+    fresher = scraped(Runner(heartbeat_age=9).series(), "b:9464")
     yield _case(
         "gone, replica: another exporter has a newer heartbeat",
-        {**scraped(Runner(heartbeat_age=601).world(), "a:9464"), **fresher},
+        {**scraped(Runner(heartbeat_age=601).series(), "a:9464"), **fresher},
         _of_runner(_GONE),
     )
 
@@ -214,9 +244,9 @@ def _states() -> Iterator[Case]:
         ("disabled", replace(gone, enabled=0, at_work=1)),
         ("healthy", Runner(health="healthy", more=polled)),
     ):
-        state = f"state, {name}: of all that holds the first that is looked for"
-        yield _case(state, runner.world(), _of_runner(_STATE, STATES[name]))
-    silent = Runner(more=polled).world()
+        state = f"state, {name}: the first branch that matches decides"
+        yield _case(state, runner.series(), _of_runner(_STATE, STATES[name]))
+    silent = Runner(more=polled).series()
     yield _case("state, nothing else: it answered", silent, _of_runner(_STATE, STATES["healthy"]))
     well = Runner(health="healthy", more=polled)
     for what, one, other, name in (
@@ -232,54 +262,63 @@ def _states() -> Iterator[Case]:
         ("degraded: one has not seen it", replace(well, health="degraded"), well, "degraded"),
         ("unknown: to one", replace(well, health="unknown"), well, "unknown"),
     ):
-        both = {**scraped(one.world(), "a:9464"), **scraped(other.world(), "b:9464")}
+        both = {**scraped(one.series(), "a:9464"), **scraped(other.series(), "b:9464")}
         yield _case(f"state, two, {what}", both, _of_runner(_STATE, STATES[name]))
 
 
 def _fleets() -> Iterator[Case]:
     words = ("expected", "available", "unavailable")
     names = [f"server:electric_agents_runners_{word}:sum" for word in words]
-    for name, fleet, counts in (
+
+    def counts(*numbers: float, **labels: str) -> list[Query]:
+        return [
+            _gives(record, count, **labels) for record, count in zip(names, numbers, strict=True)
+        ]
+
+    for name, fleet, numbers in (
         ("server: they are meant to stay", Fleet(online=5, expired=2), (7, 5, 2)),
         ("cloud-worker: so are these", Fleet(5, 2, kind="cloud-worker"), (7, 5, 2)),
         ("local: laptops are not expected", Fleet(5, 2, kind="local"), (0, 0, 0)),
         ("disabled: maintenance is not expected to run", Fleet(5, 2, admin="disabled"), (0, 0, 0)),
     ):
-        looks = [_gives(record, count) for record, count in zip(names, counts, strict=True)]
-        yield _case(f"fleet, {name}", fleet.world(), *looks)
-    two = {**scraped(Fleet(5, 0).world()), **scraped(Fleet(4, 1).world(), "b:9464")}
-    looks = [_gives(record, count) for record, count in zip(names, (6, 5, 1), strict=True)]
-    yield _case("fleet, two: both are believed, for the moment that they differ", two, *looks)
+        yield _case(f"fleet, {name}", fleet.series(), *counts(*numbers))
+    two = {**scraped(Fleet(5, 0).series()), **scraped(Fleet(4, 1).series(), "b:9464")}
+    yield _case("fleet, two: the larger of each number, while they differ", two, *counts(6, 5, 1))
+    shards = scraped_shards(Fleet(5, 2).series(), Fleet(4, 1).series())
+    yield _case("fleet, shards: they are added up", shards, *counts(12, 9, 3))
+    tenant = of_tenant(Fleet(5, 2).series())
+    yield _case("fleet, tenant: each has its own", tenant, *counts(7, 5, 2, tenant=TENANT))
     never = {
         name.replace("expired", "offline").replace("unhealthy", "degraded"): count
-        for name, count in Fleet(expired=2).world().items()
+        for name, count in Fleet(expired=2).series().items()
     }
-    looks = [_gives(record, 0) for record in names]
     yield _case(
-        "fleet, never: who never came is not expected", {**never, **Fleet().world()}, *looks
+        "fleet, never: who never sent a heartbeat is not expected",
+        {**never, **Fleet().series()},
+        *counts(0, 0, 0),
     )
 
 
-def _sums(error: Signal = 0, claimed: Signal = 0, kind: str = "server") -> World:
+def _sums(error: Signal = 0, claimed: Signal = 0, kind: str = "server") -> InputSeries:
     family = "electric_agents_runners_claims_total"
-    told = {"error": error, "claimed": claimed, "no_work": rising(300)}
+    by_outcome = {"error": error, "claimed": claimed, "no_work": rising(300)}
     return {
-        series(family, server=SERVER, kind=kind, outcome=outcome): signal
-        for outcome, signal in told.items()
+        selector(family, server=SERVER, kind=kind, outcome=outcome): signal
+        for outcome, signal in by_outcome.items()
     }
 
 
 def _claims() -> Iterator[Case]:
-    def own(error: Signal, enabled: Signal = 1, name: str = RUNNER) -> World:
-        claims: World = {
+    def own(error: Signal, enabled: Signal = 1, name: str = RUNNER) -> InputSeries:
+        claims: InputSeries = {
             'claims_total{outcome="error"}': error,
             'claims_total{outcome="claimed"}': rising(5),
         }
-        return Runner(id=name, enabled=enabled, more=claims).world()
+        return Runner(id=name, enabled=enabled, more=claims).series()
 
     both = {**_sums(rising(6), rising(3)), **_sums(rising(3), rising(3), kind="local")}
     yield _case(
-        "claims: errors and attempts a second, over all kinds",
+        "claims: errors and attempts per second, over all kinds",
         both,
         _rates(_ERRORS, 0.3),
         _rates(_ATTEMPTS, 0.5),
@@ -293,8 +332,19 @@ def _claims() -> Iterator[Case]:
     planned = {**both, **own(rising(3), enabled=0)}
     yield _case(
         "claims: of two exporters the one that saw more",
-        {**scraped(planned), **scraped(unseen(planned), "b:9464")},
+        {**scraped(planned), **scraped(without_events(planned), "b:9464")},
         _rates(_ERRORS, 0.2),
+    )
+    yield _case(
+        "claims: shards are added up, though their runners carry no shard",
+        scraped_shards(planned, both),
+        _rates(_ERRORS, 0.5),
+        _rates(_ATTEMPTS, 0.9),
+    )
+    yield _case(
+        "claims: shards are added up where no runner has series",
+        scraped_shards(both, both),
+        _rates(_ERRORS, 0.6),
     )
     yield _case(
         "claims: not planned while one exporter takes the runner for enabled",
@@ -303,24 +353,24 @@ def _claims() -> Iterator[Case]:
     )
     yield _case(
         "claims: refused until a moment ago",
-        {**both, **own(rising(3), enabled=turning(0, 9 * MINUTE, 1))},
+        {**both, **own(rising(3), enabled=switching(0, 9 * MINUTE, 1))},
         _rates(_ERRORS, 0.2),
     )
     yield _case(
-        "claims: never less than none, though the sum lags behind",
+        "claims: never less than none, though the sum is behind",
         {**_sums(rising(3)), **own(rising(6), enabled=0)},
         _rates(_ERRORS, 0),
     )
 
 
 def _leaked() -> Iterator[Case]:
-    def holding(claims: Signal, agents: Signal) -> World:
-        return Runner(at_work=agents, more={"active_claims": claims}).world()
+    def holding(claims: Signal, agents: Signal) -> InputSeries:
+        return Runner(at_work=agents, more={"active_claims": claims}).series()
 
     for name, claims, agents, leaked in (
         ("none: it works on what it holds", 3, 3, 0),
         ("some: it holds more than it works on", 3, 1, 2),
-        ("since: for most of the window", turning(1, 200, 3), 1, 2),
+        ("since: for most of the window", switching(1, 200, 3), 1, 2),
         (
             "moments: a report whose numbers are of two moments",
             lambda now: 1 + (now == _WHEN),
@@ -330,24 +380,29 @@ def _leaked() -> Iterator[Case]:
     ):
         yield _case(f"leaked, {name}", holding(claims, agents), _of_runner(_LEAKED, leaked))
     both = {**scraped(holding(3, 1), "a:9464"), **scraped(holding(1, 0), "b:9464")}
-    looks = (_of_runner(record, 2) for record in (_LEAKED, _BEYOND))
-    yield _case("leaked, two: another exporter asked before", both, *looks)
+    queries = (_of_runner(record, 2) for record in (_LEAKED, _BEYOND))
+    yield _case("leaked, two: another exporter asked before", both, *queries)
 
 
 def _idle() -> Iterator[Case]:
-    looks = [Query(ratio, _WHEN) for ratio in _RATIOS]
-    idle = {**Fleet().world(), **_sums()}
-    yield _case("ratios: an idle fleet is neither perfect nor broken", idle, *looks)
-    perfect = {**Fleet(online=4).world(), **_sums(claimed=rising(1))}
-    looks = [_gives(ratio, 0) for ratio in _RATIOS]
-    yield _case("ratios: a fleet at work without fault", perfect, *looks)
-    halved = {**Fleet(online=4, expired=4).world(), **_sums(rising(1), rising(1))}
-    looks = [_gives(ratio, 0.5) for ratio in _RATIOS]
-    yield _case("ratios: half of everything goes wrong", halved, *looks)
+    idle = {**Fleet().series(), **_sums()}
+    yield _case(
+        "ratios: an idle fleet is neither perfect nor broken",
+        idle,
+        *(Query(ratio, _WHEN) for ratio in _RATIOS),
+    )
+    perfect = {**Fleet(online=4).series(), **_sums(claimed=rising(1))}
+    yield _case(
+        "ratios: a fleet at work without fault", perfect, *(_gives(ratio, 0) for ratio in _RATIOS)
+    )
+    halved = {**Fleet(online=4, expired=4).series(), **_sums(rising(1), rising(1))}
+    yield _case(
+        "ratios: half of everything goes wrong", halved, *(_gives(ratio, 0.5) for ratio in _RATIOS)
+    )
 
 
 def files() -> Iterator[TestFile]:
-    """Give the files of tests."""
+    """Give the files of test cases."""
     for name, rules, cases in (
         ("records-exporters", ("records",), (*_exporters(), *_blind())),
         ("records-server", ("records",), (*_times(), *_fleets())),

@@ -1,30 +1,33 @@
-"""Stories of the alerts about one runner, but for its claims."""
+"""Cases of the alerts on one runner, but for its claims."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from alert_cases.promtool import MINUTE, Case, TestFile, World, rising, turning
-from alert_cases.stories import Fired, Story, of_runner, unseen
-from alert_cases.worlds import Runner, scraped, target
+from alert_cases.input_series import Runner, scraped, target, without_events
+from alert_cases.promtool import Case, InputSeries, TestFile
+from alert_cases.rule_cases import ExpectedAlert, RuleCases, of_runner
+from alert_cases.signals import MINUTE, rising, switching
 
 RULES: Final = ("records", "runner")
 
 _DISABLED: Final = "maintenance pages nobody"
-_TRANSIENT: Final = "a laptop that sleeps is no news"
+_TRANSIENT: Final = "a laptop may sleep"
+_FROZEN: Final = "a dead runner keeps its last diagnostics"
+_DUPLICATE: Final = "counts of two processes that report in turn look like growth"
 
 
-def world(runner: Runner, more: World | None = None) -> World:
+def exposed(runner: Runner, more: InputSeries | None = None) -> InputSeries:
     """Give the series of a target with one runner."""
-    return {**target(), **runner.world(), **(more or {})}
+    return {**target(), **runner.series(), **(more or {})}
 
 
 @dataclass(frozen=True)
-class RunnerStory:
-    """A story of a runner, with guards and silent worlds that differ in the runner alone.
+class RunnerCases:
+    """The cases of a rule on a runner, whose guards and silent cases differ in the runner alone.
 
-    What it raises for a runner of a kind that comes and goes has the severity `sandbox`; None: it
-    is no news.
+    The attributes are those of `RuleCases`. `severity` is that of a lasting runner, `transient`
+    that of another one; None where it raises nothing.
     """
 
     rule: str
@@ -32,42 +35,43 @@ class RunnerStory:
     fires: float
     guards: Mapping[str, tuple[str, Runner]] = field(default_factory=dict)
     silent: Mapping[str, Runner] = field(default_factory=dict)
-    others: Mapping[str, tuple[Fired, ...]] = field(default_factory=dict)
+    others: Mapping[str, tuple[ExpectedAlert, ...]] = field(default_factory=dict)
     either: tuple[str, ...] = ()
     severity: str = "warning"
+    transient: str | None = "info"
     hold: float = 6 * MINUTE
-    sandbox: str | None = "info"
 
-    def story(self) -> Story:
-        """Give the story with its worlds."""
+    def of_rule(self) -> RuleCases:
+        """Give them with the series of the whole target."""
         guards = {**self.guards, "disabled": (_DISABLED, replace(self.runner, enabled=0))}
-        if self.sandbox is None:
+        if self.transient is None:
             guards["transient"] = (_TRANSIENT, replace(self.runner, kind="local"))
-        return Story(
+        return RuleCases(
             rule=self.rule,
-            world=world(self.runner),
+            series=exposed(self.runner),
             fires=self.fires,
             hold=self.hold,
-            fired=(of_runner(self.rule, self.severity),),
-            guards={name: (why, world(other)) for name, (why, other) in guards.items()},
-            silent={name: world(other) for name, other in self.silent.items()},
+            alerts=(of_runner(self.rule, self.severity),),
+            guards={name: (why, exposed(other)) for name, (why, other) in guards.items()},
+            silent={name: exposed(other) for name, other in self.silent.items()},
             others=self.others,
             either=self.either,
         )
 
     def cases(self) -> Iterator[Case]:
-        """Give what promtool is to see."""
-        yield from self.story().cases()
-        if self.sandbox is not None:
-            yield of_sandbox(self.story(), self.runner, self.sandbox)
+        """Give the cases that the attributes describe."""
+        yield from self.of_rule().cases()
+        if self.transient is not None:
+            yield of_sandbox(self.of_rule(), self.runner, self.transient)
 
 
-def of_sandbox(story: Story, runner: Runner, severity: str) -> Case:
-    """Tell the same story of a runner that may go."""
-    (fired,) = story.fired
-    sandbox = of_runner(fired.message, severity, kind="sandbox", tenure="transient")
-    told = story.told(world(replace(runner, kind="sandbox")), sandbox)
-    return told.turn(f"tenure: of a sandbox it is {severity}")
+def of_sandbox(cases: RuleCases, runner: Runner, severity: str) -> Case:
+    """Give one case: the runner is a transient one."""
+    (lasting,) = cases.alerts
+    alert = of_runner(lasting.message, severity, kind="sandbox", lifecycle="transient")
+    return cases.with_series(exposed(replace(runner, kind="sandbox")), alert).firing(
+        f"lifecycle: of a sandbox it is {severity}"
+    )
 
 
 def _unhealthy() -> Iterator[Case]:
@@ -76,24 +80,23 @@ def _unhealthy() -> Iterator[Case]:
     idle = replace(gone, at_work=0)
     page = of_runner("RunnerUnhealthy (critical)", "critical")
     ticket = of_runner("RunnerUnhealthy (warning)", "warning")
-    degraded = {"degraded: a degraded runner is not gone": replace(at_work, health="degraded")}
-    yield from RunnerStory(
+    yield from RunnerCases(
         "RunnerUnhealthy (critical)",
         at_work,
         2 * MINUTE,
         severity="critical",
+        transient=None,
         hold=8 * MINUTE,
-        sandbox=None,
         guards={"idle": ("without work in hand it is a ticket", idle)},
         others={"idle": (ticket,)},
-        silent=degraded,
+        silent={"degraded: a degraded runner is not gone": replace(at_work, health="degraded")},
     ).cases()
-    yield from RunnerStory(
+    yield from RunnerCases(
         "RunnerUnhealthy (warning)",
         idle,
         2 * MINUTE,
+        transient=None,
         hold=8 * MINUTE,
-        sandbox=None,
         guards={"at-work": ("with work in hand it is a page", at_work)},
         others={"at-work": (page,)},
         silent={"degraded: a degraded runner is not gone": replace(idle, health="degraded")},
@@ -103,63 +106,54 @@ def _unhealthy() -> Iterator[Case]:
 
 def _lease_expired() -> Iterator[Case]:
     gone = Runner(liveness="expired", heartbeat_age=rising(30, start=95))
-    yield from RunnerStory(
+    yield from RunnerCases(
         "RunnerLeaseExpired",
         gone,
         2 * MINUTE,
-        sandbox=None,
+        transient=None,
         silent={
             "online: its lease runs": replace(gone, liveness="online", heartbeat_age=95),
-            "offline: never heard of is another alert": replace(
+            "offline: without any heartbeat it is another alert": replace(
                 gone, liveness="offline", heartbeat_age=5000
             ),
         },
     ).cases()
     mute = Runner(liveness="online", heartbeat_age=rising(30, start=30))
-    silent = Story(
+    yield RuleCases(
         rule="RunnerLeaseExpired",
-        world=world(mute),
+        series=exposed(mute),
         fires=12 * MINUTE,
-        fired=(of_runner("RunnerLeaseExpired by silence", "warning"),),
-    )
-    yield silent.turn("silence: a lease until the year 2099 is no sign of life")
+        alerts=(of_runner("RunnerLeaseExpired by silence", "warning"),),
+    ).firing("silence: a lease until the year 2099 is no sign of life")
 
 
 def _deaf() -> Iterator[Case]:
     deaf = Runner(issues={"stream_disconnected": 1})
-    yield from RunnerStory(
+    yield from RunnerCases(
         "RunnerDeaf",
         deaf,
         5 * MINUTE,
-        guards={
-            "frozen": (
-                "a dead runner goes on saying what it last said",
-                replace(deaf, liveness="expired"),
-            )
+        guards={"frozen": (_FROZEN, replace(deaf, liveness="expired"))},
+        silent={
+            "connected: its stream is connected": replace(deaf, issues={"heartbeat_failed": 1})
         },
-        silent={"hears: its stream is connected": replace(deaf, issues={"heartbeat_failed": 1})},
     ).cases()
 
 
 def _degraded() -> Iterator[Case]:
     faulty = Runner(issues={"heartbeat_failed": 1})
     of_others = ("disabled", "lease_expired", "never_heartbeat", "stream_disconnected")
-    yield from RunnerStory(
+    yield from RunnerCases(
         "RunnerDegraded",
         faulty,
         10 * MINUTE,
-        guards={
-            "frozen": (
-                "a dead runner goes on saying what it last said",
-                replace(faulty, liveness="expired"),
-            )
-        },
+        guards={"frozen": (_FROZEN, replace(faulty, liveness="expired"))},
         silent={
-            "reconnects: that word stays until the process restarts": replace(
+            "reconnects_high: the server names it until the process restarts": replace(
                 faulty, issues={"reconnects_high": 1}
             ),
             **{
-                f"{issue}: another alert tells it": replace(faulty, issues={issue: 1})
+                f"{issue}: another alert fires": replace(faulty, issues={issue: 1})
                 for issue in of_others
             },
         },
@@ -170,17 +164,17 @@ def _reconnects() -> Iterator[Case]:
     reconnects = "reconnects_total"
     conflicts = "client_identity_conflicts_total"
     stormy = Runner(more={reconnects: rising(1, 60), conflicts: 0})
-    yield from RunnerStory(
+    yield from RunnerCases(
         "ReconnectStorm",
         stormy,
         11 * MINUTE,
         guards={
             "over": (
-                "an outage makes every runner reconnect, and then it is over",
+                "an outage makes every runner reconnect, and has ended",
                 replace(stormy, more={reconnects: rising(1, 60, until=8 * MINUTE), conflicts: 0}),
             ),
             "duplicate": (
-                "two processes' counts in turn look like growth",
+                _DUPLICATE,
                 replace(stormy, more={reconnects: rising(1, 60), conflicts: rising(1, 120)}),
             ),
         },
@@ -196,7 +190,7 @@ def _reconnects() -> Iterator[Case]:
 def _restarts() -> Iterator[Case]:
     restarts = "client_restarts_total"
     crashing = Runner(more={restarts: rising(1, 300)})
-    yield from RunnerStory(
+    yield from RunnerCases(
         "RunnerRestarting",
         crashing,
         25 * MINUTE,
@@ -211,19 +205,19 @@ def _restarts() -> Iterator[Case]:
 def _flapping() -> Iterator[Case]:
     changes, restarts = "health_changes_total", "client_restarts_total"
     conflicts = "client_identity_conflicts_total"
-    calm: World = {restarts: 0, conflicts: 0}
+    calm: InputSeries = {restarts: 0, conflicts: 0}
     flapping = Runner(more={changes: rising(1, 150), **calm})
-    yield from RunnerStory(
+    yield from RunnerCases(
         "RunnerFlapping",
         flapping,
         27.5 * MINUTE,
         guards={
             "restarting": (
-                "every start is two changes, and RunnerRestarting tells it",
+                "every start is two changes, and RunnerRestarting fires",
                 replace(flapping, more={changes: rising(1, 150), **calm, restarts: rising(1, 300)}),
             ),
             "duplicate": (
-                "DuplicateRunnerId tells it",
+                "DuplicateRunnerId fires",
                 replace(
                     flapping, more={changes: rising(1, 150), **calm, conflicts: rising(1, 300)}
                 ),
@@ -237,80 +231,64 @@ def _flapping() -> Iterator[Case]:
         either=("restarting", "duplicate"),
     ).cases()
     restarted = replace(
-        flapping, more={changes: rising(1, 150), **calm, restarts: turning(0, 15 * MINUTE, 2)}
+        flapping, more={changes: rising(1, 150), **calm, restarts: switching(0, 15 * MINUTE, 2)}
     )
-    yield Story(
+    yield RuleCases(
         rule="RunnerFlapping",
-        world=world(restarted),
+        series=exposed(restarted),
         fires=27.5 * MINUTE,
-        fired=(of_runner("RunnerFlapping", "warning"),),
-    ).turn("restarts: two starts do not explain so many changes")
+        alerts=(of_runner("RunnerFlapping", "warning"),),
+    ).firing("restarts: two starts do not explain so many changes")
 
 
 def _duplicate() -> Iterator[Case]:
     conflicts = "client_identity_conflicts_total"
     twice = Runner(more={conflicts: rising(1, 120)})
-    yield from RunnerStory(
+    yield from RunnerCases(
         "DuplicateRunnerId",
         twice,
         4 * MINUTE,
+        transient="warning",
         silent={
             "once: a clock that was set back moves the start back once": replace(
-                twice, more={conflicts: turning(0, 120, 1)}
+                twice, more={conflicts: switching(0, 120, 1)}
             )
         },
-        sandbox="warning",
     ).cases()
 
 
 def _spinning() -> Iterator[Case]:
-    events, conflicts = "events_received_total", "client_identity_conflicts_total"
-    no_work = 'claims_total{outcome="no_work"}'
-    claimed = 'claims_total{outcome="claimed"}'
-    calm: World = {conflicts: 0}
-    spinning = Runner(more={events: rising(80), no_work: rising(79), claimed: rising(1), **calm})
-    told = RunnerStory(
+    def spins(
+        idle: float, busy: float, *, events: float = 80, conflicts: float | None = None
+    ) -> Runner:
+        """Give a runner with so many wakes, and claims without and with work, in 30 s."""
+        return Runner(
+            more={
+                "events_received_total": rising(events),
+                'claims_total{outcome="no_work"}': rising(idle),
+                'claims_total{outcome="claimed"}': rising(busy),
+                "client_identity_conflicts_total": rising(1, conflicts) if conflicts else 0,
+            }
+        )
+
+    busy = spins(72, 8)
+    cases = RunnerCases(
         "RunnerSpinning",
-        spinning,
+        spins(79, 1),
         14 * MINUTE,
         guards={
-            "busy": (
-                "it works on what it is woken for",
-                replace(
-                    spinning,
-                    more={events: rising(80), no_work: rising(72), claimed: rising(8), **calm},
-                ),
-            ),
-            "duplicate": (
-                "two processes' counts in turn look like growth",
-                replace(
-                    spinning,
-                    more={
-                        events: rising(80),
-                        no_work: rising(79),
-                        claimed: rising(1),
-                        conflicts: rising(1, 120),
-                    },
-                ),
-            ),
+            "busy": ("it gets work when it is woken", busy),
+            "duplicate": (_DUPLICATE, spins(79, 1, conflicts=120)),
         },
         silent={
-            "working: it gets what it is woken for": replace(
-                spinning,
-                more={events: rising(80), no_work: rising(1), claimed: rising(79), **calm},
-            ),
-            "slow: a wake or two a second": replace(
-                spinning,
-                more={events: rising(48), no_work: rising(48), claimed: 0, **calm},
-            ),
+            "working: it gets work at nearly every wake": spins(1, 79),
+            "slow: a wake or two per second": spins(48, 0, events=48),
         },
         either=("duplicate",),
     )
-    yield from told.cases()
-    story = told.story()
-    _, busy = story.guards["busy"]
-    both = {**scraped(busy), **scraped(unseen(busy), "b:9464")}
-    yield story.silence("guard busy, one: another exporter has not seen the work", both)
+    yield from cases.cases()
+    both = {**scraped(exposed(busy)), **scraped(without_events(exposed(busy)), "b:9464")}
+    yield cases.of_rule().silence("guard busy, one: another exporter has not seen the work", both)
 
 
 def _never_heartbeat() -> Iterator[Case]:
@@ -318,25 +296,27 @@ def _never_heartbeat() -> Iterator[Case]:
     awaited = Runner(
         liveness="offline", issues={"never_heartbeat": 1}, more={registered: -30 * MINUTE}
     )
-    yield from RunnerStory(
+    yield from RunnerCases(
         "RunnerNeverHeartbeat",
         awaited,
         30.5 * MINUTE,
+        severity="info",
         guards={
             "young": (
-                "it has just been registered",
+                "it was registered a moment ago",
                 replace(awaited, more={registered: -16 * MINUTE}),
             )
         },
         silent={
-            "heard: it sent one": replace(awaited, liveness="online", issues={"no_diagnostics": 1}),
+            "online: it sent one": replace(
+                awaited, liveness="online", issues={"no_diagnostics": 1}
+            ),
         },
-        severity="info",
     ).cases()
 
 
 def files() -> Iterator[TestFile]:
-    """Give the files of tests."""
+    """Give the files of test cases."""
     for name, cases in {
         "RunnerUnhealthy": _unhealthy,
         "RunnerLeaseExpired": _lease_expired,

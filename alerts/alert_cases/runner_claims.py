@@ -1,114 +1,130 @@
-"""Stories of the alerts about a runner's claims."""
+"""Cases of the alerts on a runner's claims."""
 
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
-from alert_cases.promtool import (
-    DAY,
-    HOUR,
-    MINUTE,
-    Case,
-    Signal,
-    TestFile,
-    World,
-    at,
-    rising,
-    series,
-    turning,
-)
-from alert_cases.runner import RULES, RunnerStory, of_sandbox, world
-from alert_cases.stories import STEP, Story, of_runner, of_server
-from alert_cases.worlds import SERVER, Runner, scraped, target
+from alert_cases.input_series import SERVER, Runner, scraped, scraped_shards, target
+from alert_cases.promtool import Case, InputSeries, TestFile, selector
+from alert_cases.rule_cases import STEP, RuleCases, of_runner, of_server
+from alert_cases.runner import RULES, RunnerCases, exposed, of_sandbox
+from alert_cases.signals import DAY, HOUR, MINUTE, Signal, at, rising, switching
 
-_ALONE: Final = "server: without series of runners the server's sum tells it"
+_STEP: Final = 2 * MINUTE
+_LONG_STEP: Final = 20 * MINUTE
+_ALONE: Final = "server: where runners have no series, the server's sum counts"
+_PER_RUNNER: Final = "the runners have series, and each raises its own alert"
+_UNKNOWN: Final = "server, unknown: without any fresh report there is no sum"
 
 
 def _orphaned() -> Iterator[Case]:
     gone = Runner(liveness="expired", heartbeat_age=rising(30, start=95), at_work=2)
-    story = Story(
+    orphaned = RuleCases(
         rule="OrphanedClaims",
-        world=world(gone),
+        series=exposed(gone),
         fires=5 * MINUTE,
-        fired=(of_runner("OrphanedClaims", "critical"),),
+        alerts=(of_runner("OrphanedClaims", "critical"),),
         guards={
-            "alive": ("it works on them", world(replace(gone, liveness="online", heartbeat_age=9))),
-            "disabled": ("maintenance pages nobody", world(replace(gone, enabled=0))),
+            "alive": (
+                "it is not gone, and works for them",
+                exposed(replace(gone, liveness="online", heartbeat_age=9)),
+            ),
+            "disabled": ("maintenance pages nobody", exposed(replace(gone, enabled=0))),
             "per-runner": (
-                "the runners are told one by one",
-                world(replace(gone, at_work=0), _aggregate("orphaned_claims", 2)),
+                _PER_RUNNER,
+                exposed(replace(gone, at_work=0), _sum("orphaned_claims", 2)),
             ),
         },
-        silent={"none: it held no work": world(replace(gone, at_work=0))},
+        silent={"none: it held no work": exposed(replace(gone, at_work=0))},
     )
-    yield from story.cases()
-    yield of_sandbox(story, gone, "warning")
+    yield from orphaned.cases()
+    yield of_sandbox(orphaned, gone, "warning")
     mute = replace(gone, liveness="online", heartbeat_age=rising(30, start=30))
-    by_silence = story.told(world(mute), fires=15 * MINUTE)
-    yield by_silence.turn("silence: a lease until the year 2099 is no sign of life")
-    server = _server_alone("OrphanedClaims", "orphaned_claims", 2, 5 * MINUTE)
-    yield server.turn(_ALONE)
-    yield replace(server, guards=story.guards).elsewhere("per-runner")
-    yield server.seen_by_one("server, one")
-    nothing = {**target(), **_aggregate("orphaned_claims", 0)}
-    yield story.silence("server, none: nobody waits for anything", nothing)
+    by_silence = orphaned.with_series(exposed(mute), fires=15 * MINUTE)
+    yield by_silence.firing("silence: a lease until the year 2099 is no sign of life")
+
+    server = _of_server("OrphanedClaims", "orphaned_claims", 2, 5 * MINUTE)
+    yield server.firing(_ALONE)
+    yield replace(server, guards=orphaned.guards).another_cluster("per-runner")
+    yield server.one_saw_it("server, one")
+    yield server.silence("server, none: no work is abandoned", _of_target("orphaned_claims", 0))
+    yield server.silence(_UNKNOWN, target())
+    one_each = [_of_target("orphaned_claims", 1)] * 2
+    yield server.with_series(scraped_shards(*one_each, target())).firing(
+        "server, shards: their sums are added up, and one of them knows none"
+    )
 
 
 def _leaking() -> Iterator[Case]:
-    leaks = turning(0, 5 * MINUTE, 2)
-    server = _server_alone("ClaimsLeaking", "superseded_claims", leaks, 5 * MINUTE + HOUR)
-    alone = replace(server, step=MINUTE)
-    story = Story(
+    leaks = switching(0, 6 * MINUTE, 2)
+    leaking = RuleCases(
         rule="ClaimsLeaking",
-        world=world(_leaky(leaks)),
-        # Half of the window of the middle passes first.
-        fires=9 * MINUTE + HOUR,
-        fired=(of_runner("ClaimsLeaking", "warning"),),
+        series=exposed(_leaky(leaks)),
+        # Half of the median's window passes first.
+        fires=10 * MINUTE + HOUR,
+        alerts=(of_runner("ClaimsLeaking", "warning"),),
         hold=10 * MINUTE,
-        one=False,
-        step=MINUTE,
+        one_is_enough=False,
+        step=_STEP,
         guards={
-            "disabled": ("maintenance pages nobody", world(replace(_leaky(leaks), enabled=0))),
-            "per-runner": (
-                "the runners are told one by one",
-                world(_leaky(0), _aggregate("superseded_claims", leaks)),
-            ),
+            "disabled": ("maintenance pages nobody", exposed(replace(_leaky(leaks), enabled=0))),
+            "per-runner": (_PER_RUNNER, exposed(_leaky(0), _sum("superseded_claims", leaks))),
         },
         silent={
-            "work: what is worked on has not leaked": world(
-                Runner(at_work=turning(1, HOUR, 4), more={"active_claims": turning(1, HOUR, 4)})
+            "work: what is worked on has not leaked": exposed(
+                Runner(at_work=switching(1, HOUR, 4), more={"active_claims": switching(1, HOUR, 4)})
             ),
         },
     )
-    yield from story.cases()
-    yield of_sandbox(story, _leaky(leaks), "warning")
-    yield alone.turn(_ALONE)
-    yield replace(alone, guards=story.guards).elsewhere("per-runner")
-    behind = scraped({**target(), **_aggregate("superseded_claims", 0)}, "b:9464")
-    both = {**scraped(alone.world), **behind}
-    yield alone.told(both).turn(
+    yield from leaking.cases()
+    yield of_sandbox(leaking, _leaky(leaks), "warning")
+
+    server = replace(
+        _of_server("ClaimsLeaking", "superseded_claims", leaks, 6 * MINUTE + HOUR), step=_STEP
+    )
+    yield server.firing(_ALONE)
+    yield replace(server, guards=leaking.guards).another_cluster("per-runner")
+    behind = scraped(_of_target("superseded_claims", 0), "b:9464")
+    yield server.with_series({**scraped(server.series), **behind}).firing(
         "server, behind: an exporter that has not seen the leak hides nothing"
     )
+    yield server.silence(_UNKNOWN, target())
 
 
 def _leaked_before() -> Iterator[Case]:
-    """Tell of leaks of a day ago, in steps as long as the window that the middle is taken of."""
-    # A day later, and when what was there at first has been silent for two hours.
+    """Check leaks of a day ago, in large steps."""
+    # A day later, and when the first numbers have been silent for two hours.
     leak, when = DAY + 2 * HOUR, DAY + 3 * HOUR
-    told = Story("ClaimsLeaking", {}, when, (of_runner("ClaimsLeaking", "warning"),))
-    story = replace(told, step=10 * MINUTE)
-    why = "what leaked long ago was told then, and stays in the server for ever"
-    yield story.silence(f"guard old: {why}", world(_leaky(2)))
-    again = world(_leaky(turning(1, leak, 3)))
-    yield story.told(again).turn("again: what leaked since is news")
-    server = _server_alone("ClaimsLeaking", "superseded_claims", 2, when)
-    alone = replace(server, step=10 * MINUTE)
-    yield alone.silence(f"server, old: {why}", alone.world)
-    behind = scraped({**target(), **_aggregate("superseded_claims", 0)}, "b:9464")
-    both = {**scraped(alone.world), **behind}
-    yield alone.silence("server, old, behind: one exporter of two knew it", both)
-    anew = {**target(), **_aggregate("superseded_claims", turning(1, leak, 3))}
-    yield alone.told(anew).turn("server, again: what leaked since is news")
+    leaking = RuleCases(
+        rule="ClaimsLeaking",
+        series={},
+        fires=when,
+        alerts=(of_runner("ClaimsLeaking", "warning"),),
+        step=_LONG_STEP,
+    )
+    why = "what leaked long ago was reported then, and stays in the server for ever"
+    yield leaking.silence(f"guard old: {why}", exposed(_leaky(2)))
+    again = exposed(_leaky(switching(1, leak, 3)))
+    yield leaking.with_series(again).firing("again: what leaked since then is new")
+
+    server = replace(_of_server("ClaimsLeaking", "superseded_claims", 2, when), step=_LONG_STEP)
+    yield server.silence(f"server, old: {why}", server.series)
+    behind = scraped(_of_target("superseded_claims", 0), "b:9464")
+    both = {**scraped(server.series), **behind}
+    yield server.silence("server, old, behind: one exporter of two knew it", both)
+    anew = _of_target("superseded_claims", switching(1, leak, 3))
+    yield server.with_series(anew).firing("server, again: what leaked since then is new")
+    old = _of_target("superseded_claims", 4)
+    unknown = _of_target("superseded_claims", switching(4, leak, None))
+    one_more = _of_target("superseded_claims", switching(4, leak, 5))
+    yield server.with_series(scraped_shards(one_more, unknown, one_more)).firing(
+        "server, shards: new leaks are added up, and a shard without a number hides none"
+    )
+    cleared = _of_target("superseded_claims", switching(4, leak, 0))
+    two_more = _of_target("superseded_claims", switching(4, leak, 6))
+    yield server.with_series(scraped_shards(two_more, cleared, old)).firing(
+        "server, cleared: what was cleared up in one shard hides nothing of another"
+    )
 
 
 def _leaky(leaked: Signal) -> Runner:
@@ -119,44 +135,48 @@ def _leaky(leaked: Signal) -> Runner:
 def _stuck() -> Iterator[Case]:
     beat = "oldest_claim_heartbeat_timestamp_seconds"
     stuck = Runner(more={beat: 0})
-    told = RunnerStory(
+    working = replace(stuck, more={beat: rising(30)})
+    cases = RunnerCases(
         "ClaimStuck",
         stuck,
         20.5 * MINUTE,
-        guards={"dead": ("OrphanedClaims tells it", replace(stuck, liveness="expired"))},
-        silent={"working: it gives a sign of life": replace(stuck, more={beat: rising(30)})},
+        guards={"dead": ("OrphanedClaims fires", replace(stuck, liveness="expired"))},
+        silent={"working: it gives a sign of life": working},
     )
-    yield from told.cases()
-    fresher = scraped(world(replace(stuck, more={beat: rising(30)})), "b:9464")
-    both = {**scraped(world(stuck)), **fresher}
-    yield told.story().silence("newer: another exporter has a newer sign of life", both)
+    yield from cases.cases()
+    both = {**scraped(exposed(stuck)), **scraped(exposed(working), "b:9464")}
+    yield cases.of_rule().silence("newer: another exporter has a newer sign of life", both)
 
 
 def _failures() -> Iterator[Case]:
     failed, claimed = 'claims_total{outcome="error"}', 'claims_total{outcome="claimed"}'
     conflicts = "client_identity_conflicts_total"
-    calm: World = {'claims_total{outcome="no_work"}': rising(9), claimed: rising(1), conflicts: 0}
+    calm: InputSeries = {
+        'claims_total{outcome="no_work"}': rising(9),
+        claimed: rising(1),
+        conflicts: 0,
+    }
     failing = Runner(more={**calm, failed: rising(1)})
 
-    yield from RunnerStory(
+    yield from RunnerCases(
         "ClaimFailuresHigh",
         failing,
         12.5 * MINUTE,
         guards={
             "few": (
-                "a handful of errors is no trend",
+                "a handful of errors proves nothing",
                 replace(failing, more={**calm, claimed: 0, failed: rising(1, 240)}),
             ),
             "over": (
-                "it still goes on",
+                "errors still occur",
                 replace(failing, more={**calm, failed: rising(1, until=5 * MINUTE)}),
             ),
             "was-disabled": (
-                "the server refuses the claims of a disabled runner, and these count as errors",
-                replace(failing, enabled=turning(0, MINUTE, 1)),
+                "the server refuses the claims of a disabled runner, which counts as errors",
+                replace(failing, enabled=switching(0, MINUTE, 1)),
             ),
             "duplicate": (
-                "two processes' counts in turn look like growth",
+                "counts of two processes that report in turn look like growth",
                 replace(failing, more={**calm, failed: rising(1), conflicts: rising(1, 120)}),
             ),
         },
@@ -169,26 +189,30 @@ def _failures() -> Iterator[Case]:
     ).cases()
 
 
-def _server_alone(rule: str, family: str, signal: Signal, fires: float) -> Story:
-    """Tell it of a target whose runners have no series of their own."""
-    return Story(
+def _of_server(rule: str, family: str, signal: Signal, fires: float) -> RuleCases:
+    """Give the cases of a target whose runners have no series of their own."""
+    return RuleCases(
         rule=rule,
-        world={**target(), **_aggregate(family, signal)},
+        series=_of_target(family, signal),
         fires=fires,
-        fired=(of_server(f"{rule} of a server", "warning", layer="runner"),),
+        alerts=(of_server(f"{rule} of a server", "warning", layer="runner"),),
     )
 
 
-def _aggregate(family: str, signal: Signal) -> World:
-    return {series(f"electric_agents_runners_{family}", server=SERVER): signal}
+def _of_target(family: str, signal: Signal) -> InputSeries:
+    return {**target(), **_sum(family, signal)}
+
+
+def _sum(family: str, signal: Signal) -> InputSeries:
+    return {selector(f"electric_agents_runners_{family}", server=SERVER): signal}
 
 
 def files() -> Iterator[TestFile]:
-    """Give the files of tests."""
+    """Give the files of test cases."""
     for name, cases, step in (
         ("OrphanedClaims", _orphaned, STEP),
-        ("ClaimsLeaking", _leaking, MINUTE),
-        ("ClaimsLeaking-memory", _leaked_before, 10 * MINUTE),
+        ("ClaimsLeaking", _leaking, _STEP),
+        ("ClaimsLeaking-memory", _leaked_before, _LONG_STEP),
         ("ClaimStuck", _stuck, STEP),
         ("ClaimFailuresHigh", _failures, STEP),
     ):

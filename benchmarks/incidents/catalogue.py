@@ -1,4 +1,4 @@
-"""The incidents, and what should come of each. Written down before they are played."""
+"""The incidents, and the alerts that each should lead to, written down before they are played."""
 
 from dataclasses import replace
 from functools import partial
@@ -27,7 +27,15 @@ from electric_agents_simulator.scenarios.model import (
     Workload,
 )
 from electric_agents_simulator.server.faults import Fault, FaultKind
-from incidents.model import PAGE, TICKET, Act, Deed, Expected, Incident, without
+from incidents.model import (
+    PAGE,
+    TICKET,
+    Expected,
+    Incident,
+    StackAction,
+    StackEvent,
+    without,
+)
 
 MINUTE: Final = 60.0
 LEASE: Final = 90.0
@@ -35,7 +43,7 @@ LEASE: Final = 90.0
 QUICK_LEASE: Final = 30.0
 """The same of those that heartbeat every ten seconds."""
 _START: Final = 120.0
-"""How long exporter and Prometheus may take to start, in the time of a fast story."""
+"""How long exporter and Prometheus may take to start, in a fast scenario's seconds."""
 
 _QUICK: Final = Pace(heartbeat_seconds=10.0)
 _STEADY: Final = Workload(entities=2, every_seconds=30.0, seconds=(1.0, 4.0))
@@ -103,6 +111,12 @@ def catalogue() -> tuple[Incident, ...]:
     )
 
 
+UNPLAYED: Final = frozenset(
+    {"ContractDrift", "PollOverrun", "ClockSkew", "RunnerNeverHeartbeat", "Watchdog"}
+)
+"""Alerts that no incident leads to: their test cases alone prove them."""
+
+
 def find(name: str) -> Incident:
     """Give an incident by its name.
 
@@ -149,7 +163,7 @@ def _ordinary_life() -> tuple[Incident, ...]:
             ),
             lasts=20 * MINUTE,
             runners=10,
-            # A month, in the measure of a story: longer ago than retire_after.
+            # They died longer ago than retire_after, as if it were a month.
             exporter_after=300,
             target={"retire_after": 240},
         ),
@@ -244,7 +258,10 @@ def _passing_troubles() -> tuple[Incident, ...]:
             "the exporter is restarted",
             _played(steps={}),
             lasts=25 * MINUTE,
-            acts=(Act(60, Deed.EXPORTER_STOPS), Act(90, Deed.EXPORTER_STARTS)),
+            stack_events=(
+                StackEvent(60, StackAction.EXPORTER_STOPS),
+                StackEvent(90, StackAction.EXPORTER_STARTS),
+            ),
         ),
     )
 
@@ -416,7 +433,7 @@ def _troubled_runners() -> tuple[Incident, ...]:
             ),
             lasts=25 * MINUTE,
             lead_in=MINUTE,
-            # It spins as fast as the machine lets it, however fast the story is told.
+            # It spins as fast as the machine can, however fast the scenario is played.
             slower=4,
             expected=(
                 Expected(
@@ -465,7 +482,7 @@ def _work() -> tuple[Incident, ...]:
             _played(Role("victim", conduct=_LONG), steps={30: Restart("victim", graceful=False)}),
             lasts=75 * MINUTE,
             expected=(
-                # Claimed anew within a minute; the middle of ten minutes takes half of them.
+                # It claims again within a minute; the median of ten minutes needs half of them.
                 Expected("ClaimsLeaking", TICKET, since=30, shows_after=360, runner="victim-0"),
             ),
         ),
@@ -574,7 +591,10 @@ def _watchers() -> tuple[Incident, ...]:
             "exporter-down",
             "the exporter is down for a quarter of an hour",
             lasts=25 * MINUTE,
-            acts=(Act(60, Deed.EXPORTER_STOPS), Act(960, Deed.EXPORTER_STARTS)),
+            stack_events=(
+                StackEvent(60, StackAction.EXPORTER_STOPS),
+                StackEvent(960, StackAction.EXPORTER_STARTS),
+            ),
             expected=(Expected("ExporterDown", PAGE, since=60, until=960),),
         ),
         incident(
@@ -582,14 +602,14 @@ def _watchers() -> tuple[Incident, ...]:
             "one of two exporters is down",
             lasts=15 * MINUTE,
             replicas=2,
-            acts=(Act(60, Deed.ONE_REPLICA_STOPS),),
+            stack_events=(StackEvent(60, StackAction.ONE_REPLICA_STOPS),),
             expected=(Expected("ExporterDown", TICKET, since=60),),
         ),
         incident(
             "scrape-job-lost",
             "the exporter's scrape job disappears from Prometheus",
             lasts=25 * MINUTE,
-            acts=(Act(60, Deed.SCRAPE_JOB_GOES),),
+            stack_events=(StackEvent(60, StackAction.SCRAPE_JOB_GOES),),
             # Prometheus goes on seeing what it no longer scrapes for its five minutes of lookback.
             expected=(Expected("ExporterAbsent", PAGE, since=60, shows_after=300),),
         ),
@@ -597,7 +617,10 @@ def _watchers() -> tuple[Incident, ...]:
             "broken-configuration",
             "the exporter is told to reload a configuration with a fault",
             lasts=30 * MINUTE,
-            acts=(Act(60, Deed.CONFIG_BREAKS), Act(1200, Deed.CONFIG_MENDS)),
+            stack_events=(
+                StackEvent(60, StackAction.CONFIG_BREAKS),
+                StackEvent(1200, StackAction.CONFIG_MENDS),
+            ),
             expected=(Expected("ConfigReloadFailed", TICKET, since=60, until=1200),),
         ),
         incident(
@@ -638,7 +661,7 @@ def _budgets() -> tuple[Incident, ...]:
             lead_in=35 * MINUTE,
             slo_speed=24,
             expected=(
-                # After the lease; and the ratio of a day is told anew once a minute.
+                # After the lease; and the ratio of a day is computed once a minute.
                 Expected(
                     "AvailabilityBudgetBurn", TICKET, since=0, shows_after=37 * MINUTE + LEASE
                 ),

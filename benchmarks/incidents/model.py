@@ -1,7 +1,7 @@
-"""What an incident is: a story, and what should come of it, written down beforehand.
+"""What an incident is: a scenario, and the alerts that it should lead to, written down beforehand.
 
-Times are seconds of the story; 0 is when fleet, exporter and Prometheus have run quietly for a
-lead-in.
+Times are seconds of the scenario; 0 is the end of the lead-in, in which fleet, exporter and
+Prometheus run quietly.
 """
 
 from dataclasses import dataclass, replace
@@ -16,8 +16,8 @@ PAGE: Final = "critical"
 TICKET: Final = "warning"
 
 
-class Deed(StrEnum):
-    """What befalls the watchers, which no scenario of a fleet knows."""
+class StackAction(StrEnum):
+    """What is done to exporters and Prometheus, which a scenario of a fleet does not know."""
 
     EXPORTER_STOPS = "exporter stops"
     EXPORTER_STARTS = "exporter starts"
@@ -28,11 +28,11 @@ class Deed(StrEnum):
 
 
 @dataclass(frozen=True)
-class Act:
-    """A deed, and when."""
+class StackEvent:
+    """An action, and when it is taken."""
 
     at: float
-    deed: Deed
+    action: StackAction
 
 
 @dataclass(frozen=True)
@@ -43,10 +43,10 @@ class Expected:
         alert: its name without the prefix.
         severity: `PAGE` or `TICKET`.
         since: when the fault begins.
-        shows_after: how long after that the server's answers, read without delay, amount to what
-            the alert is about: a lease must run out, so many restarts must have come.
-        until: when it is mended; None where it is not.
-        runner: the id of the runner, where it is about one.
+        shows_after: how long after that the server's answers show it: a lease must expire first, or
+            so many restarts must have happened.
+        until: when it is mended; None if it is not.
+        runner: the runner's id, if the alert is on a runner.
     """
 
     alert: str
@@ -59,22 +59,22 @@ class Expected:
 
 @dataclass(frozen=True)
 class Incident:
-    """A story and what should come of it: exactly the expected pages and tickets.
+    """A scenario, and exactly the pages and tickets that it should lead to.
 
     Attributes:
         name: of the incident.
         what: what happens, in a sentence.
-        scenario: what the simulator plays; its cues count from the end of the lead-in.
+        scenario: what the simulator plays; its times count from the end of the lead-in.
         lasts: how long to watch.
         runners: how many runners the fleet has.
         expected: every page and ticket that should be delivered.
-        may: tickets that may be delivered as well, as a matter of timing.
-        acts: what befalls the watchers.
+        may: tickets that may be delivered as well, depending on timing.
+        stack_events: what is done to exporters and Prometheus.
         replicas: how many exporters poll the same.
         target: settings of the exporter's target beyond the usual ones.
         exporter_after: start the exporter only then, after the beginning of the lead-in.
-        slower: how many times slower than the others it is told.
-        slo_speed: how much faster the windows of the objectives pass, beside the world.
+        slower: how many times slower than the others it is played.
+        slo_speed: how many times faster than all else the windows of the objectives pass.
         lead_in: how long it runs quietly before.
     """
 
@@ -85,7 +85,7 @@ class Incident:
     runners: int = 6
     expected: tuple[Expected, ...] = ()
     may: tuple[str, ...] = ()
-    acts: tuple[Act, ...] = ()
+    stack_events: tuple[StackEvent, ...] = ()
     replicas: int = 1
     target: dict[str, Any] | None = None
     exporter_after: float = 0.0

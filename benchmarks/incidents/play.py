@@ -1,4 +1,4 @@
-"""The simulator's side of an incident, a process of its own: plays until it is told to end."""
+"""The simulator's side of an incident, a process of its own: it plays until it is ended."""
 
 import asyncio
 import signal
@@ -11,7 +11,7 @@ from incidents.catalogue import find
 
 
 async def play(name: str, speed: float) -> None:
-    """Play an incident's story; says where, when its first runners have started."""
+    """Play an incident's scenario; print the URL when its first runners have started."""
     incident = find(name)
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -1,4 +1,4 @@
-"""The incidents' outcome for readers: a line each, build/incidents.json, docs/alert-quality.md."""
+"""Incidents' results for readers: a line each, build/incidents.json, docs/alert-quality.md."""
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
@@ -8,8 +8,8 @@ from typing import Final
 import msgspec
 
 from incidents.catalogue import catalogue, find
-from incidents.judge import Outcome, Verdict
 from incidents.model import PAGE, TICKET
+from incidents.results import Outcome, Result
 
 _ROOT: Final = Path(__file__).parents[2]
 _JSON: Final = _ROOT / "build" / "incidents.json"
@@ -18,8 +18,8 @@ _BEGIN: Final = "<!-- measured: begin -->"
 _END: Final = "<!-- measured: end -->"
 
 
-class Told(msgspec.Struct):
-    """What came of one expected alert; times are the story's seconds."""
+class AlertRow(msgspec.Struct):
+    """The outcome of one expected alert; times are the scenario's seconds."""
 
     alert: str
     severity: str
@@ -30,13 +30,13 @@ class Told(msgspec.Struct):
     late: bool
 
 
-class Row(msgspec.Struct):
+class IncidentRow(msgspec.Struct):
     """How an incident went when it was last played."""
 
     incident: str
     day: str
     speed: float
-    outcomes: list[Told]
+    outcomes: list[AlertRow]
     false: list[str]
     false_pages: int
     naive_caught: list[bool]
@@ -44,20 +44,18 @@ class Row(msgspec.Struct):
     naive_false_tickets: list[str]
 
 
-def line(verdict: Verdict) -> str:
+def line(result: Result) -> str:
     """Say in a line how an incident went."""
-    told = [f"{outcome.expected.alert} {_told(outcome)}" for outcome in verdict.outcomes] or [
-        "silent"
-    ]
+    outcomes = [f"{one.expected.alert} {_delivery(one)}" for one in result.outcomes] or ["silent"]
     wrong = [
-        *(f"FALSE PAGE {words}" for words in verdict.false_pages),
-        *(f"FALSE TICKET {words}" for words in verdict.false_tickets),
+        *(f"FALSE PAGE {label}" for label in result.false_pages),
+        *(f"FALSE TICKET {label}" for label in result.false_tickets),
     ]
-    mark = "ok  " if verdict.good else "BAD "
-    return f"{mark}{verdict.incident.name}: {'; '.join([*told, *wrong])}"
+    mark = "ok  " if result.good else "BAD "
+    return f"{mark}{result.incident.name}: {'; '.join([*outcomes, *wrong])}"
 
 
-def _told(outcome: Outcome) -> str:
+def _delivery(outcome: Outcome) -> str:
     if outcome.fired_after is None or outcome.delivered_after is None:
         return "MISSED"
     late = " LATE" if outcome.late else ""
@@ -67,7 +65,7 @@ def _told(outcome: Outcome) -> str:
     )
 
 
-def summary(rows: Sequence[Row]) -> str:
+def summary(rows: Sequence[IncidentRow]) -> str:
     """Say how all of them went together."""
     return "\n".join(
         f"{name}: {caught} of {due} caught, {pages} false pages, {tickets} false tickets"
@@ -75,38 +73,45 @@ def summary(rows: Sequence[Row]) -> str:
     )
 
 
-def keep(verdicts: Iterable[Verdict], speed: float) -> list[Row]:
-    """Write build/incidents.json: of every incident how it went when it was last played.
+def keep(results: Iterable[Result], speed: float) -> list[IncidentRow]:
+    """Write build/incidents.json: how every incident went when it was last played.
 
     Returns:
-        What is known of each, in the catalogue's order.
+        The row of each, in the catalogue's order.
     """
-    known = {}
-    if _JSON.exists():
-        known = {
-            row.incident: row for row in msgspec.json.decode(_JSON.read_bytes(), type=list[Row])
-        }
-    known |= {verdict.incident.name: _row(verdict, speed) for verdict in verdicts}
+    known = _kept() | {result.incident.name: _row(result, speed) for result in results}
     rows = [known[incident.name] for incident in catalogue() if incident.name in known]
     _JSON.parent.mkdir(exist_ok=True)
     _JSON.write_bytes(msgspec.json.format(msgspec.json.encode(rows), indent=2))
     return rows
 
 
-def write_page(rows: Sequence[Row]) -> None:
+def never_played() -> set[str]:
+    """Give the incidents of which build/incidents.json has no result."""
+    return {incident.name for incident in catalogue()} - _kept().keys()
+
+
+def _kept() -> dict[str, IncidentRow]:
+    if not _JSON.exists():
+        return {}
+    rows = msgspec.json.decode(_JSON.read_bytes(), type=list[IncidentRow])
+    return {row.incident: row for row in rows}
+
+
+def write_page(rows: Sequence[IncidentRow]) -> None:
     """Write the table into docs/alert-quality.md."""
     text = _PAGE.read_text()
     before, after = text[: text.index(_BEGIN)], text[text.index(_END) :]
     _PAGE.write_text(before + _BEGIN + "\n\n" + _table(rows) + "\n" + after)
 
 
-def _row(verdict: Verdict, speed: float) -> Row:
-    return Row(
-        incident=verdict.incident.name,
+def _row(result: Result, speed: float) -> IncidentRow:
+    return IncidentRow(
+        incident=result.incident.name,
         day=f"{datetime.now(UTC):%Y-%m-%d}",
-        speed=speed / verdict.incident.slower,
+        speed=speed / result.incident.slower,
         outcomes=[
-            Told(
+            AlertRow(
                 alert=outcome.expected.alert,
                 severity=outcome.expected.severity,
                 fired_after=outcome.fired_after,
@@ -115,17 +120,17 @@ def _row(verdict: Verdict, speed: float) -> Row:
                 resolved_after=outcome.resolved_after,
                 late=outcome.late,
             )
-            for outcome in verdict.outcomes
+            for outcome in result.outcomes
         ],
-        false=[*verdict.false_pages, *verdict.false_tickets],
-        false_pages=len(verdict.false_pages),
-        naive_caught=list(verdict.naive_caught),
-        naive_false_pages=list(verdict.naive_false_pages),
-        naive_false_tickets=list(verdict.naive_false_tickets),
+        false=[*result.false_pages, *result.false_tickets],
+        false_pages=len(result.false_pages),
+        naive_caught=list(result.naive_caught),
+        naive_false_pages=list(result.naive_false_pages),
+        naive_false_tickets=list(result.naive_false_tickets),
     )
 
 
-def _totals(rows: Sequence[Row]) -> list[tuple[str, int, int, int, int]]:
+def _totals(rows: Sequence[IncidentRow]) -> list[tuple[str, int, int, int, int]]:
     outcomes = [outcome for row in rows for outcome in row.outcomes]
     return [
         (
@@ -145,18 +150,18 @@ def _totals(rows: Sequence[Row]) -> list[tuple[str, int, int, int, int]]:
     ]
 
 
-def _table(rows: Sequence[Row]) -> str:
+def _table(rows: Sequence[IncidentRow]) -> str:
     days = " to ".join(sorted({row.day for row in rows}))
     fastest = max(row.speed for row in rows)
     late = sum(outcome.late for row in rows for outcome in row.outcomes)
     head = (
-        f"{len(rows)} incidents, played on {days}, up to {fastest:g} times as fast as the world. "
-        f"Times are the story's. Later than it may: {late or 'none'}.\n"
+        f"{len(rows)} incidents, played on {days}, up to {fastest:g} times as fast as in reality. "
+        f"Times are the scenario's. Fired too late: {late or 'none'}.\n"
     )
     return "\n".join([head, *_totals_table(rows), "", *_incident_table(rows), ""])
 
 
-def _totals_table(rows: Sequence[Row]) -> Iterable[str]:
+def _totals_table(rows: Sequence[IncidentRow]) -> Iterable[str]:
     yield "| rules | expected | delivered | false pages | false tickets |"
     yield "|---|---|---|---|---|"
     for name, due, caught, pages, tickets in _totals(rows):
@@ -164,22 +169,22 @@ def _totals_table(rows: Sequence[Row]) -> Iterable[str]:
         yield f"| {name} | {due} | {share} | {pages} | {tickets} |"
 
 
-def _incident_table(rows: Sequence[Row]) -> Iterable[str]:
+def _incident_table(rows: Sequence[IncidentRow]) -> Iterable[str]:
     yield (
         "| incident | what happens | expected | fault to firing (at most) | to delivery "
         "| repair to resolved | missed | false | naive rules |"
     )
     yield "|---|---|---|---|---|---|---|---|---|"
     for row in rows:
-        told = row.outcomes
+        outcomes = row.outcomes
         cells = (
             row.incident,
             find(row.incident).what,
-            _lines(f"{_SORT[one.severity]} {one.alert}" for one in told) or "silence",
-            _lines(f"{_span(one.fired_after)} ({_span(one.allowed)})" for one in told),
-            _lines(_span(one.delivered_after) for one in told),
-            _lines(_span(one.resolved_after) for one in told),
-            _lines(one.alert for one in told if one.delivered_after is None) or "-",
+            _lines(f"{_SORT[one.severity]} {one.alert}" for one in outcomes) or "silence",
+            _lines(f"{_span(one.fired_after)} ({_span(one.allowed)})" for one in outcomes),
+            _lines(_span(one.delivered_after) for one in outcomes),
+            _lines(_span(one.resolved_after) for one in outcomes),
+            _lines(one.alert for one in outcomes if one.delivered_after is None) or "-",
             _lines(row.false) or "-",
             _naive(row),
         )
@@ -189,14 +194,14 @@ def _incident_table(rows: Sequence[Row]) -> Iterable[str]:
 _SORT: Final = {PAGE: "page", TICKET: "ticket"}
 
 
-def _naive(row: Row) -> str:
+def _naive(row: IncidentRow) -> str:
     missed = sum(not caught for caught in row.naive_caught)
-    said = [
+    faults = [
         *([f"misses {missed} of {len(row.naive_caught)}"] if missed else []),
-        *(f"false page {words}" for words in row.naive_false_pages),
-        *(f"false ticket {words}" for words in row.naive_false_tickets),
+        *(f"false page {label}" for label in row.naive_false_pages),
+        *(f"false ticket {label}" for label in row.naive_false_tickets),
     ]
-    return _lines(said) or "right"
+    return _lines(faults) or "right"
 
 
 def _lines(cells: Iterable[str]) -> str:

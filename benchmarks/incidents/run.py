@@ -1,7 +1,7 @@
-"""Play the incidents, say of each what was expected and what came, and write it down.
+"""Play the incidents, and report for each what was expected and what was delivered.
 
-`make incidents` plays them all; `ARGS="NAME..."` some, `ARGS=--write` keeps the table in
-docs/alert-quality.md, where each incident stands as it went when it was last played. Exit 1 where
+`make incidents` plays them all, `ARGS="NAME..."` some. `ARGS=--write` writes the table in
+docs/alert-quality.md, which shows how each incident went when it was last played. Exit 1 if
 anything was missed, late or false.
 """
 
@@ -19,17 +19,17 @@ from typing import Any, Final
 from alert_values import Values, load
 from incidents import report
 from incidents.catalogue import catalogue
-from incidents.judge import PREFIX, Notice, Verdict, judge
 from incidents.model import Expected, Incident
+from incidents.results import PREFIX, Notification, Result, compare
 from incidents.stack import INTERVAL, Stack
 
 SPEED: Final = 20.0
 _LONGEST_POLL_GAP: Final = INTERVAL * 1.1
 _HOLD: Final = 600.0
-"""How long after a repair an alert may still begin anew without being wrong: never that late."""
+"""How long after a repair an alert may still begin to fire without being wrong."""
 
 
-def play(incident: Incident, speed: float, abandoned: threading.Event) -> Verdict:
+def play(incident: Incident, speed: float, abandoned: threading.Event) -> Result:
     """Play one incident, from the start of its processes to their end; `speed` is the others'.
 
     Raises:
@@ -39,33 +39,37 @@ def play(incident: Incident, speed: float, abandoned: threading.Event) -> Verdic
         tempfile.TemporaryDirectory() as folder,
         Stack(incident, speed / incident.slower, Path(folder), abandoned) as stack,
     ):
-        for act in sorted(incident.acts, key=lambda act: act.at):
-            stack.wait_until(act.at)
-            stack.do(act.deed)
+        for event in sorted(incident.stack_events, key=lambda event: event.at):
+            stack.wait_until(event.at)
+            stack.take(event.action)
         stack.wait_until(incident.lasts)
-        notices = [
-            notice
+        notifications = [
+            notification
             for delivery in list(stack.webhook.deliveries)
-            for notice in _notices(stack, delivery.at, delivery.receiver, delivery.payload)
+            for notification in _notifications(
+                stack, delivery.at, delivery.receiver, delivery.payload
+            )
         ]
-    patience = [_patience(load(), incident, expected) for expected in incident.expected]
-    return judge(incident, notices, patience, _HOLD)
+    delays = [_delay(load(), incident, expected) for expected in incident.expected]
+    return compare(incident, notifications, delays, _HOLD)
 
 
-def _notices(stack: Stack, at: float, receiver: str, payload: dict[str, Any]) -> Iterable[Notice]:
+def _notifications(
+    stack: Stack, at: float, receiver: str, payload: dict[str, Any]
+) -> Iterable[Notification]:
     for alert in payload["alerts"]:
         labels = alert["labels"]
-        yield Notice(
-            at=stack.told_at(at),
+        yield Notification(
+            at=stack.scenario_time(at),
             receiver=receiver,
             alert=labels["alertname"].removeprefix(PREFIX),
             runner=labels.get("runner_id"),
             firing=alert["status"] == "firing",
-            started=stack.told_at(datetime.fromisoformat(alert["startsAt"]).timestamp()),
+            started=stack.scenario_time(datetime.fromisoformat(alert["startsAt"]).timestamp()),
         )
 
 
-def _patience(values: Values, incident: Incident, expected: Expected) -> float:
+def _delay(values: Values, incident: Incident, expected: Expected) -> float:
     """Give how long an alert may take to fire: its `for`, two polls and one evaluation."""
     if expected.alert.endswith("BudgetBurn"):
         burn = next(b for b in values.slo.burns if b.severity == expected.severity)
@@ -76,38 +80,41 @@ def _patience(values: Values, incident: Incident, expected: Expected) -> float:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Play, report, and tell whether all went as it should."""
+    """Play, report, and give the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME")
-    parser.add_argument("--speed", type=float, default=SPEED, help="times as fast as the world")
+    parser.add_argument("--speed", type=float, default=SPEED, help="times as fast as in reality")
     parser.add_argument("--at-once", type=int, default=4, metavar="N", help="incidents at a time")
     parser.add_argument("--write", action="store_true", help="write docs/alert-quality.md")
     options = parser.parse_args(arguments)
     chosen = [one for one in catalogue() if not options.names or one.name in options.names]
-    talking = threading.Lock()
+    lacking = report.never_played() - {one.name for one in chosen}
+    if options.write and lacking:
+        parser.error(f"--write needs all incidents; {len(lacking)} more were never played here")
+    printing = threading.Lock()
     abandoned = threading.Event()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
-    def played(incident: Incident) -> Verdict:
-        verdict = play(incident, options.speed, abandoned)
-        with talking:
-            print(report.line(verdict), flush=True)
-        return verdict
+    def played(incident: Incident) -> Result:
+        result = play(incident, options.speed, abandoned)
+        with printing:
+            print(report.line(result), flush=True)
+        return result
 
-    # The longest first, so that none is waited for alone.
+    # The longest first, or the last one would be waited for alone.
     longest = sorted(chosen, key=lambda one: (one.lasts + one.lead_in) * one.slower, reverse=True)
     with ThreadPoolExecutor(options.at_once) as pool:
         try:
             results = list(pool.map(played, longest))
         except BaseException:
-            # What was started must end first.
+            # The incidents that run must end first.
             abandoned.set()
             raise
     rows = report.keep(results, options.speed)
     print(report.summary([row for row in rows if row.incident in {one.name for one in chosen}]))
     if options.write:
         report.write_page(rows)
-    return int(not all(verdict.good for verdict in results))
+    return int(not all(result.good for result in results))
 
 
 if __name__ == "__main__":

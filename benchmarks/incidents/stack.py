@@ -1,8 +1,8 @@
 """Everything that an incident needs, as real processes on loopback.
 
 The simulator, exporters, Prometheus, Alertmanager, and a webhook that Alertmanager delivers to. All
-of it runs `speed` times as fast as the world: the simulator tells its story so, intervals are
-shorter, and the rules are written with durations to match.
+of it runs `speed` times as fast as in reality: the simulator's clock is faster, and intervals and
+the durations in the rules are shorter.
 """
 
 import json
@@ -26,12 +26,12 @@ import yaml
 from alert_rules import HERE as ALERTS
 from alert_rules import render
 from alert_values import Duration, hastened, load
-from incidents.model import Deed, Incident
+from incidents.model import Incident, StackAction
 from incidents.webhook import Webhook
 from loopback import free_port
 
 INTERVAL: Final = 15.0
-"""How often, in the story's seconds, the exporter polls, and Prometheus scrapes and evaluates."""
+"""How often the exporter polls, and Prometheus scrapes and evaluates: the scenario's seconds."""
 
 _NAIVE: Final = Path(__file__).with_name("naive.yaml")
 _RECEIVERS: Final = {"critical": "naive-pager", "warning": "naive-tickets"}
@@ -42,7 +42,7 @@ _BROKEN: Final = "targets: [{nome: fleet}]\n"
 
 
 class Stack:
-    """One incident's world, for as long as the context lasts. `seconds` are the story's."""
+    """The processes of one incident, while the context lasts. `seconds` are the scenario's."""
 
     def __init__(
         self, incident: Incident, speed: float, folder: Path, abandoned: threading.Event
@@ -60,18 +60,18 @@ class Stack:
 
     @property
     def now(self) -> float:
-        """The story's seconds since the end of the lead-in."""
-        return self.told_at(time.time())
+        """The scenario's seconds since the end of the lead-in."""
+        return self.scenario_time(time.time())
 
-    def told_at(self, moment: float) -> float:
-        """Give the story's seconds at a real moment."""
+    def scenario_time(self, moment: float) -> float:
+        """Give the scenario's seconds at a real moment."""
         return (moment - self._began) * self._speed - self._incident.lead_in
 
     def wait_until(self, seconds: float) -> None:
-        """Sleep until the story is so far.
+        """Sleep until a time of the scenario.
 
         Raises:
-            KeyboardInterrupt: it is told no further.
+            KeyboardInterrupt: the incident was abandoned.
         """
         if self._abandoned.wait(max(0.0, (seconds - self.now) / self._speed)):
             raise KeyboardInterrupt
@@ -94,24 +94,24 @@ class Stack:
     def __exit__(self, *_: object) -> None:
         self._closing.close()
 
-    def do(self, deed: Deed) -> None:
-        """Let something befall the watchers."""
-        match deed:
-            case Deed.EXPORTER_STOPS:
+    def take(self, action: StackAction) -> None:
+        """Do something to exporters or Prometheus."""
+        match action:
+            case StackAction.EXPORTER_STOPS:
                 for exporter in self._exporters:
                     _end(exporter)
-            case Deed.ONE_REPLICA_STOPS:
+            case StackAction.ONE_REPLICA_STOPS:
                 _end(self._exporters[0])
-            case Deed.EXPORTER_STARTS:
+            case StackAction.EXPORTER_STARTS:
                 self._start_exporters()
-            case Deed.CONFIG_BREAKS:
+            case StackAction.CONFIG_BREAKS:
                 self._settings(0).rename(self._folder / "good.yaml")
                 self._settings(0).write_text(_BROKEN)
                 self._exporters[0].send_signal(signal.SIGHUP)
-            case Deed.CONFIG_MENDS:
+            case StackAction.CONFIG_MENDS:
                 (self._folder / "good.yaml").rename(self._settings(0))
                 self._exporters[0].send_signal(signal.SIGHUP)
-            case Deed.SCRAPE_JOB_GOES:
+            case StackAction.SCRAPE_JOB_GOES:
                 self._prometheus_settings.write_text(self._prometheus_yaml(jobs=()))
                 self._prometheus_process.send_signal(signal.SIGHUP)
 
@@ -178,10 +178,10 @@ class Stack:
 
     def _start_prometheus(self) -> str:
         values = load()
-        hasty = hastened(values, self._speed, self._speed * self._incident.slo_speed)
+        faster = hastened(values, self._speed, self._speed * self._incident.slo_speed)
         rules = self._folder / "rules"
         rules.mkdir()
-        for name, text in render(hasty, values).items():
+        for name, text in render(faster, values).items():
             (rules / name).write_text(text)
         (rules / "naive.yaml").write_text(_naive(60 / self._speed))
         port = free_port()
@@ -244,9 +244,9 @@ class Stack:
 
 
 def alertmanager_settings(webhook: str, speed: float) -> str:
-    """Give the shipped configuration, hastened, with every receiver a webhook of its own name.
+    """Give the shipped configuration, made faster, with every receiver a webhook of its own name.
 
-    The naive rules' alerts get receivers of theirs, beside.
+    Alerts of the naive rules get receivers of their own.
     """
     text = (ALERTS / "alertmanager" / "alertmanager.yml").read_text()
     settings: dict[str, Any] = yaml.safe_load(text)
@@ -269,16 +269,16 @@ def alertmanager_settings(webhook: str, speed: float) -> str:
         for severity, receiver in _RECEIVERS.items()
     ]
     settings["route"]["routes"] = [*naive, *settings["route"].get("routes", [])]
-    _hasten(settings["route"], speed)
+    _shorten(settings["route"], speed)
     return yaml.safe_dump(settings)
 
 
-def _hasten(route: dict[str, Any], speed: float) -> None:
+def _shorten(route: dict[str, Any], speed: float) -> None:
     for key in ("group_wait", "group_interval", "repeat_interval"):
         if key in route:
             route[key] = str(Duration.parse(route[key]) / speed)
     for child in route.get("routes", []):
-        _hasten(child, speed)
+        _shorten(child, speed)
 
 
 def _naive(minute: float) -> str:

@@ -1,4 +1,4 @@
-"""Where Alertmanager delivers to: remembers every notification, and when it came."""
+"""A webhook for Alertmanager that remembers every notification, and when it came."""
 
 import http.server
 import json

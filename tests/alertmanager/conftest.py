@@ -78,14 +78,14 @@ def _seen(rule: dict[str, Any]) -> Labels:
 
 
 def alert(name: str, severity: str, **labels: str) -> Labels:
-    """Give one alert of the rules, with other labels where they are said; `""` leaves one out."""
+    """Give one alert of the rules, with other labels where they are given; `""` leaves one out."""
     wanted = (f"ElectricAgents{name}", severity)
     first = next(one for one in fired() if (one["alertname"], one["severity"]) == wanted)
     return {key: value for key, value in {**first, **labels}.items() if value}
 
 
 def called(labels: Labels) -> str:
-    """Name an alert as people speak of it."""
+    """Name an alert in short."""
     window = f" {labels['window']}" if "window" in labels else ""
     name = labels["alertname"].removeprefix(alert_table.PREFIX)
     return f"{name}{window} {labels['severity']}"

@@ -127,30 +127,30 @@ def ask(address: str, path: str, body: object = None) -> tuple[int, bytes]:
         connection.close()
 
 
-def hastened(webhook: Webhook, folder: Path) -> Path:
-    """Write the shipped configuration, faster, each receiver a webhook of its name."""
-    told = copy.deepcopy(settings())
-    hasten(told["route"])
-    told["receivers"] = [
+def faster(webhook: Webhook, folder: Path) -> Path:
+    """Write the shipped configuration, made faster, with each receiver a webhook of its name."""
+    config = copy.deepcopy(settings())
+    shorten(config["route"])
+    config["receivers"] = [
         {"name": one["name"], "webhook_configs": [{"url": f"{webhook.url}/{one['name']}"}]}
-        for one in told["receivers"]
+        for one in config["receivers"]
     ]
-    told["templates"] = [str(CONFIG.with_name("electric-agents.tmpl"))]
+    config["templates"] = [str(CONFIG.with_name("electric-agents.tmpl"))]
     path = folder / "alertmanager.yml"
-    path.write_text(yaml.safe_dump(told))
+    path.write_text(yaml.safe_dump(config))
     return path
 
 
-def hasten(route: dict[str, Any]) -> None:
+def shorten(route: dict[str, Any]) -> None:
     for key in ("group_wait", "group_interval", "repeat_interval"):
         if key in route:
             route[key] = str(Duration.parse(route[key]) / FASTER)
     for child in route.get("routes", ()):
-        hasten(child)
+        shorten(child)
 
 
 def post(alertmanager: str, *alerts: Labels, ended: bool = False) -> None:
-    """Tell of alerts as Prometheus does, when they begin to fire or have ended.
+    """Post alerts as Prometheus does, when they begin to fire or have ended.
 
     One that began earlier than `group_wait` ago is delivered at once, before any other can mute it.
     """
@@ -159,8 +159,8 @@ def post(alertmanager: str, *alerts: Labels, ended: bool = False) -> None:
         "startsAt": (now - timedelta(seconds=int(ended))).isoformat(),
         "endsAt": (now + timedelta(minutes=0 if ended else 10)).isoformat(),
     }
-    told = [{"labels": labels, **span} for labels in alerts]
-    assert ask(alertmanager, "/api/v2/alerts", told)[0] == 200
+    posted = [{"labels": labels, **span} for labels in alerts]
+    assert ask(alertmanager, "/api/v2/alerts", posted)[0] == 200
 
 
 def died(number: int) -> Labels:
@@ -177,10 +177,10 @@ def test_it_starts_as_it_is_without_a_single_secret(start: Callable[[Path], str]
     assert len(json.loads(ask(alertmanager, "/api/v2/alerts")[1])) == 2
 
 
-def test_ten_dead_runners_are_one_page_and_its_end_is_told(
+def test_ten_dead_runners_are_one_page_and_one_resolve(
     start: Callable[[Path], str], webhook: Webhook, tmp_path: Path
 ) -> None:
-    alertmanager = start(hastened(webhook, tmp_path))
+    alertmanager = start(faster(webhook, tmp_path))
     dead = [died(number) for number in range(10)]
     consequences = [orphaned(number) for number in range(10)]
     elsewhere = orphaned(1, server="other")
@@ -206,7 +206,7 @@ def test_ten_dead_runners_are_one_page_and_its_end_is_told(
 def test_a_server_that_is_away_is_one_page_while_the_watchdog_goes_on(
     start: Callable[[Path], str], webhook: Webhook, tmp_path: Path
 ) -> None:
-    alertmanager = start(hastened(webhook, tmp_path))
+    alertmanager = start(faster(webhook, tmp_path))
     post(
         alertmanager,
         alert("Watchdog", "none"),

@@ -70,7 +70,10 @@ GROUPS: Final = {
     "many": group(*(one(f"worker-{n}") for n in range(12)), one("worker-12", "resolved")),
     "resolved": group(one("worker-1", "resolved")),
     "bare": group({**one("worker-1"), "annotations": {}}),
+    "tenant": group(one("worker-1"), tenant="acme"),
 }
+KEPT: Final = ("odd", "many", "resolved", "bare")
+"""The groups whose messages are golden files."""
 
 
 def templates(kind: str) -> dict[str, str]:
@@ -110,33 +113,33 @@ def message(render: Callable[..., str], kind: str, name: str) -> str:
     fields = templates(kind)
     html = fields.pop("html", None)
     text = "\n".join(f"== {place}\n{template}" for place, template in fields.items())
-    told = render(text, name) + "\n"
-    return told + (f"== html\n{render(html, name, 'html')}\n" if html else "")
+    shown = render(text, name) + "\n"
+    return shown + (f"== html\n{render(html, name, 'html')}\n" if html else "")
 
 
-@pytest.mark.parametrize("name", GROUPS)
+@pytest.mark.parametrize("name", KEPT)
 @pytest.mark.parametrize("kind", _KINDS)
 def test_a_message_reads_as_its_golden_file(
     kind: str, name: str, rendered: Callable[..., str]
 ) -> None:
     golden = GOLDEN / f"{kind.removesuffix('_configs')}-{name}.txt"
-    told = message(rendered, kind, name)
+    text = message(rendered, kind, name)
     if os.environ.get("UPDATE_GOLDEN"):
-        golden.write_text(told)
-    assert told == golden.read_text()
+        golden.write_text(text)
+    assert text == golden.read_text()
 
 
 def test_a_runner_id_cannot_mention_or_link_in_slack(rendered: Callable[..., str]) -> None:
-    told = message(rendered, "slack_configs", "odd")
-    assert re.findall("<[^>]*>", told) == [
+    text = message(rendered, "slack_configs", "odd")
+    assert re.findall("<[^>]*>", text) == [
         "<https://grafana.example.com/d/runner?var-server=production&amp;from=1|look>"
     ]
 
 
 def test_a_runner_id_is_no_html_in_an_email(rendered: Callable[..., str]) -> None:
-    told = rendered(templates("email_configs")["html"], "odd", "html")
-    assert "<script" not in told
-    assert set(re.findall(r"<(\w+)", told)) <= {
+    text = rendered(templates("email_configs")["html"], "odd", "html")
+    assert "<script" not in text
+    assert set(re.findall(r"<(\w+)", text)) <= {
         "html", "head", "meta", "body", "h2", "p", "b", "a", "ul", "li",
     }  # fmt: skip
 
@@ -145,12 +148,20 @@ def test_a_runner_id_is_no_html_in_an_email(rendered: Callable[..., str]) -> Non
 def test_a_title_is_one_short_line_whatever_a_runner_is_called(
     template: str, rendered: Callable[..., str]
 ) -> None:
-    told = rendered(f'{{{{ template "{template}" . }}}}', "odd")
-    assert "\n" not in told
-    assert len(told) < 200
+    text = rendered(f'{{{{ template "{template}" . }}}}', "odd")
+    assert "\n" not in text
+    assert len(text) < 200
 
 
-def test_what_says_nothing_of_itself_is_told_by_its_labels(rendered: Callable[..., str]) -> None:
+def test_a_title_names_the_tenant_of_a_server(rendered: Callable[..., str]) -> None:
+    for template in ("electric_agents.title", "electric_agents.slack.title"):
+        text = rendered(f'{{{{ template "{template}" . }}}}', "tenant")
+        assert "RunnerUnhealthy production/acme / worker-1" in text
+
+
+def test_an_alert_without_a_description_is_shown_by_its_labels(
+    rendered: Callable[..., str],
+) -> None:
     assert "ElectricAgentsRunnerUnhealthy electric-agents worker-1 production" in rendered(
         '{{ template "electric_agents.text" . }}', "bare"
     )

@@ -1,18 +1,21 @@
-"""Every alert has a page, and what stands on it is true: queries, commands, links and numbers."""
+"""What is on an alert's runbook is true: queries, commands, links and numbers.
+
+Each test reads all pages, and reports all faults at once.
+"""
 
 import re
 import shlex
 import subprocess
-from typing import Final
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final
 
 import promql_parser
-import pytest
 import yaml
 from tests.alertmanager.conftest import ROOT, Labels, fired, program, rules
 
 import alert_table
 import alert_values
-from electric_agents_exporter.metrics.reference import rows
+from electric_agents_exporter.metrics.reference import all_families
 from promql import selections
 
 RUNBOOKS: Final = ROOT / "alerts/runbooks"
@@ -65,90 +68,122 @@ def alerts_of(name: str) -> list[Labels]:
     return [one for one in fired() if one["alertname"] == f"{alert_table.PREFIX}{name}"]
 
 
-def test_every_alert_has_a_page_and_no_other_page_is_there() -> None:
-    assert sorted({one["alertname"].removeprefix(alert_table.PREFIX) for one in fired()}) == PAGES
+def faults(check: Callable[[str], Iterable[object]]) -> dict[str, list[object]]:
+    """Check every page; give what is wrong, by page."""
+    return {name: wrong for name in PAGES if (wrong := list(check(name)))}
 
 
-def test_the_rules_lead_to_their_pages() -> None:
-    for rule in alert_table.alerts(rules()):
-        page = rule["annotations"]["runbook_url"].rpartition("/")[2]
-        assert page == f"{rule['alert'].removeprefix(alert_table.PREFIX)}.md"
+def test_a_page_begins_with_what_to_do_and_has_its_sections_in_order() -> None:
+    def check(name: str) -> Iterator[str]:
+        title, first, *_ = text(name).split("\n\n")
+        if title != f"# {alert_table.PREFIX}{name}":
+            yield title
+        if not first.endswith(".") or len(first) >= 130:
+            yield first
+        if re.findall(r"^## (.*)$", text(name), re.MULTILINE) != SECTIONS:
+            yield f"its sections are not {SECTIONS}"
+        yield from (title for title in SECTIONS if not section(name, title).strip())
+
+    assert faults(check) == {}
 
 
-@pytest.mark.parametrize("name", PAGES)
-def test_a_page_begins_with_what_to_do_and_has_its_sections_in_order(name: str) -> None:
-    title, first, *_ = text(name).split("\n\n")
-    assert title == f"# {alert_table.PREFIX}{name}"
-    assert first.endswith(".")
-    assert len(first) < 130
-    assert re.findall(r"^## (.*)$", text(name), re.MULTILINE) == SECTIONS
-    assert [title for title in SECTIONS if not section(name, title).strip()] == []
+def test_whether_it_is_real_is_shown_by_queries_and_by_the_server_itself() -> None:
+    def check(name: str) -> Iterator[str]:
+        real = section(name, "Is it real")
+        commands = "\n".join(blocks(real, "sh"))
+        asked = re.search(r'curl .*-H "electric-principal: \$OWNER" "\$URL/', commands)
+        if not blocks(real, "promql"):
+            yield "no query"
+        if not commands:
+            yield "no command"
+        if alerts_of(name)[0]["layer"] in {"runner", "fleet", "slo"} and not asked:
+            yield "the server is not asked"
+
+    assert faults(check) == {}
 
 
-@pytest.mark.parametrize("name", PAGES)
-def test_whether_it_is_real_is_told_by_queries_and_by_the_server_itself(name: str) -> None:
-    real = section(name, "Is it real")
-    assert blocks(real, "promql")
-    commands = "\n".join(blocks(real, "sh"))
-    assert commands
-    if alerts_of(name)[0]["layer"] in {"runner", "fleet", "slo"}:
-        assert re.search(r'curl .*-H "electric-principal: \$OWNER" "\$URL/', commands)
+def test_queries_can_be_pasted_and_ask_for_what_there_is() -> None:
+    known = {
+        family.name: {*common, *family.labels, "tenant", "shard", "job", "instance"}
+        for _, common, family in all_families()
+    }
+
+    def check(name: str) -> Iterator[str]:
+        for query in blocks(text(name), "promql"):
+            found = list(selections(promql_parser.parse(query)))
+            if not found:
+                yield query
+            for selection in found:
+                labels = {label for label, _, _ in selection.matchers}
+                if selection.name not in {*known, *RECORDED, *PROMETHEUS_OWN}:
+                    yield selection.name
+                if not labels <= known.get(selection.name, labels):
+                    yield f"{selection.name}: {labels}"
+
+    assert faults(check) == {}
 
 
-QUERIES: Final = [(name, query) for name in PAGES for query in blocks(text(name), "promql")]
+def test_commands_are_shell_and_ask_the_server_for_what_it_answers() -> None:
+    shell = program("bash")
+
+    def check(name: str) -> Iterator[object]:
+        for block in blocks(text(name), "sh"):
+            done = subprocess.run([shell, "-n"], input=block, text=True, check=False)
+            if done.returncode:
+                yield block
+        yield from set(re.findall(r'"\$URL(/[^"]*)"', text(name))) - PATHS
+        for line in text(name).split("\n"):
+            asks = "curl" in line and "/runners" in line
+            if asks and '-H "electric-principal: $OWNER"' not in line:
+                yield line
+
+    assert faults(check) == {}
 
 
-@pytest.mark.parametrize("name, query", QUERIES)
-def test_a_query_can_be_pasted_and_asks_for_what_there_is(name: str, query: str) -> None:
-    known = {row.name: {*common, *row.labels, "job", "instance"} for _, common, row in rows()}
-    found = list(selections(promql_parser.parse(query)))
-    assert found, name
-    for selection in found:
-        assert selection.name in {*known, *RECORDED, *PROMETHEUS_OWN}
-        labels = {label for label, _, _ in selection.matchers}
-        assert labels <= known.get(selection.name, labels)
+def test_a_silence_is_for_its_alert_and_by_labels_that_it_has() -> None:
+    def check(name: str) -> Iterator[object]:
+        (block,) = blocks(section(name, "Silence"), "sh")
+        words = shlex.split(block.replace("\\\n", " "))
+        verb = "query" if name == "Watchdog" else "add"
+        matchers = dict(word.split("=", 1) for word in words[3:] if not word.startswith("-"))
+        if words[:3] != ["amtool", "silence", verb]:
+            yield words[:3]
+        if matchers.pop("alertname") != f"{alert_table.PREFIX}{name}":
+            yield "it is for another alert"
+        yield from set(matchers) - {*alerts_of(name)[0], "field"}
+
+    assert faults(check) == {}
 
 
-@pytest.mark.parametrize("name", PAGES)
-def test_commands_are_shell_and_ask_the_server_for_what_it_answers(name: str) -> None:
-    for block in blocks(text(name), "sh"):
-        subprocess.run([program("bash"), "-n"], input=block, text=True, check=True)
-    asked = re.findall(r'"\$URL(/[^"]*)"', text(name))
-    assert set(asked) <= PATHS
-    for line in text(name).split("\n"):
-        if "curl" in line and "/runners" in line:
-            assert '-H "electric-principal: $OWNER"' in line
+def test_links_lead_to_pages_and_sections_that_there_are() -> None:
+    def check(name: str) -> Iterator[str]:
+        for target, anchor in _LINK.findall(text(name)):
+            path = RUNBOOKS / (target or f"{name}.md")
+            titles = (
+                re.findall(r"^#+ (.*)$", path.read_text(), re.MULTILINE) if path.exists() else []
+            )
+            if not titles or (
+                anchor and anchor not in {title.lower().replace(" ", "-") for title in titles}
+            ):
+                yield f"{target}#{anchor}"
+
+    assert faults(check) == {}
 
 
-@pytest.mark.parametrize("name", PAGES)
-def test_a_silence_is_for_this_alert_and_by_labels_that_it_has(name: str) -> None:
-    (block,) = blocks(section(name, "Silence"), "sh")
-    words = shlex.split(block.replace("\\\n", " "))
-    verb = "query" if name == "Watchdog" else "add"
-    assert words[:3] == ["amtool", "silence", verb]
-    matchers = dict(word.split("=", 1) for word in words[3:] if not word.startswith("-"))
-    assert matchers.pop("alertname") == f"{alert_table.PREFIX}{name}"
-    assert set(matchers) <= {*alerts_of(name)[0], "field"}
-
-
-@pytest.mark.parametrize("name", PAGES)
-def test_links_lead_to_pages_and_sections_that_there_are(name: str) -> None:
-    for target, anchor in _LINK.findall(text(name)):
-        path = RUNBOOKS / (target or f"{name}.md")
-        assert path.exists(), target
-        anchors = re.findall(r"^#+ (.*)$", path.read_text(), re.MULTILINE)
-        assert not anchor or anchor in {title.lower().replace(" ", "-") for title in anchors}
-
-
-@pytest.mark.parametrize("name", PAGES)
-def test_a_page_names_all_numbers_of_its_alert_as_they_are(name: str) -> None:
+def test_a_page_names_all_numbers_of_its_alert_as_they_are() -> None:
     values = yaml.safe_load(alert_values.FILE.read_text())
-    named = dict(_VALUE.findall(section(name, "Tuning")))
-    for key, told in named.items():
-        value = values
-        for part in key.split("."):
-            value = value[part]
-        if told:
-            assert told == (", ".join(value) if isinstance(value, list) else str(value))
-    own = {f"alerts.{name}.{key}" for key in values["alerts"].get(name, {})}
-    assert {key for key in named if key.startswith("alerts.")} == own
+
+    def check(name: str) -> Iterator[object]:
+        named = dict(_VALUE.findall(section(name, "Tuning")))
+        for key, shown in named.items():
+            value: Any = values
+            for part in key.split("."):
+                value = value.get(part, {})
+            if value == {}:
+                yield f"{key} is not in alerts/values.yaml"
+            elif shown and shown != (", ".join(value) if isinstance(value, list) else str(value)):
+                yield f"{key} is {value}"
+        own = {f"alerts.{name}.{key}" for key in values["alerts"].get(name, {})}
+        yield from {key for key in named if key.startswith("alerts.")} ^ own
+
+    assert faults(check) == {}

@@ -1,4 +1,7 @@
-"""What a linter of rules would complain of: pint's useful checks, and our own."""
+"""What a linter of rules would report: pint's useful checks, and our own.
+
+Each test checks all rules, and reports all faults at once.
+"""
 
 import json
 import re
@@ -8,7 +11,6 @@ from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
 
 import promql_parser as parser
-import pytest
 import yaml
 
 from alert_values import load
@@ -22,7 +24,7 @@ from electric_agents_exporter.contract.vocabulary import (
 )
 from electric_agents_exporter.fleet.reasons import Operation, Reason, Skip, Suppression
 from electric_agents_exporter.metrics.family import Each, Kind, OneOf
-from electric_agents_exporter.metrics.reference import rows
+from electric_agents_exporter.metrics.reference import all_families
 from promql import selections
 from rule_files import ALERTS, PREFIX, Rule, alert_rules, promtool_files, record_rules, rules
 
@@ -30,13 +32,18 @@ SHORTEST_WINDOW: Final = 4 * 15
 """Four polls, in seconds."""
 
 SCRAPED: Final = {"job", "instance", "pod"}
-KINDS: Final = {row.name: row.kind for _, _, row in rows()} | {
-    f"{row.name}{ending}": Kind.COUNTER
-    for _, _, row in rows()
-    if row.kind is Kind.HISTOGRAM
+OF_SOME: Final = {"tenant", "shard"}
+"""Labels that only some exporters' series have."""
+
+KINDS: Final = {family.name: family.kind for _, _, family in all_families()} | {
+    f"{family.name}{ending}": Kind.COUNTER
+    for _, _, family in all_families()
+    if family.kind is Kind.HISTOGRAM
     for ending in ("_bucket", "_sum", "_count")
 }
-LABELS: Final = {row.name: {*subject, *row.labels} for _, subject, row in rows()}
+LABELS: Final = {
+    family.name: {*subject, *family.labels, *OF_SOME} for _, subject, family in all_families()
+}
 WORDS: Final[dict[str, set[str]]] = {
     "kind": set(RunnerKind),
     "admin_status": set(AdminStatus),
@@ -44,122 +51,172 @@ WORDS: Final[dict[str, set[str]]] = {
     "health_status": set(HealthStatus),
     "issue": set(Issue),
     "outcome": set(ClaimOutcome),
-    "endpoint": set(Operation),
+    "operation": set(Operation),
     "reason": {*Reason, *Skip, *Suppression},
-    "tenure": {"permanent", "transient"},
+    "lifecycle": {"lasting", "transient"},
 }
 OF_METRIC: Final = {
-    (row.name, row.labels[0]): {word.value for word in row.samples.words}
-    for _, _, row in rows()
-    if isinstance(row.samples, (OneOf, Each))
+    (family.name, family.labels[0]): {word.value for word in family.samples.words}
+    for _, _, family in all_families()
+    if isinstance(family.samples, (OneOf, Each))
 }
 COMPARISONS: Final = {"==", "!=", ">", ">=", "<", "<="}
 _GUARDED: Final = re.compile(r"\{\{-? *(?:if|with|range) .*?\{\{-? *end *-?\}\}", re.DOTALL)
 _LABEL: Final = re.compile(r"\$labels\.(\w+)")
 _QUERIED: Final = re.compile(r'printf "((?:[^"\\]|\\.)*)"')
 
-every_rule = pytest.mark.parametrize("rule", rules(), ids=lambda rule: rule.id)
-every_alert = pytest.mark.parametrize("rule", alert_rules(), ids=lambda rule: rule.id)
 
-
-@every_rule
-def test_a_rule_reads_metrics_and_records_that_there_are(rule: Rule) -> None:
+def test_rules_read_metrics_and_records_that_there_are() -> None:
     known = {*KINDS, "up", *(record.name for record in record_rules())}
 
-    assert rule.metrics <= known
+    assert {rule.id: unknown for rule in rules() if (unknown := rule.metrics - known)} == {}
 
 
-@every_rule
-def test_a_rule_matches_labels_and_words_that_there_are(rule: Rule) -> None:
-    for selection in selections(parser.parse(rule.expression)):
-        for label, _, value in selection.matchers:
-            assert label in LABELS.get(selection.name, WORDS.keys()) | SCRAPED
-            words = OF_METRIC.get((selection.name, label)) or WORDS.get(label)
-            if label in SCRAPED:
-                words = {load().job}
-            assert words is not None, label
-            assert set(value.split("|")) <= words
+def test_rules_match_labels_and_words_that_there_are() -> None:
+    faults = [
+        (rule.id, selection.name, label, value)
+        for rule in rules()
+        for selection in selections(parser.parse(rule.expression))
+        for label, _, value in selection.matchers
+        if not _is_known(selection.name, label, value)
+    ]
+
+    assert faults == []
 
 
-@every_rule
-def test_counters_are_counted_and_nothing_else_is(rule: Rule) -> None:
-    for selection in selections(parser.parse(rule.expression)):
-        counted = selection.function in {"rate", "increase"}
-        assert counted == (KINDS.get(selection.name) is Kind.COUNTER), selection.name
+def _is_known(name: str, label: str, value: str) -> bool:
+    if label in SCRAPED:
+        return value == load().job
+    words = OF_METRIC.get((name, label)) or WORDS.get(label)
+    has = LABELS.get(name, WORDS.keys())
+    return label in has and words is not None and set(value.split("|")) <= words
 
 
-@every_rule
-def test_a_window_holds_four_polls(rule: Rule) -> None:
-    for selection in selections(parser.parse(rule.expression)):
-        assert float(selection.window or SHORTEST_WINDOW) >= SHORTEST_WINDOW
+def test_counters_are_counted_and_nothing_else_is() -> None:
+    faults = [
+        (rule.id, selection.name)
+        for rule in rules()
+        for selection in selections(parser.parse(rule.expression))
+        if (selection.function in {"rate", "increase"})
+        != (KINDS.get(selection.name) is Kind.COUNTER)
+    ]
+
+    assert faults == []
 
 
-@every_alert
-def test_an_alert_compares_in_all_that_can_raise_it(rule: Rule) -> None:
-    if rule.id != "Watchdog":
-        assert _selective(parser.parse(rule.expression))
+def test_windows_hold_four_polls() -> None:
+    faults = [
+        (rule.id, selection.name, selection.window)
+        for rule in rules()
+        for selection in selections(parser.parse(rule.expression))
+        if float(selection.window or SHORTEST_WINDOW) < SHORTEST_WINDOW
+    ]
+
+    assert faults == []
 
 
-@every_alert
-def test_an_alert_has_all_that_routes_and_people_need(rule: Rule) -> None:
+def test_what_is_said_of_a_server_is_summed_over_shards_or_names_its_shard() -> None:
+    """A family of a fleet or target has a series for each shard: a rule must know that."""
+    per_shard = {
+        family.name
+        for _, subject, family in all_families()
+        if "server" in subject and "runner_id" not in subject
+    }
+    faults = [
+        rule.id for rule in rules() if rule.metrics & per_shard and "shard" not in _said(rule)
+    ]
+
+    assert faults == []
+
+
+def _said(rule: Rule) -> str:
+    return " ".join([rule.expression, *rule.raw.get("annotations", {}).values()])
+
+
+def test_alerts_compare_in_all_that_can_raise_them() -> None:
+    faults = [rule.id for rule in alert_rules() if not _selective(parser.parse(rule.expression))]
+
+    assert faults == ["Watchdog"]
+
+
+def test_alerts_have_all_that_routes_and_people_need() -> None:
+    assert {rule.id: lacking for rule in alert_rules() if (lacking := [*_lacking(rule)])} == {}
+
+
+def _lacking(rule: Rule) -> Iterator[str]:
     labels, annotations = rule.raw["labels"], rule.raw["annotations"]
-
-    assert labels.keys() - {"window"} == {"severity", "service", "layer"}
     words = {"critical", "warning", "info", "none"}
     template = re.fullmatch(
         r"\{\{ if .*? \}\}(\w+)\{\{ else \}\}(\w+)\{\{ end \}\}", labels["severity"]
     )
-    assert set(template.groups() if template else (labels["severity"],)) <= words
-    assert labels["service"] == "electric-agents"
-    assert labels["layer"] in {"exporter", "server", "runner", "fleet", "slo"}
-    assert annotations.keys() == {"summary", "description", "runbook_url", "dashboard_url"}
-    assert re.fullmatch(r"[A-Z][^{}]+\.", annotations["summary"])
-    assert annotations["description"].endswith(".")
-    assert rule.name.startswith(PREFIX)
+    checks = {
+        "labels": labels.keys() - {"window"} == {"severity", "service", "layer"},
+        "severity": set(template.groups() if template else (labels["severity"],)) <= words,
+        "service": labels["service"] == "electric-agents",
+        "layer": labels["layer"] in {"exporter", "server", "runner", "fleet", "slo"},
+        "annotations": annotations.keys()
+        == {"summary", "description", "runbook_url", "dashboard_url"},
+        "summary is one sentence": re.fullmatch(r"[A-Z][^{}]+\.", annotations["summary"]),
+        "description is sentences": annotations["description"].endswith("."),
+        "prefix": rule.name.startswith(PREFIX),
+    }
+    yield from (name for name, good in checks.items() if not good)
 
 
-@every_alert
-def test_what_an_alert_says_uses_labels_that_it_has(rule: Rule) -> None:
+def test_what_alerts_say_uses_labels_that_they_have() -> None:
     """Labels that only some of its alerts have are asked for before they are used."""
-    fired = list(_fired(rule))
-    for text in (*rule.raw["labels"].values(), *rule.raw["annotations"].values()):
-        certain = set(_LABEL.findall(_GUARDED.sub("", text)))
-        for labels in fired:
-            assert certain <= labels.keys(), text
-        assert set(_LABEL.findall(text)) <= set().union(*fired), text
+    faults = []
+    for rule in alert_rules():
+        fired = list(_fired(rule))
+        for text in (*rule.raw["labels"].values(), *rule.raw["annotations"].values()):
+            certain = set(_LABEL.findall(_GUARDED.sub("", text)))
+            lacking = [certain - labels.keys() for labels in fired if certain - labels.keys()]
+            never = set(_LABEL.findall(text)) - set().union(*fired)
+            if lacking or never:
+                faults.append((rule.id, text, lacking, never))
+
+    assert faults == []
 
 
-@every_alert
-def test_what_an_alert_asks_to_say_more_is_there(rule: Rule) -> None:
-    for query in _QUERIED.findall(rule.raw["annotations"]["description"]):
-        if "(" not in query:
-            continue  # a number's form
-        for selection in selections(parser.parse(query.replace("%q", '"x"'))):
-            assert {label for label, _, _ in selection.matchers} <= LABELS[selection.name]
+def test_what_alerts_query_to_say_more_is_there() -> None:
+    faults = [
+        (rule.id, query)
+        for rule in alert_rules()
+        for query in _QUERIED.findall(rule.raw["annotations"]["description"])
+        if "(" in query  # else it is a number's form
+        for selection in selections(parser.parse(query.replace("%q", '"x"')))
+        if not {label for label, _, _ in selection.matchers} <= LABELS[selection.name]
+    ]
+
+    assert faults == []
 
 
 def test_every_runbook_is_an_alerts_and_every_alert_has_one() -> None:
     pages = {path.stem for path in (ALERTS / "runbooks").glob("*.md")}
-    links = {rule.raw["annotations"]["runbook_url"] for rule in alert_rules()}
+    names = {rule.name.removeprefix(PREFIX) for rule in alert_rules()}
 
-    assert {rule.name.removeprefix(PREFIX) for rule in alert_rules()} == pages
-    assert links == {f"{load().links.runbooks}/{page}.md" for page in pages}
+    assert names - pages == set(), "write alerts/runbooks/NAME.md, with the sections of the others"
+    assert pages - names == set(), "these runbooks are no alert's"
     for rule in alert_rules():
-        page = f"/{rule.name.removeprefix(PREFIX)}.md"
-        assert rule.raw["annotations"]["runbook_url"].endswith(page)
+        page = f"{load().links.runbooks}/{rule.name.removeprefix(PREFIX)}.md"
+        assert rule.raw["annotations"]["runbook_url"] == page
 
 
-@every_alert
-def test_a_dashboard_link_leads_to_a_dashboard_and_fills_variables_that_it_has(rule: Rule) -> None:
+def test_dashboard_links_lead_to_dashboards_and_fill_variables_that_they_have() -> None:
     variables = _variables()
-    for url in _urls(rule.raw["annotations"]["dashboard_url"]):
-        link = urlsplit(url)
-        assert url.startswith(load().links.grafana)
-        uid = link.path.rsplit("/", 1)[-1]
-        filled = {
-            name.removeprefix("var-") for name, _ in parse_qsl(link.query, strict_parsing=True)
-        }
-        assert filled - {"from", "to"} <= variables[uid]
+    faults = []
+    for rule in alert_rules():
+        for url in _urls(rule.raw["annotations"]["dashboard_url"]):
+            link = urlsplit(url)
+            uid = link.path.rsplit("/", 1)[-1]
+            filled = {
+                name.removeprefix("var-") for name, _ in parse_qsl(link.query, strict_parsing=True)
+            }
+            known = variables.get(uid, set()) | {"from", "to"}
+            if not url.startswith(load().links.grafana) or not filled <= known:
+                faults.append((rule.id, url))
+
+    assert faults == []
 
 
 def test_every_record_is_used() -> None:
@@ -172,9 +229,10 @@ def test_every_record_is_used() -> None:
     ] == []
 
 
-@pytest.mark.parametrize("rule", record_rules(), ids=lambda rule: rule.id)
-def test_a_records_name_is_its_level_its_metric_and_what_was_done(rule: Rule) -> None:
-    assert re.fullmatch(r"[a-z_]+:electric_agents_[a-z_]+:[a-z_0-9]+", rule.name)
+def test_a_records_name_is_its_level_its_metric_and_what_was_done() -> None:
+    form = re.compile(r"[a-z_]+:electric_agents_[a-z_]+:[a-z_0-9]+")
+
+    assert [rule.name for rule in record_rules() if not form.fullmatch(rule.name)] == []
 
 
 def test_kubernetes_gets_the_same_groups() -> None:
@@ -188,12 +246,14 @@ def test_kubernetes_gets_the_same_groups() -> None:
 
 def test_runbooks_ask_for_metrics_that_there_are() -> None:
     known = {*KINDS, *(record.name for record in record_rules())}
-    for path in (ALERTS / "runbooks").glob("*.md"):
-        for name in re.findall(r"(?:[a-z_]+:)?electric_agents_[a-z_]+(?::\w+)?", path.read_text()):
-            assert name in known or any(other.startswith(name) for other in known), (
-                path.name,
-                name,
-            )
+    faults = [
+        (path.name, name)
+        for path in (ALERTS / "runbooks").glob("*.md")
+        for name in re.findall(r"(?:[a-z_]+:)?electric_agents_[a-z_]+(?::\w+)?", path.read_text())
+        if name not in known and not any(other.startswith(name) for other in known)
+    ]
+
+    assert faults == []
 
 
 def _selective(node: Any) -> bool:  # noqa: ANN401  (nodes have no common fields)
@@ -216,7 +276,7 @@ def _selective_binary(node: Any) -> bool:  # noqa: ANN401
         return _selective(node.lhs) and _selective(node.rhs)
     if operator == "and":
         return _selective(node.lhs) or _selective(node.rhs)
-    # What is not there is compared by `unless`; of the rest the left side is what is told.
+    # `unless` leaves out; of any other operator the left side is what is shown.
     return operator in COMPARISONS or operator == "unless" or _selective(node.lhs)
 
 
@@ -225,10 +285,10 @@ def _fired(rule: Rule) -> Iterator[Mapping[str, str]]:
     static = {key: value for key, value in rule.raw["labels"].items() if "{" not in value}
     for file in promtool_files().values():
         for case in file["tests"]:
-            for look in case.get("alert_rule_test", []):
-                for alert in look["exp_alerts"]:
+            for check in case["alert_rule_test"]:
+                for alert in check["exp_alerts"]:
                     labels = alert["exp_labels"]
-                    if look["alertname"] == rule.name and static.items() <= labels.items():
+                    if check["alertname"] == rule.name and static.items() <= labels.items():
                         yield labels
 
 
@@ -245,7 +305,7 @@ def _variables() -> dict[str, set[str]]:
 
 
 def _urls(template: str) -> list[str]:
-    """Give the links that a template can become, each value left as a word."""
+    """Give the links that a template can become, with a word for each value."""
     choice = re.search(r"\{\{ if [^}]* \}\}(.*?)\{\{ else \}\}(.*?)\{\{ end \}\}", template)
     texts = (
         [template]

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from incidents.catalogue import find
-from incidents.judge import Verdict
+from incidents.results import Result
 from incidents.run import play
 
 pytestmark = pytest.mark.timeout(400)
@@ -21,8 +21,8 @@ PLAYED = ("death-at-work", "server-down", "shrinking-fleet")
 
 
 @pytest.fixture(scope="module")
-def verdicts() -> dict[str, Verdict]:
-    """Each as it went; all at once, as they mostly wait."""
+def results() -> dict[str, Result]:
+    """Their results; they are played at once, as they mostly wait."""
     for program in ("prometheus", "prometheus-alertmanager"):
         if shutil.which(program) is None:
             assert not os.environ.get("CI"), f"{program} is missing: run `make tools`"
@@ -34,16 +34,16 @@ def verdicts() -> dict[str, Verdict]:
 
 @pytest.mark.parametrize("name", PLAYED)
 def test_an_incident_brings_what_is_expected_of_it_and_nothing_else(
-    name: str, verdicts: dict[str, Verdict]
+    name: str, results: dict[str, Result]
 ) -> None:
-    verdict = verdicts[name]
-    assert not verdict.false_pages
-    assert not verdict.false_tickets
-    assert [outcome.expected.alert for outcome in verdict.outcomes if outcome.missed] == []
-    assert [outcome for outcome in verdict.outcomes if outcome.late] == []
+    result = results[name]
+    assert not result.false_pages
+    assert not result.false_tickets
+    assert [outcome.expected.alert for outcome in result.outcomes if outcome.missed] == []
+    assert [outcome for outcome in result.outcomes if outcome.late] == []
 
 
-def test_a_page_is_resolved_when_the_fault_is_mended(verdicts: dict[str, Verdict]) -> None:
+def test_a_page_is_resolved_when_the_fault_is_mended(results: dict[str, Result]) -> None:
     for name in ("death-at-work", "server-down"):
-        (outcome,) = verdicts[name].outcomes
+        (outcome,) = results[name].outcomes
         assert outcome.resolved_after is not None

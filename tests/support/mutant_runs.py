@@ -1,13 +1,15 @@
-"""Run the promtool tests against mutants, and tell which of them nobody notices.
+"""Run the test cases of the rules against mutants, and find those that no case notices.
 
-All mutants of a rule live in one file, each under a name of its own, and every look that a test
-takes is taken at each of them: one run judges them all.
+All mutants of a rule are in one file, each under a name of its own, and every check of a case is
+made of each of them: one run of promtool is enough for a case.
 """
 
 import json
+import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,55 +21,80 @@ _NUMBERED: Final = re.compile(r"(?:rule: |alertname: |expr: .*)[\w:]*?__(\d+)\b"
 _RULE_ERROR: Final = re.compile(r"rule: [\w:]+__(\d+), time:")
 
 Groups = list[dict[str, Any]]
+Cases = Sequence[Mapping[str, Any]]
+CaseOf = Callable[[Mapping[int, Mutant]], tuple[Groups, Cases]]
+"""Gives rules, with mutants among them, and a case whose checks are made of each mutant."""
 
 
 def survivors(mutants: Sequence[Mutant], folder: Path) -> list[Mutant]:
-    """Give those mutants of one rule that every test lets pass."""
+    """Give those mutants of one rule that no case notices."""
     rule = mutants[0].rule
-    numbered = dict(enumerate(mutants))
+    folder.mkdir(parents=True, exist_ok=True)
     if "alert" in rule.raw:
-        return _unnoticed(numbered, folder, _of_alert)
-    left = _unnoticed(numbered, folder, _of_record)
-    return [mutant for number, mutant in enumerate(left) if _passes(mutant, folder / f"{number}")]
+        return _unnoticed(mutants, _cases_of_alert(rule), folder)
+    left = _unnoticed(mutants, _cases_of_record(rule), folder)
+    return [mutant for mutant in left if _passes(mutant, folder)]
 
 
-def _unnoticed(numbered: Mapping[int, Mutant], folder: Path, write: Any) -> list[Mutant]:  # noqa: ANN401
-    """Run until no rule fails to be evaluated, as such a failure ends a test before its looks."""
-    left = dict(numbered)
-    broken = {-1}
-    while broken and left:
-        texts = [text for _, text in failing(write(left, folder))]
-        broken = {int(number) for text in texts for number in _RULE_ERROR.findall(text)}
-        noticed = {int(number) for text in texts for number in _NUMBERED.findall(text)}
-        assert noticed or not texts, "\n".join(texts)
-        left = {number: mutant for number, mutant in left.items() if number not in noticed}
+def _unnoticed(
+    mutants: Sequence[Mutant], cases: Iterable[tuple[str, CaseOf]], folder: Path
+) -> list[Mutant]:
+    """Run one case after the other, each with the mutants that none before has noticed."""
+    left = dict(enumerate(mutants))
+    for name, case in cases:
+        broken = {-1}
+        # A rule that cannot be evaluated ends a case before its checks: then it is run again.
+        while broken and left:
+            files = [
+                _write(folder / f"{number}.json", *case(share), name)
+                for number, share in enumerate(_shares(left))
+            ]
+            texts = [text for _, text in failing(files)]
+            broken = {int(number) for text in texts for number in _RULE_ERROR.findall(text)}
+            noticed = {int(number) for text in texts for number in _NUMBERED.findall(text)}
+            assert noticed or not texts, "\n".join(texts)
+            left = {number: mutant for number, mutant in left.items() if number not in noticed}
     return list(left.values())
 
 
-def _of_alert(left: Mapping[int, Mutant], folder: Path) -> Iterator[Path]:
-    """Write the cases of an alert for its mutants, each beside the rules that share its name."""
-    rule = next(iter(left.values())).rule
+def _shares(left: Mapping[int, Mutant]) -> Iterator[dict[int, Mutant]]:
+    """Divide mutants among the processors."""
+    count = os.cpu_count() or 1
+    items = list(left.items())
+    yield from (dict(items[first::count]) for first in range(min(count, len(items))))
+
+
+def _cases_of_alert(rule: Rule) -> Iterator[tuple[str, CaseOf]]:
+    """Give the cases of an alert, each beside the rules of the same name that it expects too."""
     for name, file in promtool_files().items():
-        cases = [case for case in file["tests"] if case["name"].startswith(f"{rule.id} / ")]
-        if not cases:
-            continue
-        siblings = [other for other in alert_rules() if other in {rule, *_expected(cases, rule)}]
-        altered = [
-            {**(mutant.raw if other == rule else other.raw), "alert": f"{rule.name}__{number}"}
-            for number, mutant in left.items()
-            for other in siblings
-        ]
-        groups = [*_upstream(siblings), {"name": "mutants", "rules": altered}]
-        yield _write(folder / name, groups, [_looked(case, rule, left) for case in cases], name)
+        for case in file["tests"]:
+            if case["name"].startswith(f"{rule.id} / "):
+                yield name, partial(_of_alert, rule, case)
 
 
-def _expected(cases: Iterable[Mapping[str, Any]], rule: Rule) -> Iterator[Rule]:
-    """Give the other rules of a name whose alerts the cases expect."""
+def _of_alert(
+    rule: Rule, case: Mapping[str, Any], left: Mapping[int, Mutant]
+) -> tuple[Groups, Cases]:
+    siblings = [other for other in alert_rules() if other in {rule, *_expected(case, rule)}]
+    altered = [
+        {**(mutant.raw if other == rule else other.raw), "alert": f"{rule.name}__{number}"}
+        for number, mutant in left.items()
+        for other in siblings
+    ]
+    checks = [
+        {**check, "alertname": f"{rule.name}__{number}"}
+        for number in left
+        for check in case["alert_rule_test"]
+        if check["alertname"] == rule.name
+    ]
+    groups = [*_upstream(siblings), {"name": "mutants", "rules": altered}]
+    return groups, [{**case, "alert_rule_test": checks}]
+
+
+def _expected(case: Mapping[str, Any], rule: Rule) -> Iterator[Rule]:
+    """Give the other rules of a name whose alerts a case expects."""
     labels = [
-        alert["exp_labels"]
-        for case in cases
-        for look in case.get("alert_rule_test", [])
-        for alert in look["exp_alerts"]
+        alert["exp_labels"] for check in case["alert_rule_test"] for alert in check["exp_alerts"]
     ]
     for other in alert_rules():
         static = {key: value for key, value in other.raw["labels"].items() if "{" not in value}
@@ -75,42 +102,38 @@ def _expected(cases: Iterable[Mapping[str, Any]], rule: Rule) -> Iterator[Rule]:
             yield other
 
 
-def _looked(test: Mapping[str, Any], rule: Rule, left: Mapping[int, Mutant]) -> dict[str, Any]:
-    looks = [
-        {**look, "alertname": f"{rule.name}__{number}"}
+def _cases_of_record(rule: Rule) -> Iterator[tuple[str, CaseOf]]:
+    """Give the cases that query a record."""
+    whole = _whole_name(rule)
+    for name, file in promtool_files().items():
+        for case in file["tests"]:
+            if any(whole.search(query["expr"]) for query in case["promql_expr_test"]):
+                yield name, partial(_of_record, rule, case)
+
+
+def _of_record(
+    rule: Rule, case: Mapping[str, Any], left: Mapping[int, Mutant]
+) -> tuple[Groups, Cases]:
+    whole = _whole_name(rule)
+    queries = [
+        json.loads(whole.sub(f"{rule.name}__{number}", json.dumps(query)))
         for number in left
-        for look in test.get("alert_rule_test", [])
-        if look["alertname"] == rule.name
+        for query in case["promql_expr_test"]
+        if whole.search(query["expr"])
     ]
-    return {**test, "alert_rule_test": looks}
-
-
-def _of_record(left: Mapping[int, Mutant], folder: Path) -> Iterator[Path]:
-    """Write the tests that ask for a record for its mutants."""
-    rule = next(iter(left.values())).rule
-    whole = re.compile(rf"{re.escape(rule.name)}(?![\w:])")
-
-    def asked(test: Mapping[str, Any]) -> dict[str, Any]:
-        queries = [
-            json.loads(whole.sub(f"{rule.name}__{number}", json.dumps(query)))
-            for number in left
-            for query in test.get("promql_expr_test", [])
-            if whole.search(query["expr"])
-        ]
-        return {**test, "alert_rule_test": [], "promql_expr_test": queries}
-
     altered = [
         {**mutant.raw, "record": f"{rule.name}__{number}"} for number, mutant in left.items()
     ]
     groups = [*_upstream([rule]), {"name": "mutants", "rules": altered}]
-    for name, file in promtool_files().items():
-        cases = [case for case in map(asked, file["tests"]) if case["promql_expr_test"]]
-        if cases:
-            yield _write(folder / name, groups, cases, name)
+    return groups, [{**case, "alert_rule_test": [], "promql_expr_test": queries}]
+
+
+def _whole_name(rule: Rule) -> re.Pattern[str]:
+    return re.compile(rf"{re.escape(rule.name)}(?![\w:])")
 
 
 def _passes(mutant: Mutant, folder: Path) -> bool:
-    """Tell whether the tests of every alert that hangs on a record let its mutant pass."""
+    """Tell whether no case of any alert that depends on a record notices its mutant."""
     altered = [
         replace(rule, raw=mutant.raw) if rule is mutant.rule else rule for rule in record_rules()
     ]
@@ -123,7 +146,7 @@ def _passes(mutant: Mutant, folder: Path) -> bool:
             {"name": "mutants", "rules": [dict(other.raw) for other in siblings]},
         ]
         files = [
-            _write(folder / name, groups, promtool_files()[name]["tests"], name)
+            _write(folder / f"{name}.json", groups, promtool_files()[name]["tests"], name)
             for name in _files_of(alert.name)
         ]
         if any(True for _ in failing(files)):
@@ -136,15 +159,15 @@ def _files_of(alert: str) -> list[str]:
         name
         for name, file in promtool_files().items()
         if any(
-            look["alertname"] == alert
-            for test in file["tests"]
-            for look in test.get("alert_rule_test", [])
+            check["alertname"] == alert
+            for case in file["tests"]
+            for check in case["alert_rule_test"]
         )
     ]
 
 
 def _reached(some: Iterable[Rule]) -> set[str]:
-    """Give the names of the records that rules hang on, however far."""
+    """Give the names of the records that rules depend on, directly or not."""
     by_name = {rule.name: rule for rule in record_rules()}
     names: set[str] = set()
     left = [name for rule in some for name in rule.metrics]
@@ -157,7 +180,7 @@ def _reached(some: Iterable[Rule]) -> set[str]:
 
 
 def _upstream(some: Iterable[Rule], records: Iterable[Rule] = record_rules()) -> Groups:
-    """Give the groups of records that rules hang on, without the others."""
+    """Give the groups of records that rules depend on, without the others."""
     names = _reached(some)
     groups: dict[str, list[Any]] = {}
     for rule in records:
@@ -166,15 +189,14 @@ def _upstream(some: Iterable[Rule], records: Iterable[Rule] = record_rules()) ->
     return [{"name": name, "rules": members} for name, members in groups.items()]
 
 
-def _write(path: Path, groups: Groups, cases: Sequence[Mapping[str, Any]], name: str) -> Path:
-    """Write rules and their tests, as JSON, which is YAML that is read faster."""
+def _write(path: Path, groups: Groups, cases: Cases, name: str) -> Path:
+    """Write rules and their cases."""
     file = promtool_files()[name]
-    path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_suffix(".rules.yaml")
-    # Records that a test tells itself must not be recorded as well.
-    told = {entry["series"].partition("{")[0] for case in cases for entry in case["input_series"]}
+    # A record that is an input series of the cases must not be recorded as well.
+    given = {entry["series"].partition("{")[0] for case in cases for entry in case["input_series"]}
     kept = [
-        {**group, "rules": [rule for rule in group["rules"] if rule.get("record") not in told]}
+        {**group, "rules": [rule for rule in group["rules"] if rule.get("record") not in given]}
         for group in groups
     ]
     beside.write_text(json.dumps({"groups": kept}))

@@ -1,5 +1,6 @@
-"""Runs of promtool, two at a time."""
+"""Runs of promtool, as many at a time as there are processors."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -10,7 +11,11 @@ from typing import Final
 
 import pytest
 
-TOOLS: Final = Path(__file__).parents[2] / ".venv/tools/usr/bin"
+from rule_files import promtool_files
+
+ROOT: Final = Path(__file__).parents[2]
+TOOLS: Final = ROOT / ".venv/tools/usr/bin"
+CASES: Final = ROOT / "build/alert-tests"
 
 
 def promtool(*arguments: str | Path) -> tuple[int, str]:
@@ -24,8 +29,16 @@ def promtool(*arguments: str | Path) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
+def written(name: str) -> Path:
+    """Write a file of test cases, where people can look at it and run it by hand."""
+    CASES.mkdir(parents=True, exist_ok=True)
+    path = CASES / f"{name}.json"
+    path.write_text(json.dumps(promtool_files()[name], indent=1))
+    return path
+
+
 def failing(files: Iterable[Path]) -> Iterator[tuple[Path, str]]:
-    """Run files of tests; give those that fail, with what promtool says of them."""
+    """Run files of test cases; give those that fail, with what promtool says of them."""
     paths = list(files)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for path, (code, text) in zip(

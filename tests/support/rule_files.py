@@ -1,4 +1,4 @@
-"""The generated rules and their promtool tests, as data."""
+"""The generated rules and their test cases, as promtool reads them."""
 
 import re
 from collections import Counter
@@ -10,6 +10,9 @@ from typing import Any, Final
 
 import promql_parser
 import yaml
+
+import alert_cases
+from alert_cases.promtool import content
 
 ALERTS: Final = Path(__file__).parents[2] / "alerts"
 PREFIX: Final = "ElectricAgents"
@@ -82,11 +85,8 @@ def record_rules() -> tuple[Rule, ...]:
 
 @cache
 def promtool_files() -> Mapping[str, Mapping[str, Any]]:
-    """Read every file of promtool tests, by its name."""
-    return {
-        path.name: yaml.safe_load(path.read_text())
-        for path in sorted((ALERTS / "tests").glob("*.yaml"))
-    }
+    """Give every file of test cases, by its name."""
+    return {file.name: content(file) for file in alert_cases.test_files()}
 
 
 def nodes(expression: str) -> list[Any]:

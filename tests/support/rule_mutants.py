@@ -101,6 +101,20 @@ def _of_binary(node: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401
             f"{_COMPARISONS[operator]} {_short(right)}",
             f"({left}) {_COMPARISONS[operator]} {node.modifier or ''} ({right})",
         )
+    for label, fewer in _matchings(node.modifier):
+        yield f"{operator} {label} with {_short(right)}", f"({left}) {operator} {fewer} ({right})"
+
+
+def _matchings(modifier: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401
+    """Give how two sides match without each of the labels that they are matched on, or despite."""
+    if modifier is None or modifier.matching is None:
+        return
+    labels, whole = modifier.matching.labels, str(modifier)
+    matching = str(modifier.matching)
+    kind = matching.partition(" ")[0]
+    for label in labels:
+        rest = ", ".join(name for name in labels if name != label)
+        yield f"{kind} no {label}", whole.replace(matching, f"{kind} ({rest})", 1)
 
 
 def _of_aggregate(node: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401

@@ -1,0 +1,298 @@
+"""The test cases of one rule: where it fires, and what must differ for it to be silent."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote_plus
+
+import yaml
+
+from alert_cases.input_series import (
+    RUNNER,
+    SERVER,
+    TENANT,
+    ended,
+    labelled,
+    of_tenant,
+    scraped,
+    without_events,
+)
+from alert_cases.promtool import Alert, Case, Check, InputSeries
+from alert_cases.signals import HOUR, MINUTE
+
+MESSAGES: Final = Path(__file__).with_name("messages.yaml")
+JOB: Final = "electric-agents"
+STEP: Final = 30.0
+
+_GRAFANA: Final = "https://grafana.example.com/d/electric-agents"
+_RUNBOOKS: Final = "https://runbooks.example.com/electric-agents-exporter/alerts/runbooks"
+_REPLICAS: Final = ("a:9464", "b:9464")
+_TARGET_LABELS: Final = {"cluster": "eu-1", "namespace": "agents", "container": "exporter"}
+
+
+@dataclass(frozen=True)
+class ExpectedAlert:
+    """An alert that a case expects.
+
+    Attributes:
+        message: the key of its words in messages.yaml.
+        labels: those beside `service` and `job`.
+        dashboard: which one it links to.
+        job: None for an alert that has none.
+    """
+
+    message: str
+    labels: Mapping[str, str]
+    dashboard: str
+    job: str | None = JOB
+
+    def at(self, name: str, seconds: float, **more: str) -> Alert:
+        """Give it in full, as it is when it was last true at a time, with `more` labels.
+
+        Raises:
+            LookupError: messages.yaml has no words for it.
+        """
+        labels = {**self.labels, "service": JOB, **({"job": self.job} if self.job else {}), **more}
+        words = _messages().get(self.message)
+        if words is None:
+            raise LookupError(
+                f"{MESSAGES}: write the words of {self.message!r} as a person gets them"
+            )
+        tenant = labels.get("tenant")
+        server = f"{SERVER}/{tenant}" if tenant else SERVER
+        return Alert(
+            labels=dict(sorted(labels.items())),
+            annotations={
+                "summary": words["summary"],
+                "description": words["description"].format(kind=labels.get("kind"), server=server),
+                "runbook_url": f"{_RUNBOOKS}/{name}.md",
+                "dashboard_url": _link(self.dashboard, labels, seconds),
+            },
+        )
+
+
+@dataclass(frozen=True)
+class RuleCases:
+    """The test cases of one rule.
+
+    Attributes:
+        rule: the rule's id: its alert's name, with what tells it from others of that name.
+        series: what an exporter exposes when it fires.
+        fires: when it first fires.
+        alerts: what it fires.
+        hold: how long it goes on after every series is gone; None where it goes on for as long as
+            the windows that it looks back on.
+        guards: why each guard is there, and series with which it alone keeps the rule silent.
+        others: the alerts of the same name that fire all the same in a guard's or a silent case.
+        silent: further series with which the rule is silent.
+        until_end: series with which it also ends, where it does not end by all series being gone.
+        step: of scrapes and evaluations.
+        recorded: whether the series are records, which have no labels of replicas.
+        replicas: whether two exporters that expose the same are one alert.
+        one_is_enough: whether it fires though another exporter has seen nothing happen.
+        of_a_tenant: whether the alert is one of a single tenant, where there are tenants.
+        apart: the guards of which a target of the same name in another cluster takes no notice.
+        either: the guards that hold where only one exporter of two knows of them.
+    """
+
+    rule: str
+    series: InputSeries
+    fires: float
+    alerts: tuple[ExpectedAlert, ...]
+    hold: float | None = 6 * MINUTE
+    guards: Mapping[str, tuple[str, InputSeries]] = field(default_factory=dict)
+    others: Mapping[str, tuple[ExpectedAlert, ...]] = field(default_factory=dict)
+    silent: Mapping[str, InputSeries] = field(default_factory=dict)
+    until_end: InputSeries | None = None
+    step: float = STEP
+    recorded: bool = False
+    replicas: bool = True
+    one_is_enough: bool = True
+    of_a_tenant: bool = True
+    apart: tuple[str, ...] = ()
+    either: tuple[str, ...] = ()
+
+    @property
+    def alert(self) -> str:
+        """The alert's name, without the prefix."""
+        return self.rule.split(" ")[0]
+
+    def cases(self) -> Iterator[Case]:
+        """Give the cases that the attributes describe."""
+        yield self._from_before_to_the_end()
+        for name, (why, series) in self.guards.items():
+            yield self.silence(f"guard {name}: {why}", series, self.others.get(name, ()))
+        for name, series in self.silent.items():
+            yield self.silence(name, series, self.others.get(name, ()))
+        if self.replicas:
+            yield self._two_replicas()
+        if self.one_is_enough:
+            yield self.one_saw_it()
+        for name in self.apart:
+            yield self.another_cluster(name)
+        for name in self.either:
+            why, series = self.guards[name]
+            yield self.silence(
+                f"guard {name}, one: {why}, and it is enough that one exporter of two knows it",
+                {**scraped(self.series), **scraped(series, _REPLICAS[1])},
+                self.others.get(name, ()),
+            )
+
+    def with_series(
+        self, series: InputSeries, *alerts: ExpectedAlert, fires: float | None = None
+    ) -> "RuleCases":
+        """Give the same with other series; alerts and time as well, if they are given."""
+        when = self.fires if fires is None else fires
+        return replace(self, series=series, alerts=alerts or self.alerts, fires=when)
+
+    def firing(self, part: str) -> Case:
+        """Give one case: it fires, and not one step earlier."""
+        before = (self._check(self.fires - self.step),) if self.fires else ()
+        return Case(
+            name=f"{self.rule} / {part}",
+            input_series=self._as_seen(self.series),
+            checks=(*before, self._check(self.fires, self.alerts)),
+        )
+
+    def silence(
+        self,
+        part: str,
+        series: InputSeries,
+        others: tuple[ExpectedAlert, ...] = (),
+        *,
+        at: float | None = None,
+    ) -> Case:
+        """Give one case: with these series it is silent when it would fire, or at another time."""
+        return Case(
+            name=f"{self.rule} / {part}",
+            input_series=self._as_seen(series),
+            checks=(self._check(self.fires if at is None else at, others),),
+        )
+
+    def another_cluster(self, guard: str) -> Case:
+        """Give one case: a guard holds for a target of the same name in another cluster only."""
+        here, there = {"cluster": "eu-1"}, {"cluster": "eu-2"}
+        _, guarded = self.guards[guard]
+        alerts = (
+            *(alert.at(self.alert, self.fires, **here) for alert in self.alerts),
+            *(alert.at(self.alert, self.fires, **there) for alert in self.others.get(guard, ())),
+        )
+        return Case(
+            name=f"{self.rule} / guard {guard}, cluster: it holds in its own cluster only",
+            input_series={
+                **scraped(labelled(self.series, **here)),
+                **scraped(labelled(guarded, **there), _REPLICAS[1]),
+            },
+            checks=(Check(f"ElectricAgents{self.alert}", self.fires, alerts),),
+        )
+
+    def one_saw_it(self, part: str = "one") -> Case:
+        """Give one case: another exporter has seen nothing happen, and the rule fires."""
+        both = {**scraped(self.series), **scraped(without_events(self.series), _REPLICAS[1])}
+        return self.with_series(both).firing(f"{part}: what one exporter of two sees is enough")
+
+    def _from_before_to_the_end(self) -> Case:
+        """Check it before it fires, when it does, and at its end, when all series are gone."""
+        checks = [self._check(self.fires, self.alerts)]
+        if self.fires:
+            checks.insert(0, self._check(self.fires - self.step))
+        if self.hold:
+            checks.append(self._check(self.fires + self.hold, self.alerts, last_true=self.fires))
+        if self.hold is not None:
+            checks.append(self._check(self.fires + self.step + self.hold))
+        return Case(
+            name=f"{self.rule} / before, fires{_ends(self.hold)}: after {_span(self.fires)}",
+            input_series=self._as_seen(
+                self.until_end or ended(self.series, self.fires + self.step)
+            ),
+            checks=tuple(checks),
+        )
+
+    def _two_replicas(self) -> Case:
+        """Two exporters expose the same, with further labels: one alert, which keeps those."""
+        labels = _TARGET_LABELS
+        series = of_tenant(labelled(self.series, **labels))
+        if self.of_a_tenant and any("server" in alert.labels for alert in self.alerts):
+            labels = {**labels, "tenant": TENANT}
+        both = [scraped(series, instance) for instance in _REPLICAS]
+        alerts = tuple(alert.at(self.alert, self.fires, **labels) for alert in self.alerts)
+        return Case(
+            name=f"{self.rule} / replicas: two exporters give one alert, with the target's labels",
+            input_series=self._as_seen(series) if self.recorded else {**both[0], **both[1]},
+            checks=(Check(f"ElectricAgents{self.alert}", self.fires, alerts),),
+        )
+
+    def _as_seen(self, series: InputSeries) -> InputSeries:
+        return labelled(series, job=JOB) if self.recorded else scraped(series)
+
+    def _check(
+        self,
+        seconds: float,
+        alerts: tuple[ExpectedAlert, ...] = (),
+        last_true: float | None = None,
+    ) -> Check:
+        when = seconds if last_true is None else last_true
+        expected = tuple(alert.at(self.alert, when) for alert in alerts)
+        return Check(f"ElectricAgents{self.alert}", seconds, expected)
+
+
+def of_runner(
+    message: str, severity: str, *, kind: str = "server", lifecycle: str = "lasting"
+) -> ExpectedAlert:
+    """Expect an alert on the runner of the cases."""
+    who = {"server": SERVER, "runner_id": RUNNER, "kind": kind, "lifecycle": lifecycle}
+    return ExpectedAlert(message, {"severity": severity, "layer": "runner", **who}, "runner")
+
+
+def of_server(
+    message: str,
+    severity: str,
+    *,
+    layer: str = "server",
+    dashboard: str = "fleet",
+    **labels: str,
+) -> ExpectedAlert:
+    """Expect an alert on the target of the cases."""
+    known = {"severity": severity, "layer": layer, "server": SERVER}
+    return ExpectedAlert(message, known | labels, dashboard)
+
+
+def of_exporter(message: str, severity: str, job: str | None = JOB, **labels: str) -> ExpectedAlert:
+    """Expect an alert on an exporter."""
+    known = {"severity": severity, "layer": "exporter"}
+    return ExpectedAlert(message, known | labels, "exporter", job)
+
+
+@cache
+def _messages() -> Mapping[str, Mapping[str, str]]:
+    loaded: dict[str, dict[str, str]] = yaml.safe_load(MESSAGES.read_text())
+    return loaded
+
+
+def _link(dashboard: str, labels: Mapping[str, str], seconds: float) -> str:
+    server = f"var-server={quote_plus(labels.get('server', ''))}"
+    runner = f"var-runner={quote_plus(labels.get('runner_id', ''))}"
+    job = f"var-job={quote_plus(labels.get('job', JOB))}"
+    since = f"from={(seconds - 3600) * 1000:.0f}&to=now"
+    query = {
+        "runner": f"{server}&{runner}&{since}",
+        "fleet": f"{server}&{since}",
+        "slo": server,
+        "exporter": f"{job}&{since}",
+    }[dashboard]
+    return f"{_GRAFANA}-{dashboard}?{query}"
+
+
+def _span(seconds: float) -> str:
+    for size, unit in ((HOUR, "hours"), (MINUTE, "minutes")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:g} {unit}"
+    return f"{seconds:g} seconds"
+
+
+def _ends(hold: float | None) -> str:
+    if hold is None:
+        return ""
+    return ", ends" if not hold else f", held for {_span(hold)}, ends"

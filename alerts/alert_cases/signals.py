@@ -1,0 +1,33 @@
+"""Values over time, for the input series of test cases. Times are seconds from the beginning."""
+
+from collections.abc import Callable
+from typing import Final, TypeAlias
+
+MINUTE: Final = 60.0
+HOUR: Final = 60 * MINUTE
+DAY: Final = 24 * HOUR
+
+Signal: TypeAlias = float | Callable[[float], float | None]
+"""A constant, or a value for each time: None while there is none."""
+
+
+def at(signal: Signal, now: float) -> float | None:
+    """Give a signal's value at a time."""
+    return signal(now) if callable(signal) else signal
+
+
+def rising(
+    by: float, every: float = 30.0, *, start: float = 0.0, until: float = float("inf")
+) -> Signal:
+    """Grow `by` that much `every` so many seconds, until a time."""
+    return lambda now: start + by * (min(now, until) // every)
+
+
+def switching(before: float | None, at: float, after: float | None) -> Signal:
+    """Take one value until a time, and another one from then on; None is no value."""
+    return lambda now: before if now < at else after
+
+
+def ending(signal: Signal, end: float) -> Signal:
+    """Give the same signal, which has no value from a time on."""
+    return lambda now: at(signal, now) if now < end else None
