@@ -16,7 +16,7 @@ import yaml
 from alert_cases import records
 from alert_values import Duration
 from alert_values import load as load_values
-from electric_agents_dashboards import looks, output, states
+from electric_agents_dashboards import output, states, theme
 from electric_agents_exporter.contract.vocabulary import (
     ClaimResult,
     ClientStatus,
@@ -291,7 +291,7 @@ def test_what_is_disabled_or_away_is_never_red(name: str, panel: dict[str, Any])
     for word in mapped(panel):
         assert word["text"], name
         if word["text"] in {"disabled", "away", "offline"}:
-            assert word["color"] == looks.DISABLED
+            assert word["color"] == theme.DISABLED
 
 
 @each_panel
@@ -302,7 +302,7 @@ def test_a_tile_without_a_value_does_not_look_well(name: str, panel: dict[str, A
     defaults = panel["fieldConfig"]["defaults"]
     (nothing,) = [m["options"] for m in defaults["mappings"] if m["type"] == "special"]
     assert nothing["match"] == "null", name
-    assert nothing["result"]["color"] == looks.DISABLED
+    assert nothing["result"]["color"] == theme.DISABLED
     assert nothing["result"]["text"] == defaults["noValue"]
 
 
@@ -313,7 +313,7 @@ def luminance(color: str) -> float:
 
 
 def test_good_warning_and_bad_differ_in_lightness_and_not_in_hue_alone() -> None:
-    for one, other in combinations([looks.GOOD, looks.WARNING, looks.BAD], 2):
+    for one, other in combinations([theme.GOOD, theme.WARNING, theme.BAD], 2):
         darker, lighter = sorted([luminance(one), luminance(other)])
         assert (lighter + 0.05) / (darker + 0.05) > 1.5, (one, other)
 

@@ -6,17 +6,17 @@ from typing import Final
 
 from grafana_foundation_sdk.models import dashboard, prometheus
 
-from electric_agents_dashboards.asking import Asker
-from electric_agents_dashboards.looks import BAD, NEUTRAL
 from electric_agents_dashboards.panels import DATASOURCE
+from electric_agents_dashboards.query_builder import QueryBuilder
+from electric_agents_dashboards.theme import BAD, NEUTRAL
 
 TAG: Final = "electric-agents"
 UID: Final = "electric-agents-"
 SCHEMA_VERSION: Final = 39
 """Grafana 11.0's: the oldest that must take the dashboards. Newer ones bring them up to theirs."""
-LOUD: Final = 'alertname=~"ElectricAgents.+", alertstate="firing", severity!~"info|none"'
+FIRING: Final = 'alertname=~"ElectricAgents.+", alertstate="firing", severity!~"info|none"'
 """Matchers of alerts that somebody is told of. `info` and the watchdog are not."""
-OF_JOB: Final = 'job=~"$job|"'
+ANY_JOB: Final = 'job=~"$job|"'
 """Matches alerts of the chosen jobs, and those that are of no job."""
 
 EVERY: Final = "60s"
@@ -125,39 +125,39 @@ def annotation(
 
 def alerts_of_servers() -> dashboard.AnnotationQuery:
     """Mark where alerts begin to fire, once for a server however many runners it concerns."""
-    return _alerts(f'{LOUD}, {OF_JOB}, server=~"$server|"')
+    return _alerts(f'{FIRING}, {ANY_JOB}, server=~"$server|"')
 
 
 def alerts_of_runner() -> dashboard.AnnotationQuery:
     """Mark where alerts of the runner begin to fire, and those of its server as a whole."""
-    server = f'{LOUD}, {OF_JOB}, server=~"$server"'
+    server = f'{FIRING}, {ANY_JOB}, server=~"$server"'
     return _alerts(f"{server}, runner_id=${{runner:doublequote}}", f'{server}, runner_id=""')
 
 
-def _alerts(*whose: str) -> dashboard.AnnotationQuery:
+def _alerts(*matchers: str) -> dashboard.AnnotationQuery:
     # As long as they fire would be a shade for each, and a dozen of them would hide the graphs.
-    def firing(moment: str = "") -> str:
-        found = " or ".join(f"ALERTS{{{matchers}}}{moment}" for matchers in whose)
+    def firing(modifier: str = "") -> str:
+        found = " or ".join(f"ALERTS{{{each}}}{modifier}" for each in matchers)
         return f"max by (alertname, severity, server) ({found})"
 
     expr = f"{firing()} unless {firing(f' offset {EVERY}')}"
     return annotation("Firing alerts", expr, BAD, "{{alertname}}", "{{severity}} on {{server}}")
 
 
-def restarts(ask: Asker, counter: str) -> dashboard.AnnotationQuery:
+def restarts(promql: QueryBuilder, counter: str) -> dashboard.AnnotationQuery:
     """Mark where runners restart, told by a counter of it; a crash loop where it begins."""
-    expr = f"{ask.rate(counter)} > 0 unless {ask.rate(counter, before=EVERY)} > 0"
+    expr = f"{promql.rate(counter)} > 0 unless {promql.rate(counter, before=EVERY)} > 0"
     return annotation("Runner restarts", expr, NEUTRAL, "Runner restart", "on {{server}}")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outline:
+class Skeleton:
     """What a dashboard is, without its panels.
 
     Attributes:
         name: the end of its uid, and the name of its files.
         title: as in Grafana's lists.
-        question: what it answers.
+        description: what it answers.
         since: the beginning of its time range, as `now-6h`.
         variables: beside the datasource.
         annotations: marks on every graph.
@@ -165,7 +165,7 @@ class Outline:
 
     name: str
     title: str
-    question: str
+    description: str
     since: str
     variables: Sequence[Variable]
     annotations: Sequence[dashboard.AnnotationQuery]
@@ -175,7 +175,7 @@ class Outline:
         return dashboard.Dashboard(
             uid=f"{UID}{self.name}",
             title=self.title,
-            description=self.question,
+            description=self.description,
             tags=[TAG],
             timezone="browser",
             editable=False,
