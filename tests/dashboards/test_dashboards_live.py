@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import pytest
 
-from made_dashboards import BUILT_IN, NAMES, Asked, asked, filled
+from made_dashboards import BUILT_IN, NAMES, BoardQuery, interpolated, queries
 from watched_fleets import (
     AGGREGATED,
     DOWN,
@@ -46,10 +46,10 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
         assert not os.environ.get("CI"), "prometheus is missing: run `make tools`"
         pytest.skip("prometheus is missing: run `make tools`")
     with fleets(tmp_path_factory.mktemp("fleets")) as watching:
-        asked_of = watching.prometheus
+        watcher = watching.prometheus
 
         def see(sign: str) -> None:
-            until(lambda: asked_of.has(sign), sign)
+            until(lambda: watcher.has(sign), sign)
 
         loud = 'ALERTS{alertstate="firing", severity!~"info|none", '
         plain = f'job="{PLAIN}"'
@@ -62,13 +62,15 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
         see(f'electric_agents_runner_client_restarts_total{{{plain}, runner_id="{RESTARTED}"}}')
         watching.restart()
         see(f"rate(electric_agents_runner_client_restarts_total{{{plain}}}[15s]) > 0")
-        yield asked_of
+        yield watcher
 
 
-def answer(watched: Prometheus, query: Asked, job: str, runner: str = LOST) -> list[dict[str, Any]]:
+def answer(
+    watched: Prometheus, query: BoardQuery, job: str, runner: str = LOST
+) -> list[dict[str, Any]]:
     """Ask as Grafana would; an error or a warning fails."""
     chosen = {"job": job, "instance": EVERYTHING, "server": EVERYTHING, "runner": runner}
-    expr = filled(query.expr, {**BUILT_IN, **chosen, "__rate_interval": "15s"})
+    expr = interpolated(query.expr, {**BUILT_IN, **chosen, "__rate_interval": "15s"})
     now = time.time()
     if query.label:
         got = watched.ask(f"label/{query.label}/values", **{"match[]": expr})
@@ -88,7 +90,7 @@ def answer(watched: Prometheus, query: Asked, job: str, runner: str = LOST) -> l
 def test_every_query_has_an_answer_on_the_simulators_fleet(watched: Prometheus, name: str) -> None:
     empty = {
         str(query)
-        for query in asked(name)
+        for query in queries(name)
         if not any(answer(watched, query, PLAIN, runner) for runner in RUNNERS)
     }
     assert empty == {place for place in MAY_BE_EMPTY if place.startswith(f"{name}: ")}
@@ -97,7 +99,7 @@ def test_every_query_has_an_answer_on_the_simulators_fleet(watched: Prometheus, 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("job", [SINGLE, AGGREGATED, DOWN, "nobody"])
 def test_no_query_fails_on_a_degenerate_fleet(watched: Prometheus, name: str, job: str) -> None:
-    for query in asked(name):
+    for query in queries(name):
         answer(watched, query, job, "nobody")
 
 
@@ -105,13 +107,13 @@ def test_no_query_fails_on_a_degenerate_fleet(watched: Prometheus, name: str, jo
 @pytest.mark.usefixtures("watched")
 def test_no_query_fails_where_nothing_was_ever_scraped(tmp_path: Path, name: str) -> None:
     with prometheus(tmp_path / "empty", {}, rules=False) as blank:
-        for query in asked(name):
+        for query in queries(name):
             assert answer(blank, query, "nobody") == []
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_legend_names_labels_that_its_series_have(watched: Prometheus, name: str) -> None:
-    for query in asked(name):
+    for query in queries(name):
         named = set(re.findall(r"\{\{(\w+)\}\}", query.legend))
         for series in answer(watched, query, PLAIN) if named else []:
             assert named <= set(series["metric"]), query
@@ -119,7 +121,7 @@ def test_a_legend_names_labels_that_its_series_have(watched: Prometheus, name: s
 
 def tile(watched: Prometheus, title: str, job: str) -> float | None:
     """Give what a tile of the fleet's dashboard shows."""
-    (query,) = [q for q in asked("fleet") if q.place == f"{title}, A"]
+    (query,) = [q for q in queries("fleet") if q.place == f"{title}, A"]
     result = answer(watched, query, job)
     return float(result[0]["value"][1]) if result else None
 
@@ -158,7 +160,7 @@ def test_the_page_of_a_fleet_says_what_is_wrong_with_it(
 def test_the_table_of_runners_begins_with_the_worst_and_knows_the_disabled_and_the_away(
     watched: Prometheus,
 ) -> None:
-    (query,) = [q for q in asked("fleet") if q.place == "Runners, A"]
+    (query,) = [q for q in queries("fleet") if q.place == "Runners, A"]
     states = {
         series["metric"]["runner_id"]: float(series["value"][1])
         for series in answer(watched, query, PLAIN)

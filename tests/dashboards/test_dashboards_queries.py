@@ -4,16 +4,16 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 import promql_parser as parser
-import pytest
 import yaml
 
 from alert_values import load as load_values
-from electric_agents_exporter.metrics.family import Each, Kind, OneOf
+from checks import every_query
+from electric_agents_exporter.metrics.family import Each, Kind, OneOf, SomeOf
 from electric_agents_exporter.metrics.reference import rows
-from made_dashboards import BUILT_IN, FOLDER, NAMES, Asked, asked, filled, load, panels
-from promql import CHOSEN, Selection, labels, parsed, selections
+from made_dashboards import BUILT_IN, FOLDER, NAMES, BoardQuery, interpolated, queries
+from promql import CHOSEN, Selection, children, labels, parsed, selections
 
-QUERIES: Final = [asked_one for name in NAMES for asked_one in asked(name)]
+QUERIES: Final = [query for name in NAMES for query in queries(name)]
 SCRAPED: Final = {"job", "instance", "pod"}
 ALERT: Final = {"alertname", "alertstate", "severity", "server", "runner_id", "kind", "window"}
 RECORDED: Final = {"job", "instance", "server", "runner_id", "kind", "tenure"}
@@ -28,9 +28,14 @@ OTHERS: Final = {
     "process_start_time_seconds": set(),
 }
 COUNTED: Final = {"rate", "increase"}
+VALUES: Final = load_values()
+ALERT_WINDOWS: Final = {
+    f"{number:g}" for name in VALUES.alerts for number in VALUES.alert(name).values()
+}
+RATE_WINDOW: Final = BUILT_IN["__rate_interval"].removesuffix("s")
+PROOFS: Final = {"electric_agents_exporter_build_info", "ALERTS"}
+"""Where one of these is, what would be counted by others of its source is known not to be."""
 PER_RUNNER: Final = "electric_agents_runner_"
-
-every_query = pytest.mark.parametrize("query", QUERIES, ids=str)
 
 
 def known() -> Iterator[tuple[str, set[str], Kind]]:
@@ -52,103 +57,124 @@ def known() -> Iterator[tuple[str, set[str], Kind]]:
 
 
 KNOWN: Final = {name: (names, kind) for name, names, kind in known()}
+EVERY_LABEL: Final = SCRAPED.union(*(names for names, _ in KNOWN.values()))
 WORDS: Final = {
     (row.name, row.labels[0]): {word.value for word in row.samples.words}
     for _, _, row in rows()
-    if isinstance(row.samples, (OneOf, Each))
+    if isinstance(row.samples, (OneOf, SomeOf, Each))
 }
 
 
-def selected(query: Asked) -> list[Selection]:
-    return list(selections(parsed(query.expr)))
+def selected(query: BoardQuery) -> list[Selection]:
+    """Give a query's selectors of what is known; one test tells of the others."""
+    return [each for each in selections(parsed(query.expr)) if each.name in KNOWN]
 
 
 @every_query
-def test_a_query_parses_and_asks_for_what_there_is(query: Asked) -> None:
-    for selection in selected(query):
-        assert selection.name in KNOWN, selection.name
+def test_a_query_parses_and_asks_for_what_there_is(query: BoardQuery) -> Iterator[str]:
+    for selection in selections(parsed(query.expr)):
+        if selection.name not in KNOWN:
+            yield f"{selection.name} is no metric (docs/metrics.md) and no record (alerts/rules)"
 
 
 @every_query
-def test_a_query_uses_labels_that_there_are(query: Asked) -> None:
-    everything = SCRAPED.union(*(names for names, _ in KNOWN.values()))
-    assert set(labels(parsed(query.expr))) <= everything
+def test_a_query_uses_labels_that_there_are(query: BoardQuery) -> Iterator[str]:
+    for label in set(labels(parsed(query.expr))) - EVERY_LABEL:
+        yield f"no series has a label {label}"
     for selection in selected(query):
         names, _ = KNOWN[selection.name]
-        assert {label for label, _, _ in selection.matchers} <= names | SCRAPED
+        for label in {label for label, _, _ in selection.matchers} - names - SCRAPED:
+            yield f"{selection.name} has no label {label}"
 
 
 @every_query
-def test_a_query_looks_for_words_that_the_contract_has(query: Asked) -> None:
+def test_a_query_looks_for_words_that_the_contract_has(query: BoardQuery) -> Iterator[str]:
     for selection in selected(query):
         for label, _, value in selection.matchers:
             words = WORDS.get((selection.name, label))
-            assert words is None or set(value.split("|")) <= words, (selection.name, label, value)
+            if words is not None:
+                for word in set(value.split("|")) - words:
+                    yield f"{selection.name}: {label} is never {word}"
 
 
 @every_query
-def test_counters_are_counted_and_gauges_are_not(query: Asked) -> None:
+def test_counters_are_counted_and_gauges_are_not(query: BoardQuery) -> Iterator[str]:
+    if query.label:
+        return  # the values of a label are no numbers
     for selection in selected(query):
         _, kind = KNOWN[selection.name]
-        counted = selection.function in COUNTED
-        if query.label:
-            continue  # the values of a label are no numbers
-        assert counted == (kind is Kind.COUNTER), selection.name
+        if (selection.function in COUNTED) != (kind is Kind.COUNTER):
+            yield f"{selection.name} is a {kind}: only a counter has a rate or an increase"
 
 
 @every_query
-def test_a_window_is_grafanas_or_an_alerts(query: Asked) -> None:
-    values = load_values()
-    windows = {f"{number:g}" for name in values.alerts for number in values.alert(name).values()}
-    grafanas = BUILT_IN["__rate_interval"].removesuffix("s")
+def test_a_window_is_grafanas_or_an_alerts(query: BoardQuery) -> Iterator[str]:
     for selection in selected(query):
-        if selection.window:
-            rate = selection.function == "rate"
-            assert selection.window in ({grafanas} if rate else windows), selection.name
+        windows = {RATE_WINDOW} if selection.function == "rate" else ALERT_WINDOWS
+        if selection.window and selection.window not in windows:
+            yield (
+                f"{selection.name} over {selection.window} s: a rate is over "
+                "$__rate_interval, an increase over a window of alerts/values.yaml"
+            )
 
 
 @every_query
-def test_a_query_keeps_to_the_chosen_job_and_exporter(query: Asked) -> None:
+def test_a_query_keeps_to_the_chosen_job_and_exporter(query: BoardQuery) -> Iterator[str]:
     """Or to alerts of no job, as few of them have; the watchdog is everybody's."""
     for selection in selected(query):
         matchers = {label: value for label, _, value in selection.matchers}
         if selection.name.startswith("ALERTS"):
             watchdog = matchers["alertname"] == "ElectricAgentsWatchdog"
-            assert watchdog or matchers["job"] == CHOSEN["job"] + "|"
-            continue
-        if query.place == "variable job":
-            continue
-        assert matchers.get("job") == CHOSEN["job"]
-        if query.board == "exporter" and query.place != "variable instance":
-            recorded_once = ":" in selection.name and "instance:" not in selection.name
-            named = query.place == "variable server"
-            assert recorded_once or named or matchers.get("instance") == CHOSEN["instance"]
+            if not watchdog and matchers.get("job") != CHOSEN["job"] + "|":
+                yield 'alerts are matched by job=~"$job|"'
+        elif query.place != "variable job":
+            yield from outside(query, selection, matchers)
+
+
+def outside(query: BoardQuery, selection: Selection, matchers: dict[str, str]) -> Iterator[str]:
+    if matchers.get("job") != CHOSEN["job"]:
+        yield f"{selection.name} is not of the chosen job: begin with promql.select"
+    if query.board == "exporter" and query.place != "variable instance":
+        recorded_once = ":" in selection.name and "instance:" not in selection.name
+        named = query.place == "variable server"
+        chosen = matchers.get("instance") == CHOSEN["instance"]
+        if not (recorded_once or named or chosen):
+            yield f"{selection.name} is not of the chosen exporter: begin with promql.select"
 
 
 @every_query
-def test_two_replicas_say_a_thing_once(query: Asked) -> None:
+def test_two_replicas_say_a_thing_once(query: BoardQuery) -> Iterator[str]:
     """But on the exporter's dashboard, which tells of each replica."""
     if query.board == "exporter" or query.label:
         return
     for selection in selected(query):
         if ":" in selection.name or selection.name.startswith("ALERTS"):
             continue  # recorded and alerted on without the replica
-        aggregations = [a for a in selection.aggregations if str(a.op) != "topk"]
-        assert aggregations, selection.name
-        innermost = aggregations[0]
-        assert str(innermost.op) in {"max", "min", "group"}, selection.name
-        names = set(innermost.modifier.labels)
-        without = innermost.modifier.type == parser.AggModifierType.Without
-        assert names == {"instance", "pod"} if without else not names & SCRAPED - {"job"}
+        if not said_once(selection):
+            yield f"{selection.name} of two replicas is told twice: use promql.deduplicate"
+
+
+def said_once(selection: Selection) -> bool:
+    """Tell whether the innermost aggregation leaves nothing that tells replicas apart."""
+    aggregations = [each for each in selection.aggregations if str(each.op) != "topk"]
+    if not aggregations or str(aggregations[0].op) not in {"max", "min", "group"}:
+        return False
+    modifier = aggregations[0].modifier
+    names = set(modifier.labels)
+    if modifier.type == parser.AggModifierType.Without:
+        return names == {"instance", "pod"}
+    return not names & SCRAPED - {"job"}
 
 
 @every_query
-def test_the_runners_of_a_fleet_are_told_one_by_one_of_the_worst_alone(query: Asked) -> None:
+def test_the_runners_of_a_fleet_are_told_one_by_one_of_the_worst_alone(
+    query: BoardQuery,
+) -> Iterator[str]:
     """Not on the runner's dashboard, which is of one; a variable's values are listed in full."""
     asks = any(selection.name.startswith(PER_RUNNER) for selection in selected(query))
-    if query.board == "runner" or query.label or not asks:
-        return
-    assert limited(parsed(query.expr)), query.expr
+    one_runner = query.board == "runner" or query.label
+    if asks and not one_runner and not limited(parsed(query.expr)):
+        yield "10,000 runners would be 10,000 series: take a topk, or a family of the fleet"
 
 
 def limited(node: Any) -> bool:  # noqa: ANN401  (the parser has no types)
@@ -164,13 +190,44 @@ def limited(node: Any) -> bool:  # noqa: ANN401  (the parser has no types)
     return limited(node.rhs) if str(node.op) == "and" else limited(node.lhs)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_a_legend_names_labels_that_there_are(name: str) -> None:
-    everything = SCRAPED.union(*(names for names, _ in KNOWN.values()))
-    for panel in panels(load(name)):
-        for target in panel["targets"]:
-            for part in target.get("legendFormat", "").split("{{")[1:]:
-                assert part.partition("}}")[0] in everything
+@every_query
+def test_what_is_not_known_is_not_made_a_zero(query: BoardQuery) -> Iterator[str]:
+    """But where another series of the same source proves that there is nothing to count."""
+    for fallback in fallbacks(parsed(query.expr)):
+        names = {selection.name for selection in selections(fallback)}
+        if not names or (is_zero(fallback) and not names <= PROOFS):
+            yield f"without a value it would say {fallback.prettify()}: leave it without one"
+
+
+def fallbacks(node: Any) -> Iterator[Any]:  # noqa: ANN401  (the parser has no types)
+    """Give what stands behind each `or` of an expression."""
+    if isinstance(node, parser.BinaryExpr) and str(node.op) == "or":
+        yield node.rhs
+    for child in children(node):
+        yield from fallbacks(child)
+
+
+def is_zero(node: Any) -> bool:  # noqa: ANN401  (the parser has no types)
+    """Tell whether an expression is 0 of whatever series there are."""
+    if not isinstance(node, parser.BinaryExpr):
+        return False
+    picked = any(isinstance(each, parser.BinaryExpr) for each in below(node.rhs))
+    return isinstance(node.lhs, parser.NumberLiteral) and node.lhs.val == 0 and not picked
+
+
+def below(node: Any) -> Iterator[Any]:  # noqa: ANN401  (the parser has no types)
+    """Give an expression and all that it is made of."""
+    yield node
+    for child in children(node):
+        yield from below(child)
+
+
+@every_query
+def test_a_legend_names_labels_that_there_are(query: BoardQuery) -> Iterator[str]:
+    for part in query.legend.split("{{")[1:]:
+        label = part.partition("}}")[0]
+        if label not in EVERY_LABEL:
+            yield f"its legend names {label}, which no series has"
 
 
 def test_every_metric_of_the_exporters_own_is_on_a_dashboard_or_left_out_with_a_reason() -> None:
@@ -186,8 +243,8 @@ def test_every_metric_of_the_exporters_own_is_on_a_dashboard_or_left_out_with_a_
 def test_a_runners_id_can_be_anything() -> None:
     """But for a backslash and a line break, which Grafana's quoting does not know."""
     odd = 'a "quoted" .* $id / 100%'
-    for query in asked("runner"):
-        expr = filled(query.expr, {**BUILT_IN, **CHOSEN, "runner": odd})
+    for query in queries("runner"):
+        expr = interpolated(query.expr, {**BUILT_IN, **CHOSEN, "runner": odd})
         for selection in selections(parser.parse(expr)):
             values = {value for label, _, value in selection.matchers if label == "runner_id"}
             assert values <= {odd, ""}
