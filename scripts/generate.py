@@ -18,7 +18,6 @@ MADE = (
     "alerts/kubernetes/*",
     "alerts/tests/*",
     "dashboards/*.json",
-    "dashboards/kubernetes/*",
 )
 """What matches these is made here, all of it."""
 
