@@ -5,16 +5,12 @@ from typing import Final
 from grafana_foundation_sdk.models import dashboard
 
 from electric_agents_dashboards.panels import PanelSpec, Query, override, stat_panel
-from electric_agents_dashboards.skeleton import ANY_JOB, FIRING
+from electric_agents_dashboards.skeleton import FIRING
 from electric_agents_dashboards.tables import Column, table_panel
 from electric_agents_dashboards.theme import BAD, NEUTRAL, TEXT, WARNING, above
 
 NONE_FIRING: Final = "nothing fires"
 NO_RULES: Final = "no alert rules here"
-OF_SERVER: Final = f'{ANY_JOB}, server=~"$server|"'
-"""Alerts of the chosen servers, and those that are of no server: the exporter's own."""
-OF_RUNNER: Final = f'{ANY_JOB}, server=~"$server", runner_id=${{runner:doublequote}}'
-"""Alerts of the chosen runner."""
 ROWS: Final = 25
 """Alerts of each severity that a table lists."""
 SHORT_NAMES: Final = (

@@ -10,16 +10,15 @@ from electric_agents_dashboards.layout import Line, Section, line, place
 from electric_agents_dashboards.panels import (
     NAMES_ONLY,
     GraphStyle,
-    Override,
     PanelSpec,
     Query,
     color_of,
     graph_panel,
-    override,
+    right_axis,
     stat_panel,
     timeline_panel,
 )
-from electric_agents_dashboards.query_builder import EXPORTER, TARGET, QueryBuilder
+from electric_agents_dashboards.query_builder import BY_SERVER, EXPORTER, TARGET, QueryBuilder
 from electric_agents_dashboards.tables import Column, table_panel
 from electric_agents_dashboards.theme import (
     BAD,
@@ -51,7 +50,7 @@ def build(values: Values) -> dashboard.Dashboard:
         title="Electric Agents / Exporter",
         description="Can the other dashboards be believed: is everything polled, in time, in full?",
         since="now-3h",
-        variables=(skeleton.JOB, skeleton.INSTANCE, skeleton.SERVER),
+        variables=(skeleton.JOB, skeleton.INSTANCE, skeleton.SERVER, skeleton.TENANT),
         annotations=(skeleton.alerts_of_servers(), restarts),
     ).fill(
         place(
@@ -106,8 +105,8 @@ def _exporters_down(promql: QueryBuilder) -> dashboard.Panel:
     return stat_panel(
         PanelSpec(
             title="Exporters down",
-            description="Is somebody watching? Of the exporters that Prometheus should scrape, or "
-            "could within a day.",
+            description="Is somebody watching? Counts the exporters that Prometheus should "
+            "scrape, or could within a day.",
             no_value=NO_EXPORTER,
             unit="none",
             decimals=0,
@@ -122,7 +121,7 @@ def _servers_down(promql: QueryBuilder) -> dashboard.Panel:
     return stat_panel(
         PanelSpec(
             title="Servers down",
-            description="Does every server answer? Down: no list, or only one that is too old; "
+            description="Does every server answer? Down is no list, or only one that is too old; "
             "its runners have no series.",
             no_value=NO_TARGET,
             unit="none",
@@ -153,7 +152,7 @@ def _clock_offset(promql: QueryBuilder) -> dashboard.Panel:
     offset = promql.select("electric_agents_server_clock_offset_seconds")
     return stat_panel(
         PanelSpec(
-            title="Clocks apart",
+            title="Clock offset",
             description="Do server and exporter agree on the time? Ages and alerts are right all "
             "the same; times in logs and on graphs are not.",
             no_value=NO_TARGET,
@@ -161,15 +160,15 @@ def _clock_offset(promql: QueryBuilder) -> dashboard.Panel:
             decimals=1,
             thresholds=above((promql.values.number("ClockSkew", "seconds"), WARNING)),
         ),
-        Query(f"max(abs({offset}))", "apart"),
+        Query(f"max(abs({offset}))", "offset"),
     )
 
 
 def _over_limit(promql: QueryBuilder) -> dashboard.Panel:
-    over = promql.select("electric_agents_server_runners_suppressed", 'reason="limit"')
+    over = promql.deduplicate("electric_agents_server_runners_suppressed", 'reason="limit"')
     return stat_panel(
         PanelSpec(
-            title="Over the limit",
+            title="Runners over the limit",
             description="Is a part of the fleet not shown? Runners beyond max_runners have no "
             "series.",
             no_value=NO_TARGET,
@@ -177,7 +176,7 @@ def _over_limit(promql: QueryBuilder) -> dashboard.Panel:
             decimals=0,
             thresholds=above((1, WARNING)),
         ),
-        Query(f"sum(max by (job, server) ({over}))", "over"),
+        Query(f"sum({over})", "runners"),
     )
 
 
@@ -187,7 +186,7 @@ def _unrecognized(promql: QueryBuilder) -> dashboard.Panel:
     build = promql.select("electric_agents_exporter_build_info")
     return stat_panel(
         PanelSpec(
-            title="Not understood",
+            title="Unrecognized values",
             description=f"Did servers say within {window} what this exporter does not know? "
             "Usually the server is newer.",
             no_value=NO_EXPORTER,
@@ -205,8 +204,8 @@ def _settings(promql: QueryBuilder) -> dashboard.Panel:
     return stat_panel(
         PanelSpec(
             title="Settings",
-            description="Are they what is in the file? If the old ones were kept, a restart would "
-            "fail.",
+            description="Are the settings those of the file? If the old ones were kept, a restart "
+            "would fail.",
             no_value=NO_EXPORTER,
             mappings=value_mappings(*RELOADED),
         ),
@@ -219,7 +218,7 @@ def _last_tick(promql: QueryBuilder) -> dashboard.Panel:
     limit = promql.values.number("ExporterDataStale", "tick_window")
     return stat_panel(
         PanelSpec(
-            title="Last tick",
+            title="Last scheduler tick",
             description="Does it still poll? The scheduler ticks every second; what is shown is "
             "as old as the scrape.",
             no_value=NO_EXPORTER,
@@ -233,7 +232,7 @@ def _last_tick(promql: QueryBuilder) -> dashboard.Panel:
 
 def _targets(promql: QueryBuilder) -> dashboard.Panel:
     def each(expr: str) -> str:
-        return f"max by (instance, server) ({expr})"
+        return f"max by (instance, server, tenant) ({expr})"
 
     number = promql.values.number
     interval = promql.select("electric_agents_server_poll_interval_seconds")
@@ -242,8 +241,8 @@ def _targets(promql: QueryBuilder) -> dashboard.Panel:
     return table_panel(
         PanelSpec(
             title="Targets",
-            description="Which target is it, and what is wrong with it? 0 runners listed is also "
-            "what a wrong principal looks like.",
+            description="Which target is it, and what is wrong with it? A wrong principal, too, "
+            "has 0 runners listed.",
             no_value=NO_TARGET,
             unit="none",
         ),
@@ -255,6 +254,7 @@ def _targets(promql: QueryBuilder) -> dashboard.Panel:
             filled=True,
         ),
         Column(title="Server", label="server"),
+        Column(title="Tenant", label="tenant"),
         Column(title="Exporter", label="instance", width=170),
         Column(
             title="Data age",
@@ -265,13 +265,17 @@ def _targets(promql: QueryBuilder) -> dashboard.Panel:
             no_value="never",
         ),
         Column(
-            title="Poll, of interval",
+            title="Poll / interval",
             query=each(f"{took} / {interval}"),
             unit="percentunit",
             decimals=0,
             thresholds=above((1, WARNING)),
         ),
-        Column(title="Runners listed", query=f"sum by (instance, server) ({listed})", unit="none"),
+        Column(
+            title="Runners listed",
+            query=f"sum by (instance, server, tenant) ({listed})",
+            unit="none",
+        ),
         Column(
             title="With series",
             query=each(promql.select("electric_agents_server_runners_exported")),
@@ -300,9 +304,9 @@ def _up(promql: QueryBuilder) -> dashboard.Panel:
             mappings=value_mappings(*UP),
         ),
         Query(
-            f"min by (server) ({up})\n"
-            f"and on (server) bottomk({SHOWN}, min by (server) ({up} @ end()))",
-            "{{server}}",
+            f"min {BY_SERVER} ({up})\n"
+            f"and on (server, tenant) bottomk({SHOWN}, min {BY_SERVER} ({up} @ end()))",
+            "{{server}} {{tenant}}",
         ),
     )
 
@@ -318,13 +322,14 @@ def _age(promql: QueryBuilder) -> dashboard.Panel:
             decimals=1,
             thresholds=above((promql.values.number("ExporterDataStale", "intervals"), WARNING)),
         ),
-        Query(f"topk({SHOWN}, {_intervals(promql)})", "{{server}} by {{instance}}"),
+        Query(f"topk({SHOWN}, {_intervals(promql)})", "{{server}} {{tenant}} by {{instance}}"),
         style=GraphStyle(threshold_line=True, legend_calcs=()),
     )
 
 
 def _errors(promql: QueryBuilder) -> dashboard.Panel:
     errors = promql.select("electric_agents_server_request_errors_total")
+    rate = f"rate({errors}[$__rate_interval])"
     return graph_panel(
         PanelSpec(
             title="Failed requests by reason",
@@ -332,11 +337,11 @@ def _errors(promql: QueryBuilder) -> dashboard.Panel:
             "it. unauthorized, forbidden: the credentials. not_json, schema: something else "
             "answers.",
             no_value="no request failed",
-            unit="cpm",
+            unit="suffix: requests/min",
         ),
         Query(
-            f"topk({SHOWN}, 60 * sum by (endpoint, reason) (rate({errors}[$__rate_interval])) > 0)",
-            "{{endpoint}}: {{reason}}",
+            f"topk({SHOWN}, 60 * sum by (operation, reason) ({rate}) > 0)",
+            "{{operation}}: {{reason}}",
         ),
         style=GraphStyle(stacked=True),
     )
@@ -347,14 +352,14 @@ def _duration(promql: QueryBuilder) -> dashboard.Panel:
     interval = promql.select("electric_agents_server_poll_interval_seconds")
     return graph_panel(
         PanelSpec(
-            title="A poll's time, of its interval",
+            title="Poll duration, share of the interval",
             description="Is the interval long enough? From 100% on polls are skipped: raise "
             "interval or concurrency, or poll the database.",
             no_value=NO_TARGET,
             unit="percentunit",
             thresholds=above((1, WARNING)),
         ),
-        Query(f"topk({SHOWN}, {took} / {interval})", "{{server}} by {{instance}}"),
+        Query(f"topk({SHOWN}, {took} / {interval})", "{{server}} {{tenant}} by {{instance}}"),
         style=GraphStyle(threshold_line=True, legend_calcs=()),
     )
 
@@ -363,19 +368,19 @@ def _latency(promql: QueryBuilder) -> dashboard.Panel:
     buckets = promql.select("electric_agents_server_request_duration_seconds_bucket")
 
     def quantile(share: float) -> str:
-        rate = f"sum by (le, endpoint) (rate({buckets}[$__rate_interval]))"
+        rate = f"sum by (le, operation) (rate({buckets}[$__rate_interval]))"
         return f"histogram_quantile({share}, {rate})"
 
     return graph_panel(
         PanelSpec(
-            title="How long requests take",
-            description="Is a server getting slow? The half of all requests, and all but one in "
-            "20.",
+            title="Request duration",
+            description="Is a server getting slow? p50: half of all requests take longer. p95: "
+            "one in 20 does.",
             no_value="no requests",
             unit="s",
         ),
-        Query(quantile(0.5), "{{endpoint}}, half"),
-        Query(quantile(0.95), "{{endpoint}}, 95%"),
+        Query(quantile(0.5), "{{operation}} p50"),
+        Query(quantile(0.95), "{{operation}} p95"),
         style=NAMES_ONLY,
     )
 
@@ -390,7 +395,7 @@ def _requests(promql: QueryBuilder) -> dashboard.Panel:
             no_value=NO_TARGET,
             unit="reqps",
         ),
-        Query(f"sum by (endpoint) (rate({requests}[$__rate_interval]))", "{{endpoint}}"),
+        Query(f"sum by (operation) (rate({requests}[$__rate_interval]))", "{{operation}}"),
         style=GraphStyle(stacked=True),
     )
 
@@ -426,25 +431,27 @@ def _listed(promql: QueryBuilder) -> dashboard.Panel:
             decimals=0,
         ),
         Query(
-            f"bottomk({SHOWN}, max by (server, principal) ({listed}))", "{{server}}: {{principal}}"
+            f"bottomk({SHOWN}, max by (server, tenant, principal) ({listed}))",
+            "{{server}} {{tenant}}: {{principal}}",
         ),
         style=NAMES_ONLY,
     )
 
 
 def _hidden(promql: QueryBuilder) -> dashboard.Panel:
-    hidden = promql.select("electric_agents_server_runners_suppressed")
+    hidden = promql.deduplicate("electric_agents_server_runners_suppressed")
     return graph_panel(
         PanelSpec(
             title="Runners without series",
-            description="Who is listed and not shown? filter and shard are configured, retired "
-            "were not seen for long; limit is a fleet that outgrew max_runners.",
+            description="Who is listed and not shown? filter: by the settings. shard: another "
+            "exporter has them. retired: not seen for long. limit: the fleet has outgrown "
+            "max_runners.",
             no_value=NO_TARGET,
             unit="none",
             decimals=0,
             overrides=(color_of("limit", WARNING), color_of("retired", DISABLED)),
         ),
-        Query(f"sum by (reason) (max by (job, server, reason) ({hidden}))", "{{reason}}"),
+        Query(f"sum by (reason) ({hidden})", "{{reason}}"),
         style=GraphStyle(legend_calcs=(), soft_max=5),
     )
 
@@ -453,11 +460,11 @@ def _drift(promql: QueryBuilder) -> dashboard.Panel:
     unknown = promql.select("electric_agents_exporter_unrecognized_values_total")
     return graph_panel(
         PanelSpec(
-            title="Values not understood, by field",
+            title="Unrecognized values by field",
             description="What has changed in the servers' answers? Those fields are left out, or "
             "shown as unknown or other.",
             no_value="all was understood",
-            unit="cpm",
+            unit="suffix: values/min",
         ),
         Query(
             f"topk({SHOWN}, 60 * sum by (field) (rate({unknown}[$__rate_interval])) > 0)",
@@ -469,12 +476,12 @@ def _drift(promql: QueryBuilder) -> dashboard.Panel:
 def _size(promql: QueryBuilder) -> dashboard.Panel:
     return graph_panel(
         PanelSpec(
-            title="Size of an exposition",
+            title="Exposition size",
             description="How much does Prometheus take in? About 60 series for each runner; "
             "per_runner: false leaves about 160 for each server. The right axis counts series.",
             no_value=NO_EXPORTER,
             unit="bytes",
-            overrides=(_right_axis("/series/"),),
+            overrides=(right_axis("series"),),
         ),
         Query(
             f"topk({SHOWN}, {promql.select('electric_agents_exporter_exposition_bytes')})",
@@ -487,17 +494,13 @@ def _size(promql: QueryBuilder) -> dashboard.Panel:
     )
 
 
-def _right_axis(pattern: str) -> Override:
-    return override("byRegexp", pattern, {"unit": "short", "custom.axisPlacement": "right"})
-
-
 def _time(promql: QueryBuilder) -> dashboard.Panel:
     built = promql.select("electric_agents_exporter_exposition_duration_seconds")
     return graph_panel(
         PanelSpec(
-            title="Time of a scrape",
-            description="Is it far from Prometheus's scrape_timeout? build is the exporter's own "
-            "share of it, scrape what Prometheus saw.",
+            title="Scrape duration",
+            description="Is it far from Prometheus's scrape_timeout? scrape is what Prometheus "
+            "saw, build the exporter's own share of it.",
             no_value=NO_EXPORTER,
             unit="s",
         ),

@@ -20,7 +20,13 @@ from electric_agents_dashboards.panels import (
     stat_panel,
     timeline_panel,
 )
-from electric_agents_dashboards.query_builder import FLEET, QueryBuilder
+from electric_agents_dashboards.query_builder import (
+    BY_RUNNER,
+    BY_SERVER,
+    FLEET,
+    ON_RUNNER,
+    QueryBuilder,
+)
 from electric_agents_dashboards.tables import Column, table_panel
 from electric_agents_dashboards.theme import (
     BAD,
@@ -45,7 +51,7 @@ DRAWN: Final = 15
 POINTS: Final = 60
 """How often the timeline looks: the state of a whole fleet is not cheap to tell."""
 
-_KEPT: Final = "${datasource:queryparam}&${job:queryparam}&${__url_time_range}"
+_KEPT: Final = "${datasource:queryparam}&${job:queryparam}&${tenant:queryparam}&${__url_time_range}"
 
 
 def runner_link(server: str, runner: str) -> dashboard.DashboardLink:
@@ -70,13 +76,14 @@ def build(values: Values) -> dashboard.Dashboard:
         title="Electric Agents / Fleet",
         description="Is anything wrong, with whom, does work flow, and is it getting worse?",
         since="now-6h",
-        variables=(skeleton.JOB, skeleton.SERVER),
+        variables=(skeleton.JOB, skeleton.SERVER, skeleton.TENANT),
         annotations=(
             skeleton.alerts_of_servers(),
             skeleton.restarts(promql, "electric_agents_runners_client_restarts_total"),
         ),
     ).fill(
         place(
+            Section("Work that waits", (_waiting(promql),)),
             Section(
                 "Now",
                 (
@@ -99,9 +106,78 @@ def build(values: Values) -> dashboard.Dashboard:
             ),
             Section(
                 "Stability",
-                (line(9, (8, _unrest(promql)), (8, _issues(promql)), (8, _silent(promql))),),
+                (line(9, (8, _restarts(promql)), (8, _issues(promql)), (8, _silent(promql))),),
             ),
         )
+    )
+
+
+def _waiting(promql: QueryBuilder) -> Line:
+    unheard = _with_condition(
+        promql,
+        "work_unheard",
+        "Work waiting",
+        "Does somebody's message wait? Runners that have not heard a wake for over a minute, dead "
+        "or deaf, whatever they say of themselves.",
+        above((1, BAD)),
+    )
+    abandoned = _with_condition(
+        promql,
+        "work_abandoned",
+        "Work abandoned",
+        "Is work in hands that no longer move? Runners at work of which neither they nor their "
+        "claims gave a sign of life for a minute.",
+        above((1, BAD)),
+    )
+    refused = _with_condition(
+        promql,
+        "work_refused",
+        "Work refused",
+        "Was work dropped? Runners of which a claim failed: that wake is never repeated, and its "
+        "agent stands still until the runner restarts.",
+        above((1, WARNING)),
+    )
+    unknown = _with_condition(
+        promql,
+        "unknown",
+        "Runners not known",
+        "Is the picture whole? Runners that are listed and have no fresh report: no other tile of "
+        "this line counts them.",
+        above((1, UNKNOWN)),
+    )
+    oldest = _oldest_wake(promql)
+    return line(4, (5, unheard), (5, abandoned), (4, refused), (5, oldest), (5, unknown))
+
+
+def _with_condition(
+    promql: QueryBuilder, condition: str, title: str, description: str, thresholds: Thresholds
+) -> dashboard.Panel:
+    metric = "electric_agents_runners_with_condition"
+    runners = promql.deduplicate(metric, f'condition="{condition}"')
+    return stat_panel(
+        PanelSpec(
+            title=title,
+            description=description,
+            no_value=NO_FLEET,
+            unit="none",
+            thresholds=thresholds,
+        ),
+        Query(f"sum({runners})", "runners"),
+    )
+
+
+def _oldest_wake(promql: QueryBuilder) -> dashboard.Panel:
+    age = promql.deduplicate("electric_agents_runners_wake_oldest_unheard_age_seconds")
+    return stat_panel(
+        PanelSpec(
+            title="Oldest wake waiting",
+            description="Since when does work wait? The age of the oldest wake that its runner "
+            "has not heard. A few seconds are normal.",
+            no_value=NO_FLEET,
+            unit="s",
+            thresholds=Thresholds(NEUTRAL),
+        ),
+        Query(f"max({age})", "age"),
     )
 
 
@@ -113,7 +189,7 @@ def _wrong(promql: QueryBuilder) -> Line:
         "How many runners that are meant to stay are unhealthy, and enabled? Each is an alert: see "
         "who in the table below. Laptops and jobs that left are not counted.",
         above((1, BAD)),
-        promql.permanent,
+        promql.lasting,
         enabled,
         'health_status="unhealthy"',
     )
@@ -129,7 +205,7 @@ def _wrong(promql: QueryBuilder) -> Line:
     return line(
         4,
         (5, _servers_down(promql)),
-        (5, alerts.firing_count(alerts.OF_SERVER)),
+        (5, alerts.firing_count(skeleton.ALERTS_OF_SERVER)),
         (6, _orphaned(promql)),
         (4, unhealthy),
         (4, degraded),
@@ -171,16 +247,18 @@ def _count(
 
 
 def _servers_down(promql: QueryBuilder) -> dashboard.Panel:
+    up = promql.deduplicate("electric_agents_server_up")
     return stat_panel(
         PanelSpec(
             title="Servers down",
-            description="Is the picture whole? Of a server that gives no list nothing is known: "
-            "its runners are missing from every other panel.",
+            description="Is the picture whole? Nothing is known of a server that gives no list: "
+            "its runners are in no other panel.",
             no_value="no exporter",
             unit="none",
             thresholds=above((1, BAD)),
         ),
-        Query(f"sum(1 - {promql.deduplicate('electric_agents_server_up')})", "down"),
+        # A server that one of several shards cannot reach is one server.
+        Query(f"sum(1 - min without (shard) ({up}))", "down"),
     )
 
 
@@ -188,8 +266,8 @@ def _orphaned(promql: QueryBuilder) -> dashboard.Panel:
     return stat_panel(
         PanelSpec(
             title="Orphaned claims",
-            description="Is there work that nobody does? Active claims of runners whose lease has "
-            "run out: the agents concerned stand still until the runner is back.",
+            description="Is there work that nobody does? Active claims of runners that abandoned "
+            "their work: the agents concerned stand still until the runner is back.",
             no_value=NO_FLEET,
             unit="none",
             thresholds=above((1, BAD)),
@@ -224,8 +302,8 @@ def _age(promql: QueryBuilder) -> dashboard.Panel:
     return stat_panel(
         PanelSpec(
             title="Age of the data",
-            description="Can this page be believed? How many poll intervals ago the worst server "
-            "last answered everything; up to 1 is normal.",
+            description="Can this page be believed? Poll intervals since the worst server last "
+            "answered everything. Up to 1 is normal.",
             no_value="never any",
             unit="suffix: intervals",
             decimals=1,
@@ -242,7 +320,7 @@ def _alerts() -> dashboard.Panel:
         "Firing alerts",
         "What is wrong, since when, and with whom? Begin with the first; a click on a runner "
         f"shows what happened to it. At most {alerts.ROWS} of each severity.",
-        alerts.OF_SERVER,
+        skeleton.ALERTS_OF_SERVER,
         Column(title="Server", label="server", width=120),
         Column(title="Runner", label="runner_id", links=(ROW_LINK,)),
     )
@@ -257,9 +335,8 @@ def _states_over_time(promql: QueryBuilder) -> dashboard.Panel:
     return graph_panel(
         PanelSpec(
             title="Runners by state",
-            description="Since when is it so? A step that many runners take at once has one "
-            "cause: a host, a network, a deployment. Away are laptops, jobs and sandboxes that "
-            "left.",
+            description="Since when is it so? A step of many runners at once has one cause: a "
+            "host, a network, a deployment. Away are laptops, jobs and sandboxes that left.",
             no_value=NO_FLEET,
             unit="none",
             decimals=0,
@@ -272,7 +349,7 @@ def _states_over_time(promql: QueryBuilder) -> dashboard.Panel:
                 color_of("healthy", GOOD),
             ),
         ),
-        Query(runners(promql.permanent, enabled, unhealthy), "unhealthy"),
+        Query(runners(promql.lasting, enabled, unhealthy), "unhealthy"),
         Query(runners(enabled, 'health_status="degraded"'), "degraded"),
         Query(runners(enabled, 'health_status="unknown"'), "unknown"),
         Query(runners(promql.transient, enabled, unhealthy), "away"),
@@ -287,9 +364,9 @@ def _runners(promql: QueryBuilder) -> dashboard.Panel:
 
     def of_the_worst(how: str, expr: str) -> str:
         # Few are left before they are put together, which is what costs.
-        return f"{how} ({expr}\nand on (server, runner_id) {worst})"
+        return f"{how} ({expr}\nand on (server, tenant, runner_id) {worst})"
 
-    highest = f"max {states.BY_RUNNER}"
+    highest = f"max {BY_RUNNER}"
     age = promql.select("electric_agents_runner_heartbeat_age_seconds")
     lease = promql.select("electric_agents_runner_lease_expires_timestamp_seconds")
     seen = promql.select("electric_agents_runner_last_seen_timestamp_seconds")
@@ -303,7 +380,7 @@ def _runners(promql: QueryBuilder) -> dashboard.Panel:
         PanelSpec(
             title="Runners",
             description=f"Who is not well, and why? The {LISTED} worst of the fleet; a click on "
-            f"an id shows its story. {states.STATES_EXPLAINED}",
+            f"an id shows its history. {states.STATES_EXPLAINED}",
             no_value=NO_RUNNERS,
             unit="none",
         ),
@@ -315,13 +392,14 @@ def _runners(promql: QueryBuilder) -> dashboard.Panel:
             filled=True,
         ),
         Column(title="Server", label="server", width=130),
+        Column(title="Tenant", label="tenant"),
         Column(title="Runner", label="runner_id", links=(ROW_LINK,)),
         Column(title="Label", label="label"),
         Column(
             title="Kind",
             label="kind",
             query=of_the_worst(
-                "group by (server, runner_id, kind, label)",
+                "group by (server, tenant, runner_id, kind, label)",
                 promql.select("electric_agents_runner_info"),
             ),
             width=110,
@@ -358,9 +436,9 @@ def _runners(promql: QueryBuilder) -> dashboard.Panel:
         ),
         Column(
             title=f"Success, {window}",
-            query=of_the_worst(f"sum {states.BY_RUNNER}", claimed)
+            query=of_the_worst(f"sum {BY_RUNNER}", claimed)
             + " / "
-            + f"({of_the_worst(f'sum {states.BY_RUNNER}', tried)} > 0)",
+            + f"({of_the_worst(f'sum {BY_RUNNER}', tried)} > 0)",
             width=130,
             unit="percentunit",
             decimals=0,
@@ -387,16 +465,16 @@ def _timeline(promql: QueryBuilder) -> dashboard.Panel:
     return timeline_panel(
         PanelSpec(
             title="States of the worst runners",
-            description="Since when is it so, and does it come and go? Those that are worst at "
-            f"the end of the time range, {DRAWN} at most, seen {POINTS} times in it. "
+            description="Since when is it so, and does it come and go? The runners that are worst "
+            f"at the end of the time range, {DRAWN} at most, at {POINTS} moments. "
             f"{states.STATES_EXPLAINED}",
             no_value=NO_RUNNERS,
             mappings=value_mappings(*states.STATES),
             links=(SERIES_LINK,),
         ),
         Query(
-            f"({states.state(promql)})\nand on (server, runner_id) {worst}",
-            "{{server}}: {{runner_id}}",
+            f"({states.state(promql)})\nand on (server, tenant, runner_id) {worst}",
+            "{{server}}: {{runner_id}} {{tenant}}",
         ),
         max_points=POINTS,
     )
@@ -407,10 +485,11 @@ def _outcomes(promql: QueryBuilder) -> dashboard.Panel:
     return graph_panel(
         PanelSpec(
             title="Claims by outcome",
-            description="Does work flow? claimed is work begun. no_work is normal: another was "
-            "faster; a flood of it is a paused agent or a replayed stream. error needs a cause.",
+            description="Does work flow? claimed: work has begun. no_work: another runner was "
+            "faster, which is normal; a flood of it is a paused agent or a replayed stream. error "
+            "needs a cause.",
             no_value=NO_FLEET,
-            unit="cpm",
+            unit="suffix: claims/min",
             overrides=(
                 color_of("claimed", GOOD),
                 color_of("no_work", NEUTRAL),
@@ -430,10 +509,10 @@ def _success(promql: QueryBuilder) -> dashboard.Panel:
     return graph_panel(
         PanelSpec(
             title=f"Claims that succeed, {window}",
-            description="Do claims fail, and on which server? The five worst. One runner alone "
-            f"that stays under the line ({1 - ratio:.0%}) is an alert; all at once are the "
-            "server's fault or its database's. Claims that disabled runners are refused do not "
-            "count.",
+            description="Do claims fail, and on which server? The five worst. An alert fires "
+            f"where one runner stays under the line ({1 - ratio:.0%}); if all fall at once, the "
+            "cause is the server or its database. Claims of disabled runners, which the server "
+            "refuses, do not count.",
             no_value="no claims",
             unit="percentunit",
             min_value=0,
@@ -441,8 +520,8 @@ def _success(promql: QueryBuilder) -> dashboard.Panel:
             thresholds=below(1 - ratio, WARNING),
         ),
         Query(
-            f"bottomk(5, 1 - sum by (server) ({errors}) / (sum by (server) ({attempts}) > 0))",
-            "{{server}}",
+            f"bottomk(5, 1 - sum {BY_SERVER} ({errors}) / (sum {BY_SERVER} ({attempts}) > 0))",
+            "{{server}} {{tenant}}",
         ),
         style=GraphStyle(threshold_line=True, legend_calcs=("lastNotNull", "min")),
     )
@@ -455,8 +534,8 @@ def _claims_held(promql: QueryBuilder) -> dashboard.Panel:
     return graph_panel(
         PanelSpec(
             title="Claims held",
-            description="Is work stuck? orphaned: their runner is gone, nobody works on them. "
-            "superseded: leaked by a crash, for ever; harmless, but each step up was a crash.",
+            description="Is work stuck? orphaned: their runner is gone, and nobody works on them. "
+            "superseded: leaked for ever by a crash; harmless, but each step up was a crash.",
             no_value=NO_FLEET,
             unit="none",
             decimals=0,
@@ -472,22 +551,22 @@ def _claims_held(promql: QueryBuilder) -> dashboard.Panel:
     )
 
 
-def _unrest(promql: QueryBuilder) -> dashboard.Panel:
+def _restarts(promql: QueryBuilder) -> dashboard.Panel:
     def per_minute(metric: str) -> str:
         return f"60 * sum({promql.rate(metric)})"
 
     return graph_panel(
         PanelSpec(
-            title="Unrest",
+            title="Restarts and reconnects",
             description="Is it getting worse? Reconnects of all at once: a proxy, the server or "
             "its database. Restarts: a deployment, or a crash loop. Lapses: leases that ran out.",
             no_value=NO_FLEET,
-            unit="cpm",
+            unit="suffix: /min",
         ),
         Query(per_minute("electric_agents_runners_reconnects_total"), "reconnects"),
         Query(per_minute("electric_agents_runners_client_restarts_total"), "restarts"),
         Query(per_minute("electric_agents_runners_lease_lapses_total"), "lease lapses"),
-        Query(per_minute("electric_agents_runners_health_transitions_total"), "changes of verdict"),
+        Query(per_minute("electric_agents_runners_health_transitions_total"), "health changes"),
         style=NAMES_ONLY,
     )
 
@@ -517,12 +596,12 @@ def _issues(promql: QueryBuilder) -> dashboard.Panel:
 
 def _silent(promql: QueryBuilder) -> dashboard.Panel:
     age = promql.select("electric_agents_runner_heartbeat_age_seconds")
-    enabled = promql.select(states.ENABLED, 'tenure="permanent"')
+    enabled = promql.select(states.ENABLED, 'lifecycle="lasting"')
     return bars_panel(
         PanelSpec(
             title="Longest without a heartbeat",
-            description="Who of those that are meant to stay has been silent for longest? A "
-            "heartbeat comes every 30 seconds; a click shows the runner's story.",
+            description="Which of the runners that are meant to stay has been silent for longest? "
+            "A heartbeat comes every 30 seconds; a click shows the runner's history.",
             no_value=NO_RUNNERS,
             unit="s",
             thresholds=above((promql.values.number("RunnerLeaseExpired", "silence"), BAD)),
@@ -530,8 +609,8 @@ def _silent(promql: QueryBuilder) -> dashboard.Panel:
             links=(SERIES_LINK,),
         ),
         Query(
-            f"sort_desc(topk(10, min by (job, server, runner_id) ({age})"
-            f" and {states.ON_RUNNER} {enabled}))",
-            "{{server}}: {{runner_id}}",
+            f"sort_desc(topk(10, min by (job, server, tenant, runner_id) ({age})"
+            f" and {ON_RUNNER} {enabled}))",
+            "{{server}}: {{runner_id}} {{tenant}}",
         ),
     )

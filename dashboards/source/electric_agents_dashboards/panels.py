@@ -268,6 +268,11 @@ def color_of(series: str, color: str, *, dashed: bool = False) -> Override:
     return override("byName", series, properties)
 
 
+def right_axis(pattern: str) -> Override:
+    """Count the series whose names match on an axis of their own, at the right."""
+    return override("byRegexp", f"/{pattern}/", {"unit": "short", "custom.axisPlacement": "right"})
+
+
 def data_link(title: str, url: str) -> dashboard.DashboardLink:
     """Make a link from a value; `url` begins at Grafana's root."""
     return dashboard.DashboardLink(

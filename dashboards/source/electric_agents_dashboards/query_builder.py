@@ -1,15 +1,20 @@
-"""How queries are written: within what the variables choose, and once whatever the replicas."""
+"""How queries are written: for what the variables choose, and replicas counted once."""
 
 from dataclasses import dataclass
 from typing import Final
 
 from alert_values import Duration, Values
 
-FLEET: Final = 'job=~"$job", server=~"$server"'
-RUNNER: Final = 'job=~"$job", server=~"$server", runner_id=${runner:doublequote}'
+FLEET: Final = 'job=~"$job", server=~"$server", tenant=~"$tenant"'
+RUNNER: Final = f"{FLEET}, runner_id=${{runner:doublequote}}"
 """`doublequote`, as a runner's id is free text: its quotes are escaped, and it is no pattern."""
 EXPORTER: Final = 'job=~"$job", instance=~"$instance"'
-TARGET: Final = 'job=~"$job", instance=~"$instance", server=~"$server"'
+TARGET: Final = f'{EXPORTER}, server=~"$server", tenant=~"$tenant"'
+
+BY_SERVER: Final = "by (server, tenant)"
+"""Once for each server, or for each tenant where a database has several."""
+BY_RUNNER: Final = "by (server, tenant, runner_id)"
+ON_RUNNER: Final = "on (job, server, tenant, runner_id)"
 
 
 @dataclass(frozen=True)
@@ -36,7 +41,10 @@ class QueryBuilder:
         return f"{metric}{{{', '.join((self.scope, *matchers))}}}{self.modifier}"
 
     def deduplicate(self, metric: str, *matchers: str) -> str:
-        """Select series; of those that differ in the replica alone, take the greatest."""
+        """Select series; of those that differ in the replica alone, take the greatest.
+
+        Shards of an exporter stay apart, so that a sum over them is of the whole fleet.
+        """
         return f"max without ({self.replicas}) ({self.select(metric, *matchers)})"
 
     def rate(self, metric: str, *matchers: str, before: str = "") -> str:
@@ -52,7 +60,7 @@ class QueryBuilder:
         )
 
     @property
-    def permanent(self) -> str:
+    def lasting(self) -> str:
         """The matcher of kinds that are meant to stay."""
         return f'kind=~"{"|".join(self.values.permanent_kinds)}"'
 

@@ -16,10 +16,17 @@ from electric_agents_dashboards.panels import (
     graph_panel,
     name_panel,
     override,
+    right_axis,
     stat_panel,
     timeline_panel,
 )
-from electric_agents_dashboards.query_builder import RUNNER, QueryBuilder
+from electric_agents_dashboards.query_builder import (
+    BY_RUNNER,
+    BY_SERVER,
+    FLEET,
+    RUNNER,
+    QueryBuilder,
+)
 from electric_agents_dashboards.theme import (
     BAD,
     DISABLED,
@@ -46,35 +53,42 @@ def build(values: Values) -> dashboard.Dashboard:
         title="Electric Agents / Runner",
         description="What happened to this runner, is it at work now, and what holds it up?",
         since="now-3h",
-        variables=(skeleton.JOB, skeleton.SERVER, skeleton.RUNNER),
+        variables=(skeleton.JOB, skeleton.SERVER, skeleton.TENANT, skeleton.RUNNER),
         annotations=(skeleton.alerts_of_runner(), restarts),
     ).fill(
         place(
             Section("Now", (_now(promql), line(5, (24, _alerts())))),
-            Section("Its story", (line(10, (24, _story(promql))), line(5, (24, _issues(promql))))),
+            Section(
+                "History",
+                (
+                    line(10, (24, _history(promql))),
+                    line(6, (12, _issues(promql)), (12, _conditions(promql))),
+                ),
+            ),
             Section("Heartbeat", (line(8, (12, _heartbeat(promql)), (12, _polled(promql))),)),
             Section(
                 "Work",
                 (
                     line(9, (8, _outcomes(promql)), (8, _success(promql)), (8, _events(promql))),
-                    line(8, (12, _held(promql)), (12, _oldest_over_time(promql))),
+                    line(
+                        8, (8, _wakes(promql)), (8, _held(promql)), (8, _oldest_over_time(promql))
+                    ),
                 ),
             ),
-            Section("Stability", (line(8, (12, _reconnects(promql)), (12, _unrest(promql))),)),
+            Section("Stability", (line(8, (12, _reconnects(promql)), (12, _restarts(promql))),)),
         )
     )
 
 
 def _runner_max(promql: QueryBuilder, metric: str, *matchers: str) -> str:
-    return f"max {states.BY_RUNNER} ({promql.select(metric, *matchers)})"
+    return f"max {BY_RUNNER} ({promql.select(metric, *matchers)})"
 
 
 def _oldest(promql: QueryBuilder) -> str:
-    """Give how long ago the oldest claim gave a sign of life, on the server's clock."""
+    """Give how long ago the oldest claim sent a heartbeat, on the server's clock."""
     beaten = _runner_max(promql, "electric_agents_runner_oldest_claim_heartbeat_timestamp_seconds")
-    now = "max by (server) (server:electric_agents_server_time:seconds"
-    scope = 'job=~"$job", server=~"$server"'
-    return f"{now}{{{scope}}}) - on (server) group_right () {beaten}"
+    now = f"max {BY_SERVER} (server:electric_agents_server_time:seconds{{{FLEET}}})"
+    return f"{now} - on (server, tenant) group_right () {beaten}"
 
 
 def _lease_left(promql: QueryBuilder) -> str:
@@ -106,9 +120,9 @@ def _now(promql: QueryBuilder) -> Line:
             4,
             stat_panel(
                 PanelSpec(
-                    title="Silent for",
-                    description="When did the server last hear of it? A heartbeat comes every 30 "
-                    "seconds. Told on the server's clock alone.",
+                    title="Last heartbeat",
+                    description="When did the server last hear from it? A heartbeat comes every "
+                    "30 seconds. The age is by the server's clock alone.",
                     no_value="never one, or nobody matches",
                     unit="s",
                     thresholds=above((number("RunnerLeaseExpired", "silence"), BAD)),
@@ -122,7 +136,7 @@ def _now(promql: QueryBuilder) -> Line:
                 PanelSpec(
                     title="Lease left",
                     description="Does the server hold it for alive? Under 0 the lease has run "
-                    "out. Hours or years are a lease that it asked for itself, and say nothing.",
+                    "out. A lease of hours or years was asked for by the runner, and says nothing.",
                     no_value="no lease",
                     unit="s",
                     thresholds=below(0),
@@ -135,8 +149,8 @@ def _now(promql: QueryBuilder) -> Line:
             stat_panel(
                 PanelSpec(
                     title="Claims",
-                    description="What does it hold? superseded are leaked by a crash, for ever: "
-                    "harmless, but each was work cut short.",
+                    description="What does it hold? superseded claims were leaked by a crash, for "
+                    "ever: harmless, but each was work cut short.",
                     no_value=NOBODY,
                     unit="none",
                     thresholds=Thresholds(NEUTRAL),
@@ -157,9 +171,9 @@ def _now(promql: QueryBuilder) -> Line:
             5,
             stat_panel(
                 PanelSpec(
-                    title="Work silent",
-                    description="Is it stuck on something? The longest that one of its claims has "
-                    "been silent; a claim that is worked on says so every 10 seconds.",
+                    title="Oldest claim heartbeat",
+                    description="Is it stuck on something? The age of the oldest heartbeat of its "
+                    "claims; a claim that is worked on sends one every 10 seconds.",
                     no_value="no claims",
                     unit="s",
                     thresholds=above((number("ClaimStuck", "age"), WARNING)),
@@ -174,13 +188,13 @@ def _who(promql: QueryBuilder) -> dashboard.Panel:
     info = promql.select("electric_agents_runner_info")
     return name_panel(
         PanelSpec(
-            title="Who",
+            title="Kind and label",
             description="What is it for? Its kind tells whether its absence is news: server and "
             "cloud-worker are meant to stay.",
             no_value=NOBODY,
             unit="none",
         ),
-        Query(f"group by (server, runner_id, kind, label) ({info})", "{{kind}} {{label}}"),
+        Query(f"group by (server, tenant, runner_id, kind, label) ({info})", "{{kind}} {{label}}"),
     )
 
 
@@ -188,43 +202,44 @@ def _alerts() -> dashboard.Panel:
     return alerts.firing_table(
         "Firing alerts",
         "What is wrong with it, and since when? The name of an alert is the name of its runbook.",
-        alerts.OF_RUNNER,
+        skeleton.ALERTS_OF_RUNNER,
     )
 
 
-def _story(promql: QueryBuilder) -> dashboard.Panel:
+def _history(promql: QueryBuilder) -> dashboard.Panel:
     online = f"{DEAD_SAYS} A dead runner's own word would be that all is well, for ever."
 
     def enum(name: str, label: str, known: tuple[MappedValue, ...]) -> str:
         return states.enum(promql, f"electric_agents_runner_{name}", label, known)
 
     asked = (
-        ("verdict", enum("health_status", "status", states.HEALTH), states.HEALTH),
-        ("lease", enum("liveness_status", "status", states.LIVENESS), states.LIVENESS),
-        ("client", enum("client_status", "status", states.CLIENT), states.CLIENT),
+        ("health", enum("health_status", "status", states.HEALTH), states.HEALTH),
+        ("liveness", enum("liveness_status", "status", states.LIVENESS), states.LIVENESS),
+        ("client status", enum("client_status", "status", states.CLIENT), states.CLIENT),
         (
             "wake stream",
             _runner_max(promql, "electric_agents_runner_client_stream_connected"),
             states.CONNECTED,
         ),
         (
-            "heartbeat",
+            "last heartbeat",
             _runner_max(promql, "electric_agents_runner_client_last_heartbeat_ok"),
             states.LAST_OK,
         ),
         ("last claim", enum("client_last_claim_result", "result", states.CLAIM), states.CLAIM),
         (
-            "operator",
+            "admin status",
             _runner_max(promql, "electric_agents_runner_admin_enabled"),
             states.ENABLED_OR_NOT,
         ),
-        ("exporter", _runner_max(promql, "electric_agents_runner_poll_success"), states.POLLED),
+        ("poll", _runner_max(promql, "electric_agents_runner_poll_success"), states.POLLED),
     )
     return timeline_panel(
         PanelSpec(
-            title="What it went through",
-            description="What came first? verdict is the server's, lease what it is made of; "
-            f"client, wake stream, heartbeat and last claim are the runner's own words. {online}",
+            title="Status over time",
+            description="What came first? health and liveness are the server's judgement; client "
+            "status, wake stream, last heartbeat and last claim are the runner's own words. "
+            f"{online}",
             no_value=NOBODY,
             mappings=value_mappings(*states.HEALTH),
             overrides=[_mapped(name, known) for name, _, known in asked],
@@ -242,12 +257,50 @@ def _issues(promql: QueryBuilder) -> dashboard.Panel:
     return timeline_panel(
         PanelSpec(
             title="Issues",
-            description="Why is it not healthy? A row for each issue that the server named, while "
-            "it did. reconnects_high stays until the runner restarts, whatever became of it.",
+            description="Why is it not healthy? A row for each issue, while the server named it. "
+            "reconnects_high stays until the runner restarts, however well it is since.",
             no_value="no issue, or nobody matches",
             mappings=value_mappings(MappedValue(1, "named", WARNING)),
         ),
         Query(f"max by (issue) ({issue}) == 1", "{{issue}}"),
+    )
+
+
+def _conditions(promql: QueryBuilder) -> dashboard.Panel:
+    condition = promql.select("electric_agents_runner_condition")
+    return timeline_panel(
+        PanelSpec(
+            title="Conditions",
+            description="What does this exporter judge? A row for each condition, while it was "
+            "true: by its wakes and its signs of life, not by what it says of itself. draining is "
+            "no fault: it was stopped and ends its work.",
+            no_value="no condition, or nobody matches",
+            mappings=value_mappings(MappedValue(1, "true", WARNING)),
+            overrides=[
+                _mapped(name, (MappedValue(1, "true", color),))
+                for name, color in states.CONDITIONS.items()
+            ],
+        ),
+        Query(f"max by (condition) ({condition}) == 1", "{{condition}}"),
+    )
+
+
+def _wakes(promql: QueryBuilder) -> dashboard.Panel:
+    return graph_panel(
+        PanelSpec(
+            title="Wakes unheard",
+            description="Does work wait for it? The age of the oldest wake that it has not heard, "
+            "and on the right axis how many there are. A line that climbs is a runner that is "
+            "dead or deaf.",
+            no_value="not known, or nobody matches",
+            unit="s",
+            overrides=(color_of("age of the oldest", BAD), right_axis("wakes")),
+        ),
+        Query(
+            _runner_max(promql, "electric_agents_runner_wake_oldest_unheard_age_seconds"),
+            "age of the oldest",
+        ),
+        Query(_runner_max(promql, "electric_agents_runner_wakes_unheard"), "wakes"),
     )
 
 
@@ -256,13 +309,15 @@ def _heartbeat(promql: QueryBuilder) -> dashboard.Panel:
     seen = _runner_max(promql, "electric_agents_runner_last_seen_timestamp_seconds")
     return graph_panel(
         PanelSpec(
-            title="Silence, against its lease",
-            description="When did it fall silent? A saw-tooth under the dashed line is well; a "
-            "line that climbs over it is a runner that is gone, from where it began to climb.",
+            title="Heartbeat age against the lease",
+            description="When did it fall silent? A saw-tooth under the dashed line is well. A "
+            "line that climbs over it is a runner that is gone since it began to climb. Where "
+            "only the sign of life stays low, it drains: its claims go on.",
             no_value=NOBODY,
             unit="s",
             overrides=(
                 color_of("since the last heartbeat", NEUTRAL),
+                color_of("since the last sign of life", GOOD),
                 color_of("length of the lease", BAD, dashed=True),
             ),
         ),
@@ -270,22 +325,26 @@ def _heartbeat(promql: QueryBuilder) -> dashboard.Panel:
             _runner_max(promql, "electric_agents_runner_heartbeat_age_seconds"),
             "since the last heartbeat",
         ),
+        Query(
+            _runner_max(promql, "electric_agents_runner_sign_of_life_age_seconds"),
+            "since the last sign of life",
+        ),
         Query(f"{ends} - {seen}", "length of the lease"),
     )
 
 
 def _polled(promql: QueryBuilder) -> dashboard.Panel:
     last = _runner_max(promql, "electric_agents_runner_last_poll_success_timestamp_seconds")
-    scope = 'job=~"$job", server=~"$server"'
     stale = (
-        f"max by (server) (electric_agents_server_stale_after_seconds{{{scope}}}"
-        f" and on (job, server) {promql.select('electric_agents_runner_poll_success')})"
+        f"max {BY_SERVER} (electric_agents_server_stale_after_seconds{{{FLEET}}}"
+        " and on (job, server, tenant) "
+        f"{promql.select('electric_agents_runner_poll_success')})"
     )
     return graph_panel(
         PanelSpec(
-            title="Age of its report",
-            description="Can this page be believed? Over the dashed line all that it shows is "
-            "dropped, rather than told though it is old.",
+            title="Report age",
+            description="Can this page be believed? Over the dashed line everything is dropped, "
+            "rather than shown though it is old.",
             no_value=NOBODY,
             unit="s",
             overrides=(
@@ -303,10 +362,10 @@ def _outcomes(promql: QueryBuilder) -> dashboard.Panel:
     return graph_panel(
         PanelSpec(
             title="Claims by outcome",
-            description="Does it work? no_work is normal: another was faster; a flood of it is a "
-            "paused agent or a replayed stream. error needs a cause.",
+            description="Does it work? no_work: another runner was faster, which is normal; a "
+            "flood of it is a paused agent or a replayed stream. error needs a cause.",
             no_value=NOBODY,
-            unit="cpm",
+            unit="suffix: claims/min",
             overrides=(
                 color_of("claimed", GOOD),
                 color_of("no_work", NEUTRAL),
@@ -327,7 +386,7 @@ def _success(promql: QueryBuilder) -> dashboard.Panel:
     return graph_panel(
         PanelSpec(
             title=f"Claims that succeed, {window}",
-            description=f"Do its claims fail? Under the line ({1 - limit:.0%}) is an alert, if "
+            description=f"Do its claims fail? An alert fires under the line ({1 - limit:.0%}), if "
             "there are enough of them.",
             no_value="no claims, or nobody matches",
             unit="percentunit",
@@ -335,9 +394,7 @@ def _success(promql: QueryBuilder) -> dashboard.Panel:
             max_value=1,
             thresholds=below(1 - limit, WARNING),
         ),
-        Query(
-            f"sum {states.BY_RUNNER} ({good}) / (sum {states.BY_RUNNER} ({tried}) > 0)", "success"
-        ),
+        Query(f"sum {BY_RUNNER} ({good}) / (sum {BY_RUNNER} ({tried}) > 0)", "success"),
         style=GraphStyle(threshold_line=True, legend_calcs=("lastNotNull", "min")),
     )
 
@@ -348,14 +405,14 @@ def _events(promql: QueryBuilder) -> dashboard.Panel:
     return graph_panel(
         PanelSpec(
             title="Wake events",
-            description="Is it woken? None for long while others are is a deaf runner; over the "
-            "line without end it spins, usually on an agent that was paused.",
+            description="Is it woken? None for long, while others have some, is a deaf runner. "
+            "Over the line without end it spins, usually on an agent that was paused.",
             no_value=NOBODY,
-            unit="cps",
+            unit="suffix: events/s",
             thresholds=above((limit, WARNING)),
         ),
         Query(
-            f"max {states.BY_RUNNER} ({received})",
+            f"max {BY_RUNNER} ({received})",
             "events",
         ),
         style=GraphStyle(threshold_line=True),
@@ -382,13 +439,13 @@ def _held(promql: QueryBuilder) -> dashboard.Panel:
 def _oldest_over_time(promql: QueryBuilder) -> dashboard.Panel:
     return graph_panel(
         PanelSpec(
-            title="Oldest sign of work",
+            title="Age of the oldest claim heartbeat",
             description="Is it stuck? A line that climbs is a claim that nobody works on any more.",
             no_value="no claims, or nobody matches",
             unit="s",
             thresholds=above((promql.values.number("ClaimStuck", "age"), WARNING)),
         ),
-        Query(_oldest(promql), "silent for"),
+        Query(_oldest(promql), "since its last heartbeat"),
         style=GraphStyle(threshold_line=True),
     )
 
@@ -405,21 +462,21 @@ def _reconnects(promql: QueryBuilder) -> dashboard.Panel:
             unit="none",
             thresholds=above((promql.values.number("ReconnectStorm", "reconnects"), WARNING)),
         ),
-        Query(f"max {states.BY_RUNNER} ({counted})", "reconnects"),
+        Query(f"max {BY_RUNNER} ({counted})", "reconnects"),
         style=GraphStyle(threshold_line=True, soft_max=10),
     )
 
 
-def _unrest(promql: QueryBuilder) -> dashboard.Panel:
+def _restarts(promql: QueryBuilder) -> dashboard.Panel:
     window = promql.window("RunnerRestarting")
 
     def counted(name: str) -> str:
         increase = promql.increase(f"electric_agents_runner_{name}_total", window)
-        return f"max {states.BY_RUNNER} ({increase})"
+        return f"max {BY_RUNNER} ({increase})"
 
     return graph_panel(
         PanelSpec(
-            title=f"Restarts and other unrest within {window}",
+            title=f"Restarts, lapses and conflicts within {window}",
             description="Does it crash, flap, or share its id? Any conflict is two processes with "
             "one id (or a clock set back); restarts over the line are an alert.",
             no_value=NOBODY,
@@ -429,7 +486,7 @@ def _unrest(promql: QueryBuilder) -> dashboard.Panel:
         ),
         Query(counted("client_restarts"), "restarts"),
         Query(counted("lease_lapses"), "lease lapses"),
-        Query(counted("health_changes"), "changes of verdict"),
+        Query(counted("health_changes"), "health changes"),
         Query(counted("client_identity_conflicts"), "id conflicts"),
         style=GraphStyle(threshold_line=True, legend_calcs=(), soft_max=5),
     )

@@ -16,7 +16,7 @@ from electric_agents_dashboards.panels import (
     graph_panel,
     stat_panel,
 )
-from electric_agents_dashboards.query_builder import FLEET, QueryBuilder
+from electric_agents_dashboards.query_builder import BY_SERVER, FLEET, QueryBuilder
 from electric_agents_dashboards.tables import Column, table_panel
 from electric_agents_dashboards.theme import (
     BAD,
@@ -62,7 +62,7 @@ def build(values: Values) -> dashboard.Dashboard:
         title="Electric Agents / SLO",
         description="Do we keep what we promise, and how fast is the budget being used up?",
         since="now-3d",
-        variables=(skeleton.JOB, skeleton.SERVER),
+        variables=(skeleton.JOB, skeleton.SERVER, skeleton.TENANT),
         annotations=(
             skeleton.alerts_of_servers(),
             skeleton.restarts(promql, "electric_agents_runners_client_restarts_total"),
@@ -114,19 +114,19 @@ def service_levels(values: Values) -> tuple[ServiceLevel, ServiceLevel]:
 def _kept(promql: QueryBuilder, level: ServiceLevel) -> str:
     """Give each server's share of good over the whole period."""
     errors = promql.select(f"{level.error_ratio}{promql.values.slo.period}")
-    return f"1 - max by (server) ({errors})"
+    return f"1 - max {BY_SERVER} ({errors})"
 
 
 def _budget_left(promql: QueryBuilder, level: ServiceLevel) -> str:
     """Give what is left of each server's budget: 1 is all of it, under 0 it is overspent."""
     errors = promql.select(f"{level.error_ratio}{promql.values.slo.period}")
-    return f"1 - max by (server) ({errors}) / {level.objective.budget}"
+    return f"1 - max {BY_SERVER} ({errors}) / {level.objective.budget}"
 
 
 def _burn(promql: QueryBuilder, level: ServiceLevel, window: object) -> str:
     """Give how many times too fast each server's budget is used up."""
     errors = promql.select(f"{level.error_ratio}{window}")
-    return f"max by (server) ({errors}) / {level.objective.budget}"
+    return f"max {BY_SERVER} ({errors}) / {level.objective.budget}"
 
 
 def _tiles(promql: QueryBuilder, level: ServiceLevel) -> tuple[tuple[int, dashboard.Panel], ...]:
@@ -185,7 +185,7 @@ def _tiles(promql: QueryBuilder, level: ServiceLevel) -> tuple[tuple[int, dashbo
 
 
 def _servers(promql: QueryBuilder) -> dashboard.Panel:
-    columns = [Column(title="Server", label="server")]
+    columns = [Column(title="Server", label="server"), Column(title="Tenant", label="tenant")]
     first = promql.values.slo.burns[0]
     for level in service_levels(promql.values):
         columns += [
@@ -243,14 +243,14 @@ def _burn_graph(promql: QueryBuilder, level: ServiceLevel, burn: Burn) -> dashbo
         PanelSpec(
             title=f"{burn.long} and {burn.short}: {does} at {burn.factor:g}",
             description=f"{level.name}: is the budget used up {burn.factor:g} times too fast? "
-            f"While both windows are over the line it {does}; when the short one falls under it, "
-            "it is over.",
+            f"While both windows are over the line it {does}; it ends when the short one falls "
+            "under it.",
             no_value=level.no_value,
             unit="suffix: x",
             thresholds=_limit(burn),
         ),
-        Query(worst(burn.long), f"{{{{server}}}} {burn.long}"),
-        Query(worst(burn.short), f"{{{{server}}}} {burn.short}"),
+        Query(worst(burn.long), f"{{{{server}}}} {{{{tenant}}}} {burn.long}"),
+        Query(worst(burn.short), f"{{{{server}}}} {{{{tenant}}}} {burn.short}"),
         style=GraphStyle(threshold_line=True, legend_calcs=(), soft_max=1.5 * burn.factor),
     )
 
@@ -261,13 +261,13 @@ def _left(promql: QueryBuilder, level: ServiceLevel) -> dashboard.Panel:
         PanelSpec(
             title=f"{level.name}: budget left of {period}",
             description="When was it spent? A step down is an incident, a slope something that "
-            f"goes on. It comes back {period} later.",
+            f"lasts. It comes back {period} later.",
             no_value=level.no_value,
             unit="percentunit",
             max_value=1,
             thresholds=below(0),
         ),
-        Query(f"bottomk({SHOWN}, {_budget_left(promql, level)})", "{{server}}"),
+        Query(f"bottomk({SHOWN}, {_budget_left(promql, level)})", "{{server}} {{tenant}}"),
         style=GraphStyle(threshold_line=True, legend_calcs=()),
     )
 
@@ -278,8 +278,8 @@ def _expected(promql: QueryBuilder) -> dashboard.Panel:
 
     return graph_panel(
         PanelSpec(
-            title="Runners that should be there",
-            description="Who was away? unavailable is what spends the budget; expected falls when "
+            title="Expected runners",
+            description="Who was away? unavailable is what spends the budget. expected falls when "
             "runners are disabled or a server gives no list.",
             no_value="no runners expected",
             unit="none",
@@ -303,14 +303,14 @@ def _attempts(promql: QueryBuilder) -> dashboard.Panel:
 
     return graph_panel(
         PanelSpec(
-            title="Claims tried and failed",
-            description="Which claims failed? errors is what spends the budget. Of few attempts a "
-            "handful of errors is much, and alerts nobody.",
+            title="Claims attempted and failed",
+            description="Which claims failed? errors is what spends the budget. With few attempts "
+            "even a handful of errors alerts nobody.",
             no_value="no claims",
-            unit="cpm",
-            overrides=(color_of("tried", NEUTRAL), color_of("errors", BAD)),
+            unit="suffix: claims/min",
+            overrides=(color_of("attempts", NEUTRAL), color_of("errors", BAD)),
         ),
-        Query(total("attempts"), "tried"),
+        Query(total("attempts"), "attempts"),
         Query(total("errors"), "errors"),
     )
 

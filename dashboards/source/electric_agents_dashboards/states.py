@@ -7,7 +7,7 @@ that holds of a runner is taken: `or` keeps the left side where both sides have 
 from collections.abc import Sequence
 from typing import Final
 
-from electric_agents_dashboards.query_builder import QueryBuilder
+from electric_agents_dashboards.query_builder import BY_RUNNER, QueryBuilder
 from electric_agents_dashboards.theme import (
     BAD,
     DISABLED,
@@ -20,8 +20,6 @@ from electric_agents_dashboards.theme import (
 
 RANK: Final = "server_runner:electric_agents_runner_state:rank"
 ENABLED: Final = "server_runner:electric_agents_runner_enabled:info"
-BY_RUNNER: Final = "by (server, runner_id)"
-ON_RUNNER: Final = "on (job, server, runner_id)"
 
 GONE_AT_WORK: Final = MappedValue(8, "gone with work", BAD)
 LOST: Final = MappedValue(7, "gone", BAD)
@@ -51,25 +49,27 @@ STATES_EXPLAINED: Final = (
 )
 
 ISSUES: Final = (
-    MappedValue(8, "lease expired", BAD),
-    MappedValue(7, "unknown text", UNKNOWN),
-    MappedValue(6, "stream disconnected", WARNING),
-    MappedValue(5, "heartbeat failed", WARNING),
-    MappedValue(4, "never a heartbeat", WARNING),
-    MappedValue(3, "no diagnostics", WARNING),
-    MappedValue(2, "has reconnected", NEUTRAL),
+    MappedValue(8, "lease_expired", BAD),
+    MappedValue(7, "other", UNKNOWN),
+    MappedValue(6, "stream_disconnected", WARNING),
+    MappedValue(5, "heartbeat_failed", WARNING),
+    MappedValue(4, "never_heartbeat", WARNING),
+    MappedValue(3, "no_diagnostics", WARNING),
+    MappedValue(2, "reconnects_high", NEUTRAL),
     MappedValue(1, "disabled", DISABLED),
 )
-ISSUE_LABELS: Final = (
-    "lease_expired",
-    "other",
-    "stream_disconnected",
-    "heartbeat_failed",
-    "never_heartbeat",
-    "no_diagnostics",
-    "reconnects_high",
-    "disabled",
-)
+CONDITIONS: Final = {
+    "unknown": UNKNOWN,
+    "work_unheard": BAD,
+    "work_abandoned": BAD,
+    "work_refused": WARNING,
+    "deaf": WARNING,
+    "lapsed": WARNING,
+    "claim_stuck": WARNING,
+    "draining": NEUTRAL,
+    "disabled": DISABLED,
+}
+"""The exporter's own judgement of a runner, and the colour of each where it is true."""
 
 HEALTH: Final = (
     MappedValue(3, "unhealthy", BAD),
@@ -96,10 +96,10 @@ CLAIM: Final = (
     MappedValue(4, "error", BAD),
     MappedValue(3, "unknown", UNKNOWN),
     MappedValue(2, "none", DISABLED),
-    MappedValue(1, "no work", NEUTRAL),
+    MappedValue(1, "no_work", NEUTRAL),
     MappedValue(0, "claimed", GOOD),
 )
-CONNECTED: Final = (MappedValue(1, "connected", GOOD), MappedValue(0, "deaf", BAD))
+CONNECTED: Final = (MappedValue(1, "connected", GOOD), MappedValue(0, "disconnected", BAD))
 LAST_OK: Final = (MappedValue(1, "ok", GOOD), MappedValue(0, "failed", WARNING))
 ENABLED_OR_NOT: Final = (MappedValue(1, "enabled", GOOD), MappedValue(0, "disabled", DISABLED))
 POLLED: Final = (MappedValue(1, "polled", GOOD), MappedValue(0, "no report", UNKNOWN))
@@ -112,26 +112,14 @@ def state(promql: QueryBuilder) -> str:
 
 def issue(promql: QueryBuilder) -> str:
     """Give the code of `ISSUES` of every runner's worst issue."""
-    return _first(
-        *(
-            (
-                value,
-                promql.select("electric_agents_runner_health_issue", f'issue="{label}"') + " == 1",
-            )
-            for value, label in zip(ISSUES, ISSUE_LABELS, strict=True)
-        )
-    )
+    return enum(promql, "electric_agents_runner_health_issue", "issue", ISSUES)
 
 
 def enum(promql: QueryBuilder, metric: str, label: str, known: Sequence[MappedValue]) -> str:
-    """Give the code of an enum's present word."""
-    return _first(
-        *(
-            (value, promql.select(metric, f'{label}="{value.text.replace(" ", "_")}"') + " == 1")
-            for value in known
-        )
-    )
+    """Give the code of the first of an enum's words that is true."""
 
+    def code(value: MappedValue) -> str:
+        series = promql.select(metric, f'{label}="{value.text}"')
+        return f"{value.code} * group {BY_RUNNER} ({series} == 1)"
 
-def _first(*cases: tuple[MappedValue, str]) -> str:
-    return "\nor ".join(f"{value.code} * group {BY_RUNNER} ({held})" for value, held in cases)
+    return "\nor ".join(map(code, known))

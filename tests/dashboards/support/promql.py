@@ -10,7 +10,9 @@ import promql_parser as parser
 from made_dashboards import BUILT_IN, interpolated
 
 # Any value does, but what is not a variable's must not look like one's.
-CHOSEN: Final = {name: f"chosen-{name}" for name in ("job", "instance", "server", "runner")}
+CHOSEN: Final = {
+    name: f"chosen-{name}" for name in ("job", "instance", "server", "tenant", "runner")
+}
 
 
 @cache
