@@ -1,6 +1,7 @@
 """The files that are made of the dashboards' source, and that nothing is lost on the way."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,18 @@ def test_the_provisioned_datasource_is_of_the_kind_that_the_dashboards_ask_for()
     for name in NAMES:
         (chosen,) = [v for v in load(name)["templating"]["list"] if v["type"] == "datasource"]
         assert chosen["query"] == source["type"]
+
+
+def test_every_picture_is_shown_on_a_page_and_every_page_finds_its_pictures() -> None:
+    """One that no page shows is drawn by `make pictures` when somebody wants to see it."""
+    root = FOLDER.parent
+    pages = [*root.glob("*.md"), *root.glob("docs/*.md"), FOLDER / "README.md"]
+    shown = {
+        (page.parent / target).resolve()
+        for page in pages
+        for target in re.findall(r'(?:\]\(|src=")([^)"]+\.png)', page.read_text())
+    }
+    assert shown == set((root / "docs" / "images").iterdir())
 
 
 def test_the_readme_says_what_each_dashboard_answers() -> None:
