@@ -1,4 +1,4 @@
-"""Fleet: is anything wrong, with whom, does work flow, and is it getting worse?"""
+"""Fleet: does work wait, is anything wrong, with whom, does work flow, is it getting worse?"""
 
 from dataclasses import replace
 from typing import Final
@@ -74,7 +74,7 @@ def build(values: Values) -> dashboard.Dashboard:
     return skeleton.Skeleton(
         name="fleet",
         title="Electric Agents / Fleet",
-        description="Is anything wrong, with whom, does work flow, and is it getting worse?",
+        description="Does work wait, is anything wrong, with whom, does work flow, is it getting worse?",
         since="now-6h",
         variables=(skeleton.JOB, skeleton.SERVER, skeleton.TENANT),
         annotations=(
