@@ -171,7 +171,7 @@ def test_a_panel_has_a_unit_or_words_and_a_word_for_no_data(
     defaults = panel["fieldConfig"]["defaults"]
     if not (defaults.get("unit") or defaults["mappings"]):
         yield "it has neither a unit nor mappings"
-    if not defaults["noValue"]:
+    if not defaults.get("noValue"):
         yield "no_value does not say what no data means"
 
 
@@ -186,7 +186,7 @@ def test_a_panels_queries_have_names_and_are_made_once(panel: dict[str, Any]) ->
             yield f"{target['refId']}: a {panel['type']} shows {'the end' if at_the_end else 'all'}"
         if panel["type"] == "table" and target["format"] != "table":
             yield f"{target['refId']}: a table's query has the format table"
-        if panel["type"] != "table" and not target["legendFormat"]:
+        if panel["type"] != "table" and not target.get("legendFormat"):
             yield f"{target['refId']}: its series have no name: give the query a legend"
 
 

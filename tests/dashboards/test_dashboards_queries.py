@@ -119,7 +119,10 @@ def test_counters_are_counted_and_gauges_are_not(query: BoardQuery) -> Iterator[
         return  # the values of a label are no numbers
     for selection in selected(query):
         _, kind = KNOWN[selection.name]
-        if (selection.function in COUNTED) != (kind is Kind.COUNTER):
+        counted = selection.function in COUNTED
+        if kind is Kind.COUNTER and not counted:
+            yield f"{selection.name} is a counter: take promql.rate or promql.increase of it"
+        if kind is not Kind.COUNTER and counted:
             yield f"{selection.name} is a {kind}: only a counter has a rate or an increase"
 
 
@@ -167,7 +170,7 @@ def test_two_replicas_say_a_thing_once(query: BoardQuery) -> Iterator[str]:
         if ":" in selection.name or selection.name.startswith("ALERTS"):
             continue  # recorded and alerted on without the replica
         if not said_once(selection):
-            yield f"{selection.name} of two replicas is told twice: use promql.deduplicate"
+            yield f"{selection.name} of two replicas counts twice: take promql.deduplicate of it"
 
 
 def said_once(selection: Selection) -> bool:
