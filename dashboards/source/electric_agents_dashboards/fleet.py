@@ -74,7 +74,8 @@ def build(values: Values) -> dashboard.Dashboard:
     return skeleton.Skeleton(
         name="fleet",
         title="Electric Agents / Fleet",
-        description="Does work wait, is anything wrong, with whom, does work flow, is it getting worse?",
+        description="Does work wait, is anything wrong, with whom, does work flow, is it getting "
+        "worse?",
         since="now-6h",
         variables=(skeleton.JOB, skeleton.SERVER, skeleton.TENANT),
         annotations=(
