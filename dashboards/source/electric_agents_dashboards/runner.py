@@ -274,7 +274,7 @@ def _conditions(promql: QueryBuilder) -> dashboard.Panel:
             description="What does this exporter judge? A row for each condition, while it was "
             "true: by its wakes and its signs of life, not by what it says of itself. draining is "
             "no fault: it was stopped and ends its work.",
-            no_value="no condition, or nobody matches",
+            no_value="none is true, or nobody matches",
             mappings=value_mappings(MappedValue(1, "true", WARNING)),
             overrides=[
                 _mapped(name, (MappedValue(1, "true", color),))
