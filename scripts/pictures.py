@@ -44,10 +44,10 @@ CHOSEN: Mapping[str, Mapping[str, str]] = {
 # Empty is good news there, or the simulated fleets have none of it.
 MAY_BE_EMPTY = {
     "Issues",
-    "Unrecognized values by field",
+    "Unrecognized values/min by field",
     # Of families that the exporter does not give yet.
-    *("Work waiting", "Work abandoned", "Work refused", "Oldest wake waiting"),
-    *("Runners not known", "Conditions", "Wakes unheard"),
+    *("Waiting", "Abandoned", "Refused", "Oldest wake", "Not known"),
+    *("Conditions", "Wakes unheard"),
 }
 
 

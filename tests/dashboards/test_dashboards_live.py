@@ -36,23 +36,23 @@ RUNNERS: Final = (LOST, RESTARTED, *AT_WORK)
 
 NOT_GIVEN_YET: Final = "the exporter does not give it yet"
 EMPTY: Final = {
-    "fleet: Work waiting, A": NOT_GIVEN_YET,
-    "fleet: Work abandoned, A": NOT_GIVEN_YET,
-    "fleet: Work refused, A": NOT_GIVEN_YET,
-    "fleet: Oldest wake waiting, A": NOT_GIVEN_YET,
-    "fleet: Runners not known, A": NOT_GIVEN_YET,
+    "fleet: Waiting, A": NOT_GIVEN_YET,
+    "fleet: Abandoned, A": NOT_GIVEN_YET,
+    "fleet: Refused, A": NOT_GIVEN_YET,
+    "fleet: Oldest wake, A": NOT_GIVEN_YET,
+    "fleet: Not known, A": NOT_GIVEN_YET,
     "runner: Conditions, A": NOT_GIVEN_YET,
     "runner: Heartbeat age against the lease, B": NOT_GIVEN_YET,
     "runner: Wakes unheard, A": NOT_GIVEN_YET,
     "runner: Wakes unheard, B": NOT_GIVEN_YET,
-    "exporter: Unrecognized values by field, A": "the simulator says what the contract has",
+    "exporter: Unrecognized values/min by field, A": "the simulator says what the contract has",
     **dict.fromkeys(
         (f"{name}: variable tenant" for name in NAMES), "no target polls several tenants"
     ),
 }
 """What the ordinary fleet has none of, and why."""
 MAY_BE_EMPTY: Final = {
-    "exporter: Failed requests by reason, A": "no request fails on a machine that has time",
+    "exporter: Failed requests/min by reason, A": "no request fails on a machine that has time",
 }
 
 

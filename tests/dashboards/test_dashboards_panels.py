@@ -413,10 +413,10 @@ def test_every_alert_lands_on_a_dashboard_that_is_there_with_variables_that_it_h
 
 def test_the_worst_comes_first_on_the_fleet() -> None:
     first, *_ = [panel["title"] for panel in panels(load("fleet"))]
-    assert first == "Work waiting"
+    assert first == "Waiting"
     titles = [panel["title"] for panel in panels(load("fleet"))]
     order = [
-        "Work abandoned",
+        "Abandoned",
         "Servers down",
         "Orphaned claims",
         "Unhealthy",

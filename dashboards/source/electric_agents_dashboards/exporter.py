@@ -24,6 +24,8 @@ from electric_agents_dashboards.theme import (
     BAD,
     DISABLED,
     GOOD,
+    INTERVALS,
+    PER_MINUTE,
     WARNING,
     MappedValue,
     above,
@@ -140,7 +142,7 @@ def _worst_age(promql: QueryBuilder) -> dashboard.Panel:
             description="Is what is shown new? Poll intervals since the worst target last "
             "answered everything.",
             no_value="never any",
-            unit="suffix: intervals",
+            unit=INTERVALS,
             decimals=1,
             thresholds=above((limit, WARNING)),
         ),
@@ -259,7 +261,7 @@ def _targets(promql: QueryBuilder) -> dashboard.Panel:
         Column(
             title="Data age",
             query=each(_intervals(promql)),
-            unit="suffix: intervals",
+            unit=INTERVALS,
             decimals=1,
             thresholds=above((number("ExporterDataStale", "intervals"), WARNING)),
             no_value="never",
@@ -318,7 +320,7 @@ def _age(promql: QueryBuilder) -> dashboard.Panel:
             description="Since when is it old? Over the line is an alert; it goes on climbing "
             "until the server answers everything.",
             no_value=NO_TARGET,
-            unit="suffix: intervals",
+            unit=INTERVALS,
             decimals=1,
             thresholds=above((promql.values.number("ExporterDataStale", "intervals"), WARNING)),
         ),
@@ -332,12 +334,12 @@ def _errors(promql: QueryBuilder) -> dashboard.Panel:
     rate = f"rate({errors}[$__rate_interval])"
     return graph_panel(
         PanelSpec(
-            title="Failed requests by reason",
+            title="Failed requests/min by reason",
             description="Why does a server not answer? timeout, connect, reset: it or the way to "
             "it. unauthorized, forbidden: the credentials. not_json, schema: something else "
             "answers.",
             no_value="no request failed",
-            unit="suffix: requests/min",
+            unit=PER_MINUTE,
         ),
         Query(
             f"topk({SHOWN}, 60 * sum by (operation, reason) ({rate}) > 0)",
@@ -460,11 +462,11 @@ def _drift(promql: QueryBuilder) -> dashboard.Panel:
     unknown = promql.select("electric_agents_exporter_unrecognized_values_total")
     return graph_panel(
         PanelSpec(
-            title="Unrecognized values by field",
+            title="Unrecognized values/min by field",
             description="What has changed in the servers' answers? Those fields are left out, or "
             "shown as unknown or other.",
             no_value="all was understood",
-            unit="suffix: values/min",
+            unit=PER_MINUTE,
         ),
         Query(
             f"topk({SHOWN}, 60 * sum by (field) (rate({unknown}[$__rate_interval])) > 0)",

@@ -32,7 +32,9 @@ from electric_agents_dashboards.theme import (
     BAD,
     DISABLED,
     GOOD,
+    INTERVALS,
     NEUTRAL,
+    PER_MINUTE,
     UNKNOWN,
     WARNING,
     Thresholds,
@@ -117,7 +119,7 @@ def _waiting(promql: QueryBuilder) -> Line:
     unheard = _with_condition(
         promql,
         "work_unheard",
-        "Work waiting",
+        "Waiting",
         "Does somebody's message wait? Runners that have not heard a wake for over a minute, dead "
         "or deaf, whatever they say of themselves.",
         above((1, BAD)),
@@ -125,7 +127,7 @@ def _waiting(promql: QueryBuilder) -> Line:
     abandoned = _with_condition(
         promql,
         "work_abandoned",
-        "Work abandoned",
+        "Abandoned",
         "Is work in hands that no longer move? Runners at work of which neither they nor their "
         "claims gave a sign of life for a minute.",
         above((1, BAD)),
@@ -133,7 +135,7 @@ def _waiting(promql: QueryBuilder) -> Line:
     refused = _with_condition(
         promql,
         "work_refused",
-        "Work refused",
+        "Refused",
         "Was work dropped? Runners of which a claim failed: that wake is never repeated, and its "
         "agent stands still until the runner restarts.",
         above((1, WARNING)),
@@ -141,7 +143,7 @@ def _waiting(promql: QueryBuilder) -> Line:
     unknown = _with_condition(
         promql,
         "unknown",
-        "Runners not known",
+        "Not known",
         "Is the picture whole? Runners that are listed and have no fresh report: no other tile of "
         "this line counts them.",
         above((1, UNKNOWN)),
@@ -171,7 +173,7 @@ def _oldest_wake(promql: QueryBuilder) -> dashboard.Panel:
     age = promql.deduplicate("electric_agents_runners_wake_oldest_unheard_age_seconds")
     return stat_panel(
         PanelSpec(
-            title="Oldest wake waiting",
+            title="Oldest wake",
             description="Since when does work wait? The age of the oldest wake that its runner "
             "has not heard. A few seconds are normal.",
             no_value=NO_FLEET,
@@ -306,7 +308,7 @@ def _age(promql: QueryBuilder) -> dashboard.Panel:
             description="Can this page be believed? Poll intervals since the worst server last "
             "answered everything. Up to 1 is normal.",
             no_value="never any",
-            unit="suffix: intervals",
+            unit=INTERVALS,
             decimals=1,
             thresholds=above(
                 (promql.values.number("ExporterDataStale", "intervals"), WARNING),
@@ -485,12 +487,12 @@ def _outcomes(promql: QueryBuilder) -> dashboard.Panel:
     rate = promql.rate("electric_agents_runners_claims_total")
     return graph_panel(
         PanelSpec(
-            title="Claims by outcome",
+            title="Claims/min by outcome",
             description="Does work flow? claimed: work has begun. no_work: another runner was "
             "faster, which is normal; a flood of it is a paused agent or a replayed stream. error "
             "needs a cause.",
             no_value=NO_FLEET,
-            unit="suffix: claims/min",
+            unit=PER_MINUTE,
             overrides=(
                 color_of("claimed", GOOD),
                 color_of("no_work", NEUTRAL),
@@ -562,7 +564,7 @@ def _restarts(promql: QueryBuilder) -> dashboard.Panel:
             description="Is it getting worse? Reconnects of all at once: a proxy, the server or "
             "its database. Restarts: a deployment, or a crash loop. Lapses: leases that ran out.",
             no_value=NO_FLEET,
-            unit="suffix: /min",
+            unit=PER_MINUTE,
         ),
         Query(per_minute("electric_agents_runners_reconnects_total"), "reconnects"),
         Query(per_minute("electric_agents_runners_client_restarts_total"), "restarts"),

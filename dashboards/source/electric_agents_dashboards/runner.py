@@ -32,6 +32,8 @@ from electric_agents_dashboards.theme import (
     DISABLED,
     GOOD,
     NEUTRAL,
+    PER_MINUTE,
+    PER_SECOND,
     WARNING,
     MappedValue,
     Thresholds,
@@ -65,7 +67,7 @@ def build(values: Values) -> dashboard.Dashboard:
                     line(6, (12, _issues(promql)), (12, _conditions(promql))),
                 ),
             ),
-            Section("Heartbeat", (line(8, (12, _heartbeat(promql)), (12, _polled(promql))),)),
+            Section("Heartbeat", (line(9, (12, _heartbeat(promql)), (12, _polled(promql))),)),
             Section(
                 "Work",
                 (
@@ -361,11 +363,11 @@ def _outcomes(promql: QueryBuilder) -> dashboard.Panel:
     rate = promql.rate("electric_agents_runner_claims_total")
     return graph_panel(
         PanelSpec(
-            title="Claims by outcome",
+            title="Claims/min by outcome",
             description="Does it work? no_work: another runner was faster, which is normal; a "
             "flood of it is a paused agent or a replayed stream. error needs a cause.",
             no_value=NOBODY,
-            unit="suffix: claims/min",
+            unit=PER_MINUTE,
             overrides=(
                 color_of("claimed", GOOD),
                 color_of("no_work", NEUTRAL),
@@ -404,11 +406,11 @@ def _events(promql: QueryBuilder) -> dashboard.Panel:
     limit = promql.values.number("RunnerSpinning", "events_per_second")
     return graph_panel(
         PanelSpec(
-            title="Wake events",
+            title="Wake events/s",
             description="Is it woken? None for long, while others have some, is a deaf runner. "
             "Over the line without end it spins, usually on an agent that was paused.",
             no_value=NOBODY,
-            unit="suffix: events/s",
+            unit=PER_SECOND,
             thresholds=above((limit, WARNING)),
         ),
         Query(

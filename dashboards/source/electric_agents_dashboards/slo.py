@@ -23,6 +23,8 @@ from electric_agents_dashboards.theme import (
     DISABLED,
     GOOD,
     NEUTRAL,
+    PER_MINUTE,
+    TIMES,
     WARNING,
     Thresholds,
     above,
@@ -174,7 +176,7 @@ def _tiles(promql: QueryBuilder, level: ServiceLevel) -> tuple[tuple[int, dashbo
                     f"of the period; {first.factor:g} for {first.long} and {first.short} pages. "
                     "The worst server.",
                     no_value=level.no_value,
-                    unit="suffix: x",
+                    unit=TIMES,
                     decimals=1,
                     thresholds=_limit(first),
                 ),
@@ -208,7 +210,7 @@ def _servers(promql: QueryBuilder) -> dashboard.Panel:
             Column(
                 title=f"{level.name} burn",
                 query=f"topk({SHOWN}, {_burn(promql, level, first.long)})",
-                unit="suffix: x",
+                unit=TIMES,
                 decimals=1,
                 thresholds=_limit(first),
                 no_value=level.no_value,
@@ -246,7 +248,7 @@ def _burn_graph(promql: QueryBuilder, level: ServiceLevel, burn: Burn) -> dashbo
             f"While both windows are over the line it {does}; it ends when the short one falls "
             "under it.",
             no_value=level.no_value,
-            unit="suffix: x",
+            unit=TIMES,
             thresholds=_limit(burn),
         ),
         Query(worst(burn.long), f"{{{{server}}}} {{{{tenant}}}} {burn.long}"),
@@ -303,11 +305,11 @@ def _attempts(promql: QueryBuilder) -> dashboard.Panel:
 
     return graph_panel(
         PanelSpec(
-            title="Claims attempted and failed",
+            title="Claims/min attempted and failed",
             description="Which claims failed? errors is what spends the budget. With few attempts "
             "even a handful of errors alerts nobody.",
             no_value="no claims",
-            unit="suffix: claims/min",
+            unit=PER_MINUTE,
             overrides=(color_of("attempts", NEUTRAL), color_of("errors", BAD)),
         ),
         Query(total("attempts"), "attempts"),

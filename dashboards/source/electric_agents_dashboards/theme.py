@@ -18,6 +18,12 @@ NEUTRAL: Final = "#5794F2"
 TEXT: Final = "text"
 """Grafana's name for the colour of plain text, whatever the theme."""
 
+PER_MINUTE: Final = "suffix:/min"
+"""Units in Grafana's words: it has `c/m` for this, and none for the others."""
+PER_SECOND: Final = "suffix:/s"
+INTERVALS: Final = "suffix:intervals"
+TIMES: Final = "suffix:x"
+
 
 @dataclass(frozen=True)
 class Thresholds:
