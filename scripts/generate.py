@@ -16,7 +16,6 @@ MADE = (
     "alerts/rules/*",
     "alerts/kubernetes/*",
     "dashboards/*.json",
-    "dashboards/kubernetes/*",
 )
 """What matches these is made here, all of it."""
 

@@ -1,6 +1,7 @@
 """The files that are made of the dashboards' source, and that nothing is lost on the way."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +25,7 @@ def test_every_file_is_as_the_source_makes_it_byte_for_byte() -> None:
 
 
 def test_nothing_lies_among_the_made_files_that_is_made_no_more() -> None:
-    there = {
-        str(path.relative_to(FOLDER))
-        for pattern in ("*.json", "kubernetes/*")
-        for path in FOLDER.glob(pattern)
-    }
-    assert there == set(output.files(load_values()))
+    assert {path.name for path in FOLDER.glob("*.json")} == set(output.files(load_values()))
 
 
 def test_the_source_makes_the_same_again() -> None:
@@ -58,20 +54,36 @@ def lost(before: Any, after: Any, place: str = "") -> list[str]:  # noqa: ANN401
     return [] if before == after else [f"{place}: {before!r} became {after!r}"]
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_a_config_map_holds_the_same_dashboard_and_kubectl_can_apply_it(name: str) -> None:
-    text = (FOLDER / "kubernetes" / f"{name}.yaml").read_text()
-    assert len(text.encode()) < MOST_ANNOTATED
-    resource = yaml.safe_load(text)
-    assert resource["kind"] == "ConfigMap"
-    assert resource["metadata"]["labels"]["grafana_dashboard"] == "1"
-    assert list(resource["data"].values()) == [(FOLDER / f"{name}.json").read_text()]
+def kustomization() -> dict[str, Any]:
+    made: dict[str, Any] = yaml.safe_load((FOLDER / "kustomization.yaml").read_text())
+    return made
 
 
-def test_config_maps_can_lie_in_one_namespace_and_their_files_in_one_folder() -> None:
-    resources = [yaml.safe_load(p.read_text()) for p in FOLDER.glob("kubernetes/*.yaml")]
-    assert len({resource["metadata"]["name"] for resource in resources}) == len(NAMES)
-    assert len({key for resource in resources for key in resource["data"]}) == len(NAMES)
+def test_kustomize_makes_a_config_map_of_every_dashboard_and_of_nothing_else() -> None:
+    maps = kustomization()["configMapGenerator"]
+    assert {each["name"]: each["files"] for each in maps} == {
+        f"electric-agents-dashboard-{name}": [f"electric-agents-{name}.json={name}.json"]
+        for name in NAMES
+    }
+    assert len(maps) == len(NAMES)
+    assert set(kustomization()) == {"apiVersion", "kind", "generatorOptions", "configMapGenerator"}
+
+
+def test_config_maps_have_the_label_that_grafanas_sidecar_watches_for() -> None:
+    assert kustomization()["generatorOptions"] == {
+        "disableNameSuffixHash": True,
+        "labels": {
+            "app.kubernetes.io/name": "electric-agents-exporter",
+            "grafana_dashboard": "1",
+        },
+        "annotations": {"grafana_folder": "Electric Agents"},
+    }
+
+
+def test_kubectl_can_apply_every_config_map() -> None:
+    for name in NAMES:
+        annotation = json.dumps({"data": {name: (FOLDER / f"{name}.json").read_text()}})
+        assert len(annotation.encode()) < MOST_ANNOTATED * 0.9, name
 
 
 def test_provisioning_names_every_dashboard_and_lets_nobody_change_them_in_place() -> None:
@@ -89,6 +101,18 @@ def test_the_provisioned_datasource_is_of_the_kind_that_the_dashboards_ask_for()
     for name in NAMES:
         (chosen,) = [v for v in load(name)["templating"]["list"] if v["type"] == "datasource"]
         assert chosen["query"] == source["type"]
+
+
+def test_every_picture_is_shown_on_a_page_and_every_page_finds_its_pictures() -> None:
+    """One that no page shows is drawn by `make pictures` when somebody wants to see it."""
+    root = FOLDER.parent
+    pages = [*root.glob("*.md"), *root.glob("docs/*.md"), FOLDER / "README.md"]
+    shown = {
+        (page.parent / target).resolve()
+        for page in pages
+        for target in re.findall(r'(?:\]\(|src=")([^)"]+\.png)', page.read_text())
+    }
+    assert shown == set((root / "docs" / "images").iterdir())
 
 
 def test_the_readme_says_what_each_dashboard_answers() -> None:

@@ -1,60 +1,62 @@
 """Exporter: can the other dashboards be believed?"""
 
-from dataclasses import replace
 from typing import Final
 
 from grafana_foundation_sdk.models import dashboard
 
 from alert_values import Values
-from electric_agents_dashboards import frame
-from electric_agents_dashboards.asking import EXPORTER, TARGET, Asker
+from electric_agents_dashboards import skeleton
 from electric_agents_dashboards.layout import Line, Section, line, place
-from electric_agents_dashboards.looks import (
-    BAD,
-    DISABLED,
-    GOOD,
-    WARNING,
-    Thresholds,
-    Word,
-    above,
-    words,
-)
 from electric_agents_dashboards.panels import (
-    NAMES,
-    Lines,
-    Meaning,
-    Override,
+    NAMES_ONLY,
+    GraphStyle,
+    PanelSpec,
     Query,
     color_of,
     graph_panel,
-    override,
+    right_axis,
     stat_panel,
     timeline_panel,
 )
+from electric_agents_dashboards.query_builder import BY_SERVER, EXPORTER, TARGET, QueryBuilder
 from electric_agents_dashboards.tables import Column, table_panel
+from electric_agents_dashboards.theme import (
+    BAD,
+    DISABLED,
+    GOOD,
+    INTERVALS,
+    PER_MINUTE,
+    WARNING,
+    MappedValue,
+    above,
+    value_mappings,
+)
 
 NO_EXPORTER: Final = "no exporter"
 NO_TARGET: Final = "no server polled"
 SHOWN: Final = 10
-"""Lines of a graph: the worst targets."""
-UP: Final = (Word(1, "up", GOOD), Word(0, "down", BAD))
-RELOADED: Final = (Word(1, "as in its file", GOOD), Word(0, "old settings kept", WARNING))
+"""GraphStyle of a graph: the worst targets."""
+UP: Final = (MappedValue(1, "up", GOOD), MappedValue(0, "down", BAD))
+RELOADED: Final = (
+    MappedValue(1, "as in its file", GOOD),
+    MappedValue(0, "old settings kept", WARNING),
+)
 
 
 def build(values: Values) -> dashboard.Dashboard:
     """Make the dashboard."""
-    ask, target = Asker(values, EXPORTER), Asker(values, TARGET)
-    restarts = frame.restarts(target, "electric_agents_runners_client_restarts_total")
-    return frame.Outline(
+    promql, target = QueryBuilder(values, EXPORTER), QueryBuilder(values, TARGET)
+    restarts = skeleton.restarts(target, "electric_agents_runners_client_restarts_total")
+    return skeleton.Skeleton(
         name="exporter",
         title="Electric Agents / Exporter",
-        question="Can the other dashboards be believed: is everything polled, in time, in full?",
+        description="Can the other dashboards be believed: is everything polled, in time, in full?",
         since="now-3h",
-        variables=(frame.JOB, frame.INSTANCE, frame.SERVER),
-        annotations=(frame.alerts_of_servers(), restarts),
+        variables=(skeleton.JOB, skeleton.INSTANCE, skeleton.SERVER, skeleton.TENANT),
+        annotations=(skeleton.alerts_of_servers(), restarts),
     ).fill(
         place(
-            Section("Now", (*_now(ask, target), line(8, (24, _targets(target))))),
+            Section("Now", (*_now(promql, target), line(8, (24, _targets(target))))),
             Section(
                 "Polling",
                 (
@@ -66,359 +68,405 @@ def build(values: Values) -> dashboard.Dashboard:
             Section(
                 "This process",
                 (
-                    line(8, (8, _drift(ask)), (8, _size(ask)), (8, _time(ask))),
-                    line(8, (12, _cpu(ask)), (12, _memory(ask))),
-                    line(5, (24, _builds(ask))),
+                    line(8, (8, _drift(promql)), (8, _size(promql)), (8, _time(promql))),
+                    line(8, (12, _cpu(promql)), (12, _memory(promql))),
+                    line(5, (24, _builds(promql))),
                 ),
             ),
         )
     )
 
 
-def _intervals(ask: Asker) -> str:
+def _intervals(promql: QueryBuilder) -> str:
     """Give how many poll intervals ago each target last answered everything."""
-    last = ask.of("electric_agents_server_last_poll_success_timestamp_seconds")
-    return f"(time() - {last}) / {ask.of('electric_agents_server_poll_interval_seconds')}"
+    last = promql.select("electric_agents_server_last_poll_success_timestamp_seconds")
+    return f"(time() - {last}) / {promql.select('electric_agents_server_poll_interval_seconds')}"
 
 
-def _now(ask: Asker, target: Asker) -> tuple[Line, Line]:
-    number = ask.values.number
-    drift = ask.window("ContractDrift")
-    unknown = ask.of("electric_agents_exporter_unrecognized_values_total")
-    build = ask.of("electric_agents_exporter_build_info")
-    over = target.of("electric_agents_server_runners_suppressed", 'reason="limit"')
-    down = "sum(1 - {})"
-    current = line(
-        4,
-        _tile(
-            "Exporters down",
-            "Is somebody watching? Of the exporters that Prometheus should scrape, or could within "
-            "a day.",
-            Query(down.format(ask.of("instance:electric_agents_exporter_up:bool")), "down"),
-            above((1, BAD)),
-            nothing=NO_EXPORTER,
+def _now(promql: QueryBuilder, target: QueryBuilder) -> tuple[Line, Line]:
+    return (
+        line(
+            4,
+            (6, _exporters_down(promql)),
+            (6, _servers_down(target)),
+            (6, _worst_age(target)),
+            (6, _clock_offset(target)),
         ),
-        _tile(
-            "Servers down",
-            "Does every server answer? Down: no list, or only one that is too old; its runners "
-            "have no series.",
-            Query(down.format(target.of("electric_agents_server_up")), "down"),
-            above((1, BAD)),
+        line(
+            4,
+            (6, _over_limit(target)),
+            (6, _unrecognized(promql)),
+            (6, _settings(promql)),
+            (6, _last_tick(promql)),
         ),
-        _tile(
-            "Age of the data",
-            "Is what is shown new? Poll intervals since the worst target last answered everything.",
-            Query(f"max({_intervals(target)})", "age"),
-            above((number("ExporterDataStale", "intervals"), WARNING)),
-            unit="suffix: intervals",
-            nothing="never any",
+    )
+
+
+def _exporters_down(promql: QueryBuilder) -> dashboard.Panel:
+    up = promql.select("instance:electric_agents_exporter_up:bool")
+    return stat_panel(
+        PanelSpec(
+            title="Exporters down",
+            description="Is somebody watching? Counts the exporters that Prometheus should "
+            "scrape, or could within a day.",
+            no_value=NO_EXPORTER,
+            unit="none",
+            decimals=0,
+            thresholds=above((1, BAD)),
         ),
-        _tile(
-            "Clocks apart",
-            "Do server and exporter agree on the time? Ages and alerts are right all the same; "
-            "times in logs and on graphs are not.",
-            Query(f"max(abs({target.of('electric_agents_server_clock_offset_seconds')}))", "apart"),
-            above((number("ClockSkew", "seconds"), WARNING)),
+        Query(f"sum(1 - {up})", "down"),
+    )
+
+
+def _servers_down(promql: QueryBuilder) -> dashboard.Panel:
+    up = promql.select("electric_agents_server_up")
+    return stat_panel(
+        PanelSpec(
+            title="Servers down",
+            description="Does every server answer? Down is no list, or only one that is too old; "
+            "its runners have no series.",
+            no_value=NO_TARGET,
+            unit="none",
+            decimals=0,
+            thresholds=above((1, BAD)),
+        ),
+        Query(f"sum(1 - {up})", "down"),
+    )
+
+
+def _worst_age(promql: QueryBuilder) -> dashboard.Panel:
+    limit = promql.values.number("ExporterDataStale", "intervals")
+    return stat_panel(
+        PanelSpec(
+            title="Age of the data",
+            description="Is what is shown new? Poll intervals since the worst target last "
+            "answered everything.",
+            no_value="never any",
+            unit=INTERVALS,
+            decimals=1,
+            thresholds=above((limit, WARNING)),
+        ),
+        Query(f"max({_intervals(promql)})", "age"),
+    )
+
+
+def _clock_offset(promql: QueryBuilder) -> dashboard.Panel:
+    offset = promql.select("electric_agents_server_clock_offset_seconds")
+    return stat_panel(
+        PanelSpec(
+            title="Clock offset",
+            description="Do server and exporter agree on the time? Ages and alerts are right all "
+            "the same; times in logs and on graphs are not.",
+            no_value=NO_TARGET,
             unit="s",
+            decimals=1,
+            thresholds=above((promql.values.number("ClockSkew", "seconds"), WARNING)),
         ),
+        Query(f"max(abs({offset}))", "offset"),
     )
-    whole = line(
-        4,
-        _tile(
-            "Over the limit",
-            "Is a part of the fleet not shown? Runners beyond max_runners have no series.",
-            Query(
-                f"sum(max by (job, server) ({over}))",
-                "over",
-            ),
-            above((1, WARNING)),
+
+
+def _over_limit(promql: QueryBuilder) -> dashboard.Panel:
+    over = promql.deduplicate("electric_agents_server_runners_suppressed", 'reason="limit"')
+    return stat_panel(
+        PanelSpec(
+            title="Runners over the limit",
+            description="Is a part of the fleet not shown? Runners beyond max_runners have no "
+            "series.",
+            no_value=NO_TARGET,
+            unit="none",
+            decimals=0,
+            thresholds=above((1, WARNING)),
         ),
-        _tile(
-            "Not understood",
-            f"Did servers say within {drift} what this exporter does not know? Usually the server "
-            "is newer.",
-            # There is no series before the first one: that is 0, where there is an exporter.
-            Query(f"sum(increase({unknown}[{drift}])) or 0 * sum({build})", "values"),
-            above((1, WARNING)),
-            nothing=NO_EXPORTER,
+        Query(f"sum({over})", "runners"),
+    )
+
+
+def _unrecognized(promql: QueryBuilder) -> dashboard.Panel:
+    window = promql.window("ContractDrift")
+    values = promql.select("electric_agents_exporter_unrecognized_values_total")
+    build = promql.select("electric_agents_exporter_build_info")
+    return stat_panel(
+        PanelSpec(
+            title="Unrecognized values",
+            description=f"Did servers say within {window} what this exporter does not know? "
+            "Usually the server is newer.",
+            no_value=NO_EXPORTER,
+            unit="none",
+            decimals=0,
+            thresholds=above((1, WARNING)),
         ),
-        (
-            6,
-            stat_panel(
-                Meaning(
-                    title="Settings",
-                    question="Are they what is in the file? If the old ones were kept, a restart "
-                    "would fail.",
-                    nothing=NO_EXPORTER,
-                    mappings=words(*RELOADED),
-                ),
-                Query(
-                    f"min({ask.of('electric_agents_exporter_config_last_reload_successful')})",
-                    "settings",
-                    instant=True,
-                ),
-            ),
+        # There is no series before the first one: that is 0, where there is an exporter.
+        Query(f"sum(increase({values}[{window}])) or 0 * sum({build})", "values"),
+    )
+
+
+def _settings(promql: QueryBuilder) -> dashboard.Panel:
+    reloaded = promql.select("electric_agents_exporter_config_last_reload_successful")
+    return stat_panel(
+        PanelSpec(
+            title="Settings",
+            description="Are the settings those of the file? If the old ones were kept, a restart "
+            "would fail.",
+            no_value=NO_EXPORTER,
+            mappings=value_mappings(*RELOADED),
         ),
-        _tile(
-            "Last tick",
-            "Does it still poll? The scheduler ticks every second; what is shown is as old as the "
-            "scrape.",
-            Query(
-                "max(time() - "
-                f"{ask.of('electric_agents_exporter_scheduler_last_tick_timestamp_seconds')})",
-                "tick",
-            ),
-            above((number("ExporterDataStale", "tick_window"), WARNING)),
-            nothing=NO_EXPORTER,
+        Query(f"min({reloaded})", "settings"),
+    )
+
+
+def _last_tick(promql: QueryBuilder) -> dashboard.Panel:
+    tick = promql.select("electric_agents_exporter_scheduler_last_tick_timestamp_seconds")
+    limit = promql.values.number("ExporterDataStale", "tick_window")
+    return stat_panel(
+        PanelSpec(
+            title="Last scheduler tick",
+            description="Does it still poll? The scheduler ticks every second; what is shown is "
+            "as old as the scrape.",
+            no_value=NO_EXPORTER,
             unit="s",
+            decimals=1,
+            thresholds=above((limit, WARNING)),
         ),
+        Query(f"max(time() - {tick})", "tick"),
     )
-    return current, whole
 
 
-def _tile(
-    title: str,
-    question: str,
-    query: Query,
-    thresholds: Thresholds,
-    **more: str,
-) -> tuple[int, dashboard.Panel]:
-    unit = more.get("unit", "none")
-    meaning = Meaning(
-        title=title,
-        question=question,
-        nothing=more.get("nothing", NO_TARGET),
-        unit=unit,
-        decimals=0 if unit == "none" else 1,
-        thresholds=thresholds,
-    )
-    return 6, stat_panel(meaning, replace(query, instant=True))
-
-
-def _targets(ask: Asker) -> dashboard.Panel:
+def _targets(promql: QueryBuilder) -> dashboard.Panel:
     def each(expr: str) -> str:
-        return f"max by (instance, server) ({expr})"
+        return f"max by (instance, server, tenant) ({expr})"
 
-    number = ask.values.number
-    interval = ask.of("electric_agents_server_poll_interval_seconds")
-    took = ask.of("electric_agents_server_last_poll_duration_seconds")
-    listed = ask.of("electric_agents_server_runners_listed")
+    number = promql.values.number
+    interval = promql.select("electric_agents_server_poll_interval_seconds")
+    took = promql.select("electric_agents_server_last_poll_duration_seconds")
+    listed = promql.select("electric_agents_server_runners_listed")
     return table_panel(
-        Meaning(
+        PanelSpec(
             title="Targets",
-            question="Which target is it, and what is wrong with it? 0 runners listed is also what "
-            "a wrong principal looks like.",
-            nothing=NO_TARGET,
+            description="Which target is it, and what is wrong with it? A wrong principal, too, "
+            "has 0 runners listed.",
+            no_value=NO_TARGET,
             unit="none",
         ),
         Column(
             title="State",
-            query=each(ask.of("electric_agents_server_up")),
+            query=each(promql.select("electric_agents_server_up")),
             width=80,
-            mappings=words(*UP),
+            mappings=value_mappings(*UP),
             filled=True,
         ),
         Column(title="Server", label="server"),
+        Column(title="Tenant", label="tenant"),
         Column(title="Exporter", label="instance", width=170),
         Column(
             title="Data age",
-            query=each(_intervals(ask)),
-            unit="suffix: intervals",
+            query=each(_intervals(promql)),
+            unit=INTERVALS,
             decimals=1,
             thresholds=above((number("ExporterDataStale", "intervals"), WARNING)),
-            nothing="never",
+            no_value="never",
         ),
         Column(
-            title="Poll, of interval",
+            title="Poll / interval",
             query=each(f"{took} / {interval}"),
             unit="percentunit",
             decimals=0,
             thresholds=above((1, WARNING)),
         ),
-        Column(title="Runners listed", query=f"sum by (instance, server) ({listed})", unit="none"),
+        Column(
+            title="Runners listed",
+            query=f"sum by (instance, server, tenant) ({listed})",
+            unit="none",
+        ),
         Column(
             title="With series",
-            query=each(ask.of("electric_agents_server_runners_exported")),
+            query=each(promql.select("electric_agents_server_runners_exported")),
             unit="none",
         ),
         Column(
             title="Clock offset",
-            query=each(ask.of("electric_agents_server_clock_offset_seconds")),
+            query=each(promql.select("electric_agents_server_clock_offset_seconds")),
             unit="s",
             decimals=2,
-            nothing="not known",
+            no_value="not known",
         ),
         sort_by="State",
         descending=False,
     )
 
 
-def _up(ask: Asker) -> dashboard.Panel:
-    up = ask.of("electric_agents_server_up")
+def _up(promql: QueryBuilder) -> dashboard.Panel:
+    up = promql.select("electric_agents_server_up")
     return timeline_panel(
-        Meaning(
+        PanelSpec(
             title="Targets up",
-            question=f"When was a server away, and all at once? The {SHOWN} worst at the end of "
-            "the time range.",
-            nothing=NO_TARGET,
-            mappings=words(*UP),
+            description=f"When was a server away, and all at once? The {SHOWN} worst at the end "
+            "of the time range.",
+            no_value=NO_TARGET,
+            mappings=value_mappings(*UP),
         ),
         Query(
-            f"min by (server) ({up})\n"
-            f"and on (server) bottomk({SHOWN}, min by (server) ({up} @ end()))",
-            "{{server}}",
+            f"min {BY_SERVER} ({up})\n"
+            f"and on (server, tenant) bottomk({SHOWN}, min {BY_SERVER} ({up} @ end()))",
+            "{{server}} {{tenant}}",
         ),
     )
 
 
-def _age(ask: Asker) -> dashboard.Panel:
+def _age(promql: QueryBuilder) -> dashboard.Panel:
     return graph_panel(
-        Meaning(
+        PanelSpec(
             title="Age of the data",
-            question="Since when is it old? Over the line is an alert; it goes on climbing until "
-            "the server answers everything.",
-            nothing=NO_TARGET,
-            unit="suffix: intervals",
+            description="Since when is it old? Over the line is an alert; it goes on climbing "
+            "until the server answers everything.",
+            no_value=NO_TARGET,
+            unit=INTERVALS,
             decimals=1,
-            thresholds=above((ask.values.number("ExporterDataStale", "intervals"), WARNING)),
+            thresholds=above((promql.values.number("ExporterDataStale", "intervals"), WARNING)),
         ),
-        Query(f"topk({SHOWN}, {_intervals(ask)})", "{{server}} by {{instance}}"),
-        lines=Lines(line=True, legend=()),
+        Query(f"topk({SHOWN}, {_intervals(promql)})", "{{server}} {{tenant}} by {{instance}}"),
+        style=GraphStyle(threshold_line=True, legend_calcs=()),
     )
 
 
-def _errors(ask: Asker) -> dashboard.Panel:
-    errors = ask.of("electric_agents_server_request_errors_total")
+def _errors(promql: QueryBuilder) -> dashboard.Panel:
+    errors = promql.select("electric_agents_server_request_errors_total")
+    rate = f"rate({errors}[$__rate_interval])"
     return graph_panel(
-        Meaning(
-            title="Failed requests by reason",
-            question="Why does a server not answer? timeout, connect, reset: it or the way to it. "
-            "unauthorized, forbidden: the credentials. not_json, schema: something else answers.",
-            nothing="no request failed",
-            unit="cpm",
+        PanelSpec(
+            title="Failed requests/min by reason",
+            description="Why does a server not answer? timeout, connect, reset: it or the way to "
+            "it. unauthorized, forbidden: the credentials. not_json, schema: something else "
+            "answers.",
+            no_value="no request failed",
+            unit=PER_MINUTE,
         ),
         Query(
-            f"topk({SHOWN}, 60 * sum by (endpoint, reason) (rate({errors}[$__rate_interval])) > 0)",
-            "{{endpoint}}: {{reason}}",
+            f"topk({SHOWN}, 60 * sum by (operation, reason) ({rate}) > 0)",
+            "{{operation}}: {{reason}}",
         ),
-        lines=Lines(stacked=True),
+        style=GraphStyle(stacked=True),
     )
 
 
-def _duration(ask: Asker) -> dashboard.Panel:
-    took = ask.of("electric_agents_server_last_poll_duration_seconds")
-    interval = ask.of("electric_agents_server_poll_interval_seconds")
+def _duration(promql: QueryBuilder) -> dashboard.Panel:
+    took = promql.select("electric_agents_server_last_poll_duration_seconds")
+    interval = promql.select("electric_agents_server_poll_interval_seconds")
     return graph_panel(
-        Meaning(
-            title="A poll's time, of its interval",
-            question="Is the interval long enough? From 100% on polls are skipped: raise interval "
-            "or concurrency, or poll the database.",
-            nothing=NO_TARGET,
+        PanelSpec(
+            title="Poll duration, share of the interval",
+            description="Is the interval long enough? From 100% on polls are skipped: raise "
+            "interval or concurrency, or poll the database.",
+            no_value=NO_TARGET,
             unit="percentunit",
             thresholds=above((1, WARNING)),
         ),
-        Query(f"topk({SHOWN}, {took} / {interval})", "{{server}} by {{instance}}"),
-        lines=Lines(line=True, legend=()),
+        Query(f"topk({SHOWN}, {took} / {interval})", "{{server}} {{tenant}} by {{instance}}"),
+        style=GraphStyle(threshold_line=True, legend_calcs=()),
     )
 
 
-def _latency(ask: Asker) -> dashboard.Panel:
-    buckets = ask.of("electric_agents_server_request_duration_seconds_bucket")
+def _latency(promql: QueryBuilder) -> dashboard.Panel:
+    buckets = promql.select("electric_agents_server_request_duration_seconds_bucket")
 
     def quantile(share: float) -> str:
-        rate = f"sum by (le, endpoint) (rate({buckets}[$__rate_interval]))"
+        rate = f"sum by (le, operation) (rate({buckets}[$__rate_interval]))"
         return f"histogram_quantile({share}, {rate})"
 
     return graph_panel(
-        Meaning(
-            title="How long requests take",
-            question="Is a server getting slow? The half of all requests, and all but one in 20.",
-            nothing="no requests",
+        PanelSpec(
+            title="Request duration",
+            description="Is a server getting slow? p50: half of all requests take longer. p95: "
+            "one in 20 does.",
+            no_value="no requests",
             unit="s",
         ),
-        Query(quantile(0.5), "{{endpoint}}, half"),
-        Query(quantile(0.95), "{{endpoint}}, 95%"),
-        lines=NAMES,
+        Query(quantile(0.5), "{{operation}} p50"),
+        Query(quantile(0.95), "{{operation}} p95"),
+        style=NAMES_ONLY,
     )
 
 
-def _requests(ask: Asker) -> dashboard.Panel:
-    requests = ask.of("electric_agents_server_requests_total")
+def _requests(promql: QueryBuilder) -> dashboard.Panel:
+    requests = promql.select("electric_agents_server_requests_total")
     return graph_panel(
-        Meaning(
+        PanelSpec(
             title="Requests",
-            question="How much does watching cost the servers? One for each principal and one for "
-            "each runner that is not retired, every interval.",
-            nothing=NO_TARGET,
+            description="How much does watching cost the servers? One for each principal and one "
+            "for each runner that is not retired, every interval.",
+            no_value=NO_TARGET,
             unit="reqps",
         ),
-        Query(f"sum by (endpoint) (rate({requests}[$__rate_interval]))", "{{endpoint}}"),
-        lines=Lines(stacked=True),
+        Query(f"sum by (operation) (rate({requests}[$__rate_interval]))", "{{operation}}"),
+        style=GraphStyle(stacked=True),
     )
 
 
-def _skipped(ask: Asker) -> dashboard.Panel:
-    window = ask.window("PollOverrun")
-    skipped = ask.of("electric_agents_server_polls_skipped_total")
+def _skipped(promql: QueryBuilder) -> dashboard.Panel:
+    window = promql.window("PollOverrun")
+    skipped = promql.select("electric_agents_server_polls_skipped_total")
     return graph_panel(
-        Meaning(
+        PanelSpec(
             title=f"Polls skipped within {window}",
-            question="Was a poll not made, and why? overrun: the one before still ran; over the "
-            "line is an alert. misfire: this process was too busy. backoff: the server had failed.",
-            nothing=NO_TARGET,
+            description="Was a poll not made, and why? overrun: the one before still ran; over "
+            "the line is an alert. misfire: this process was too busy. backoff: the server had "
+            "failed.",
+            no_value=NO_TARGET,
             unit="none",
             decimals=0,
-            thresholds=above((ask.values.number("PollOverrun", "polls"), WARNING)),
+            thresholds=above((promql.values.number("PollOverrun", "polls"), WARNING)),
         ),
         Query(f"sum by (reason) (increase({skipped}[{window}]))", "{{reason}}"),
-        lines=Lines(line=True, legend=(), up_to=5),
+        style=GraphStyle(threshold_line=True, legend_calcs=(), soft_max=5),
     )
 
 
-def _listed(ask: Asker) -> dashboard.Panel:
-    listed = ask.of("electric_agents_server_runners_listed")
+def _listed(promql: QueryBuilder) -> dashboard.Panel:
+    listed = promql.select("electric_agents_server_runners_listed")
     return graph_panel(
-        Meaning(
+        PanelSpec(
             title="Runners listed, by principal",
-            question="Does each principal see its fleet? A fall to 0 while the server answers is "
-            f"a principal that is wrong or lost its runners. The {SHOWN} shortest lists.",
-            nothing=NO_TARGET,
+            description="Does each principal see its fleet? A fall to 0 while the server answers "
+            f"is a principal that is wrong or lost its runners. The {SHOWN} shortest lists.",
+            no_value=NO_TARGET,
             unit="none",
             decimals=0,
         ),
         Query(
-            f"bottomk({SHOWN}, max by (server, principal) ({listed}))", "{{server}}: {{principal}}"
+            f"bottomk({SHOWN}, max by (server, tenant, principal) ({listed}))",
+            "{{server}} {{tenant}}: {{principal}}",
         ),
-        lines=NAMES,
+        style=NAMES_ONLY,
     )
 
 
-def _hidden(ask: Asker) -> dashboard.Panel:
-    hidden = ask.of("electric_agents_server_runners_suppressed")
+def _hidden(promql: QueryBuilder) -> dashboard.Panel:
+    hidden = promql.deduplicate("electric_agents_server_runners_suppressed")
     return graph_panel(
-        Meaning(
+        PanelSpec(
             title="Runners without series",
-            question="Who is listed and not shown? filter and shard are configured, retired were "
-            "not seen for long; limit is a fleet that outgrew max_runners.",
-            nothing=NO_TARGET,
+            description="Who is listed and not shown? filter: by the settings. shard: another "
+            "exporter has them. retired: not seen for long. limit: the fleet has outgrown "
+            "max_runners.",
+            no_value=NO_TARGET,
             unit="none",
             decimals=0,
             overrides=(color_of("limit", WARNING), color_of("retired", DISABLED)),
         ),
-        Query(f"sum by (reason) (max by (job, server, reason) ({hidden}))", "{{reason}}"),
-        lines=Lines(legend=(), up_to=5),
+        Query(f"sum by (reason) ({hidden})", "{{reason}}"),
+        style=GraphStyle(legend_calcs=(), soft_max=5),
     )
 
 
-def _drift(ask: Asker) -> dashboard.Panel:
-    unknown = ask.of("electric_agents_exporter_unrecognized_values_total")
+def _drift(promql: QueryBuilder) -> dashboard.Panel:
+    unknown = promql.select("electric_agents_exporter_unrecognized_values_total")
     return graph_panel(
-        Meaning(
-            title="Values not understood, by field",
-            question="What has changed in the servers' answers? Those fields are left out, or "
+        PanelSpec(
+            title="Unrecognized values/min by field",
+            description="What has changed in the servers' answers? Those fields are left out, or "
             "shown as unknown or other.",
-            nothing="all was understood",
-            unit="cpm",
+            no_value="all was understood",
+            unit=PER_MINUTE,
         ),
         Query(
             f"topk({SHOWN}, 60 * sum by (field) (rate({unknown}[$__rate_interval])) > 0)",
@@ -427,82 +475,79 @@ def _drift(ask: Asker) -> dashboard.Panel:
     )
 
 
-def _size(ask: Asker) -> dashboard.Panel:
+def _size(promql: QueryBuilder) -> dashboard.Panel:
     return graph_panel(
-        Meaning(
-            title="Size of an exposition",
-            question="How much does Prometheus take in? About 60 series for each runner; "
+        PanelSpec(
+            title="Exposition size",
+            description="How much does Prometheus take in? About 60 series for each runner; "
             "per_runner: false leaves about 160 for each server. The right axis counts series.",
-            nothing=NO_EXPORTER,
+            no_value=NO_EXPORTER,
             unit="bytes",
-            overrides=(_right_axis("/series/"),),
+            overrides=(right_axis("series"),),
         ),
         Query(
-            f"topk({SHOWN}, {ask.of('electric_agents_exporter_exposition_bytes')})",
+            f"topk({SHOWN}, {promql.select('electric_agents_exporter_exposition_bytes')})",
             "{{instance}} bytes",
         ),
         Query(
-            f"topk({SHOWN}, {ask.of('electric_agents_exporter_exposition_series')})",
+            f"topk({SHOWN}, {promql.select('electric_agents_exporter_exposition_series')})",
             "{{instance}} series",
         ),
     )
 
 
-def _right_axis(pattern: str) -> Override:
-    return override("byRegexp", pattern, {"unit": "short", "custom.axisPlacement": "right"})
-
-
-def _time(ask: Asker) -> dashboard.Panel:
+def _time(promql: QueryBuilder) -> dashboard.Panel:
+    built = promql.select("electric_agents_exporter_exposition_duration_seconds")
     return graph_panel(
-        Meaning(
-            title="Time of a scrape",
-            question="Is it far from Prometheus's scrape_timeout? build is the exporter's own "
-            "share of it, scrape what Prometheus saw.",
-            nothing=NO_EXPORTER,
+        PanelSpec(
+            title="Scrape duration",
+            description="Is it far from Prometheus's scrape_timeout? scrape is what Prometheus "
+            "saw, build the exporter's own share of it.",
+            no_value=NO_EXPORTER,
             unit="s",
         ),
-        Query(f"topk({SHOWN}, {ask.of('scrape_duration_seconds')})", "{{instance}} scrape"),
+        Query(f"topk({SHOWN}, {promql.select('scrape_duration_seconds')})", "{{instance}} scrape"),
         Query(
-            f"topk({SHOWN}, {ask.of('electric_agents_exporter_exposition_duration_seconds')})",
+            f"topk({SHOWN}, {built})",
             "{{instance}} build",
         ),
     )
 
 
-def _cpu(ask: Asker) -> dashboard.Panel:
-    cpu = ask.of("process_cpu_seconds_total")
+def _cpu(promql: QueryBuilder) -> dashboard.Panel:
+    cpu = promql.select("process_cpu_seconds_total")
     return graph_panel(
-        Meaning(
+        PanelSpec(
             title="CPU",
-            question="Is it short of CPU? 100% is one core, and all that one process can use.",
-            nothing=NO_EXPORTER,
+            description="Is it short of CPU? 100% is one core, and all that one process can use.",
+            no_value=NO_EXPORTER,
             unit="percentunit",
         ),
         Query(f"topk({SHOWN}, rate({cpu}[$__rate_interval]))", "{{instance}}"),
     )
 
 
-def _memory(ask: Asker) -> dashboard.Panel:
+def _memory(promql: QueryBuilder) -> dashboard.Panel:
     return graph_panel(
-        Meaning(
+        PanelSpec(
             title="Memory",
-            question="Does it grow without the fleet growing? Compare it with the limit of its "
+            description="Does it grow without the fleet growing? Compare it with the limit of its "
             "container.",
-            nothing=NO_EXPORTER,
+            no_value=NO_EXPORTER,
             unit="bytes",
         ),
-        Query(f"topk({SHOWN}, {ask.of('process_resident_memory_bytes')})", "{{instance}}"),
+        Query(f"topk({SHOWN}, {promql.select('process_resident_memory_bytes')})", "{{instance}}"),
     )
 
 
-def _builds(ask: Asker) -> dashboard.Panel:
-    build = ask.of("electric_agents_exporter_build_info")
-    start = ask.of("process_start_time_seconds")
+def _builds(promql: QueryBuilder) -> dashboard.Panel:
+    build = promql.select("electric_agents_exporter_build_info")
+    start = promql.select("process_start_time_seconds")
     return table_panel(
-        Meaning(
+        PanelSpec(
             title="Exporters",
-            question="Which versions run, and since when?",
-            nothing=NO_EXPORTER,
+            description="Which versions run, and since when?",
+            no_value=NO_EXPORTER,
             unit="none",
         ),
         Column(title="Exporter", label="instance"),

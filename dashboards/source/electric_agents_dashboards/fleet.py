@@ -1,4 +1,4 @@
-"""Fleet: is anything wrong, with whom, does work flow, and is it getting worse?"""
+"""Fleet: does work wait, is anything wrong, with whom, does work flow, is it getting worse?"""
 
 from dataclasses import replace
 from typing import Final
@@ -6,26 +6,12 @@ from typing import Final
 from grafana_foundation_sdk.models import dashboard
 
 from alert_values import Values
-from electric_agents_dashboards import alerts, frame, states
-from electric_agents_dashboards.asking import FLEET, Asker
+from electric_agents_dashboards import alerts, skeleton, states
 from electric_agents_dashboards.layout import Line, Section, line, place
-from electric_agents_dashboards.looks import (
-    BAD,
-    DISABLED,
-    GOOD,
-    NEUTRAL,
-    UNKNOWN,
-    WARNING,
-    Thresholds,
-    above,
-    below,
-    between,
-    words,
-)
 from electric_agents_dashboards.panels import (
-    NAMES,
-    Lines,
-    Meaning,
+    NAMES_ONLY,
+    GraphStyle,
+    PanelSpec,
     Query,
     bars_panel,
     color_of,
@@ -34,7 +20,29 @@ from electric_agents_dashboards.panels import (
     stat_panel,
     timeline_panel,
 )
+from electric_agents_dashboards.query_builder import (
+    BY_RUNNER,
+    BY_SERVER,
+    FLEET,
+    ON_RUNNER,
+    QueryBuilder,
+)
 from electric_agents_dashboards.tables import Column, table_panel
+from electric_agents_dashboards.theme import (
+    BAD,
+    DISABLED,
+    GOOD,
+    INTERVALS,
+    NEUTRAL,
+    PER_MINUTE,
+    UNKNOWN,
+    WARNING,
+    Thresholds,
+    above,
+    below,
+    between,
+    value_mappings,
+)
 
 NO_FLEET: Final = "not known"
 NO_RUNNERS: Final = "per-runner series are off, or nobody matches"
@@ -45,12 +53,12 @@ DRAWN: Final = 15
 POINTS: Final = 60
 """How often the timeline looks: the state of a whole fleet is not cheap to tell."""
 
-_KEPT: Final = "${datasource:queryparam}&${job:queryparam}&${__url_time_range}"
+_KEPT: Final = "${datasource:queryparam}&${job:queryparam}&${tenant:queryparam}&${__url_time_range}"
 
 
 def runner_link(server: str, runner: str) -> dashboard.DashboardLink:
     """Lead to a runner, keeping the time; the arguments are Grafana's words for the two labels."""
-    url = f"/d/{frame.UID}runner?var-server={server}&var-runner={runner}&{_KEPT}"
+    url = f"/d/{skeleton.UID}runner?var-server={server}&var-runner={runner}&{_KEPT}"
     return data_link("What happened to this runner", url)
 
 
@@ -64,55 +72,132 @@ SERIES_LINK: Final = runner_link(
 
 def build(values: Values) -> dashboard.Dashboard:
     """Make the dashboard."""
-    ask = Asker(values, FLEET)
-    return frame.Outline(
+    promql = QueryBuilder(values, FLEET)
+    return skeleton.Skeleton(
         name="fleet",
         title="Electric Agents / Fleet",
-        question="Is anything wrong, with whom, does work flow, and is it getting worse?",
+        description="Does work wait, is anything wrong, with whom, does work flow, is it getting "
+        "worse?",
         since="now-6h",
-        variables=(frame.JOB, frame.SERVER),
+        variables=(skeleton.JOB, skeleton.SERVER, skeleton.TENANT),
         annotations=(
-            frame.alerts_of_servers(),
-            frame.restarts(ask, "electric_agents_runners_client_restarts_total"),
+            skeleton.alerts_of_servers(),
+            skeleton.restarts(promql, "electric_agents_runners_client_restarts_total"),
         ),
     ).fill(
         place(
+            Section("Work that waits", (_waiting(promql),)),
             Section(
                 "Now",
                 (
-                    _wrong(ask),
-                    _well(ask),
-                    line(9, (12, _alerts()), (12, _states_over_time(ask))),
+                    _wrong(promql),
+                    _well(promql),
+                    line(9, (12, _alerts()), (12, _states_over_time(promql))),
                 ),
             ),
             Section(
                 "Runners, worst first",
-                (line(14, (24, _runners(ask))), line(10, (24, _timeline(ask)))),
+                (line(14, (24, _runners(promql))), line(10, (24, _timeline(promql)))),
             ),
             Section(
-                "Work", (line(9, (8, _outcomes(ask)), (8, _success(ask)), (8, _claims_held(ask))),)
+                "Work",
+                (
+                    line(
+                        9, (8, _outcomes(promql)), (8, _success(promql)), (8, _claims_held(promql))
+                    ),
+                ),
             ),
             Section(
-                "Stability", (line(9, (8, _unrest(ask)), (8, _issues(ask)), (8, _silent(ask))),)
+                "Stability",
+                (line(9, (8, _restarts(promql)), (8, _issues(promql)), (8, _silent(promql))),),
             ),
         )
     )
 
 
-def _wrong(ask: Asker) -> Line:
+def _waiting(promql: QueryBuilder) -> Line:
+    unheard = _with_condition(
+        promql,
+        "work_unheard",
+        "Waiting",
+        "Does somebody's message wait? Runners that have not heard a wake for over a minute, dead "
+        "or deaf, whatever they say of themselves.",
+        above((1, BAD)),
+    )
+    abandoned = _with_condition(
+        promql,
+        "work_abandoned",
+        "Abandoned",
+        "Is work in hands that no longer move? Runners at work of which neither they nor their "
+        "claims gave a sign of life for a minute.",
+        above((1, BAD)),
+    )
+    refused = _with_condition(
+        promql,
+        "work_refused",
+        "Refused",
+        "Was work dropped? Runners of which a claim failed: that wake is never repeated, and its "
+        "agent stands still until the runner restarts.",
+        above((1, WARNING)),
+    )
+    unknown = _with_condition(
+        promql,
+        "unknown",
+        "Not known",
+        "Is the picture whole? Runners that are listed and have no fresh report: no other tile of "
+        "this line counts them.",
+        above((1, UNKNOWN)),
+    )
+    oldest = _oldest_wake(promql)
+    return line(4, (5, unheard), (5, abandoned), (4, refused), (5, oldest), (5, unknown))
+
+
+def _with_condition(
+    promql: QueryBuilder, condition: str, title: str, description: str, thresholds: Thresholds
+) -> dashboard.Panel:
+    metric = "electric_agents_runners_with_condition"
+    runners = promql.deduplicate(metric, f'condition="{condition}"')
+    return stat_panel(
+        PanelSpec(
+            title=title,
+            description=description,
+            no_value=NO_FLEET,
+            unit="none",
+            thresholds=thresholds,
+        ),
+        Query(f"sum({runners})", "runners"),
+    )
+
+
+def _oldest_wake(promql: QueryBuilder) -> dashboard.Panel:
+    age = promql.deduplicate("electric_agents_runners_wake_oldest_unheard_age_seconds")
+    return stat_panel(
+        PanelSpec(
+            title="Oldest wake",
+            description="Since when does work wait? The age of the oldest wake that its runner "
+            "has not heard. A few seconds are normal.",
+            no_value=NO_FLEET,
+            unit="s",
+            thresholds=Thresholds(NEUTRAL),
+        ),
+        Query(f"max({age})", "age"),
+    )
+
+
+def _wrong(promql: QueryBuilder) -> Line:
     enabled = 'admin_status="enabled"'
     unhealthy = _count(
-        ask,
+        promql,
         "Unhealthy",
         "How many runners that are meant to stay are unhealthy, and enabled? Each is an alert: see "
         "who in the table below. Laptops and jobs that left are not counted.",
         above((1, BAD)),
-        ask.permanent,
+        promql.lasting,
         enabled,
         'health_status="unhealthy"',
     )
     degraded = _count(
-        ask,
+        promql,
         "Degraded",
         "How many enabled runners work with a fault? One that once reconnected more than five "
         "times stays degraded until it restarts: look at the issue in the table.",
@@ -122,136 +207,140 @@ def _wrong(ask: Asker) -> Line:
     )
     return line(
         4,
-        (5, _servers_down(ask)),
-        (5, alerts.count_panel(alerts.OF_SERVER)),
-        (6, _orphaned(ask)),
+        (5, _servers_down(promql)),
+        (5, alerts.firing_count(skeleton.ALERTS_OF_SERVER)),
+        (6, _orphaned(promql)),
         (4, unhealthy),
         (4, degraded),
     )
 
 
-def _well(ask: Asker) -> Line:
+def _well(promql: QueryBuilder) -> Line:
     healthy = _count(
-        ask,
+        promql,
         "Healthy",
         "How many runners are well? Those in no tile here are away, or not known of.",
         Thresholds(DISABLED, ((1, GOOD),)),
         'health_status="healthy"',
     )
     disabled = _count(
-        ask,
+        promql,
         "Disabled",
         "How many runners has an operator switched off? Planned, so never red; if you do not know "
         "of it, ask who did it.",
         Thresholds(DISABLED),
         'admin_status="disabled"',
     )
-    return line(4, (6, _available(ask)), (6, healthy), (6, disabled), (6, _age(ask)))
+    return line(4, (6, _available(promql)), (6, healthy), (6, disabled), (6, _age(promql)))
 
 
 def _count(
-    ask: Asker, title: str, question: str, thresholds: Thresholds, *matchers: str
+    promql: QueryBuilder, title: str, description: str, thresholds: Thresholds, *matchers: str
 ) -> dashboard.Panel:
     return stat_panel(
-        Meaning(
-            title=title, question=question, nothing=NO_FLEET, unit="none", thresholds=thresholds
+        PanelSpec(
+            title=title,
+            description=description,
+            no_value=NO_FLEET,
+            unit="none",
+            thresholds=thresholds,
         ),
-        Query(f"sum({ask.once('electric_agents_runners', *matchers)})", title, instant=True),
+        Query(f"sum({promql.deduplicate('electric_agents_runners', *matchers)})", title),
     )
 
 
-def _servers_down(ask: Asker) -> dashboard.Panel:
+def _servers_down(promql: QueryBuilder) -> dashboard.Panel:
+    up = promql.deduplicate("electric_agents_server_up")
     return stat_panel(
-        Meaning(
+        PanelSpec(
             title="Servers down",
-            question="Is the picture whole? Of a server that gives no list nothing is known: its "
-            "runners are missing from every other panel.",
-            nothing="no exporter",
+            description="Is the picture whole? Nothing is known of a server that gives no list: "
+            "its runners are in no other panel.",
+            no_value="no exporter",
             unit="none",
             thresholds=above((1, BAD)),
         ),
-        Query(f"sum(1 - {ask.once('electric_agents_server_up')})", "down", instant=True),
+        # A server that one of several shards cannot reach is one server.
+        Query(f"sum(1 - min without (shard) ({up}))", "down"),
     )
 
 
-def _orphaned(ask: Asker) -> dashboard.Panel:
+def _orphaned(promql: QueryBuilder) -> dashboard.Panel:
     return stat_panel(
-        Meaning(
+        PanelSpec(
             title="Orphaned claims",
-            question="Is there work that nobody does? Active claims of runners whose lease has "
-            "run out: the agents concerned stand still until the runner is back.",
-            nothing=NO_FLEET,
+            description="Is there work that nobody does? Active claims of runners that abandoned "
+            "their work: the agents concerned stand still until the runner is back.",
+            no_value=NO_FLEET,
             unit="none",
             thresholds=above((1, BAD)),
         ),
-        Query(
-            f"sum({ask.once('electric_agents_runners_orphaned_claims')})", "claims", instant=True
-        ),
+        Query(f"sum({promql.deduplicate('electric_agents_runners_orphaned_claims')})", "claims"),
     )
 
 
-def _available(ask: Asker) -> dashboard.Panel:
-    slo = ask.values.slo
-    available = ask.of("server:electric_agents_runners_available:sum")
-    expected = ask.of("server:electric_agents_runners_expected:sum")
+def _available(promql: QueryBuilder) -> dashboard.Panel:
+    slo = promql.values.slo
+    available = promql.select("server:electric_agents_runners_available:sum")
+    expected = promql.select("server:electric_agents_runners_expected:sum")
     fastest = max(burn.factor for burn in slo.burns)
     return stat_panel(
-        Meaning(
+        PanelSpec(
             title="Available",
-            question="How many of the runners that are meant to stay hold their lease? Yellow "
-            f"under the objective of {slo.availability.objective:.0%}; red where it would page "
-            "if it lasted.",
-            nothing="none expected",
+            description="How many of the runners that are meant to stay hold their lease? Yellow "
+            f"under the objective of {slo.availability.objective:.0%}; red where it would page if "
+            "it lasted.",
+            no_value="none expected",
             unit="percentunit",
             decimals=1,
             thresholds=between(1 - fastest * slo.availability.budget, slo.availability.objective),
         ),
-        Query(f"sum({available}) / (sum({expected}) > 0)", "available", instant=True),
+        Query(f"sum({available}) / (sum({expected}) > 0)", "available"),
     )
 
 
-def _age(ask: Asker) -> dashboard.Panel:
-    last = ask.once("electric_agents_server_last_poll_success_timestamp_seconds")
-    interval = ask.once("electric_agents_server_poll_interval_seconds")
+def _age(promql: QueryBuilder) -> dashboard.Panel:
+    last = promql.deduplicate("electric_agents_server_last_poll_success_timestamp_seconds")
+    interval = promql.deduplicate("electric_agents_server_poll_interval_seconds")
     return stat_panel(
-        Meaning(
+        PanelSpec(
             title="Age of the data",
-            question="Can this page be believed? How many poll intervals ago the worst server "
-            "last answered everything; up to 1 is normal.",
-            nothing="never any",
-            unit="suffix: intervals",
+            description="Can this page be believed? Poll intervals since the worst server last "
+            "answered everything. Up to 1 is normal.",
+            no_value="never any",
+            unit=INTERVALS,
             decimals=1,
             thresholds=above(
-                (ask.values.number("ExporterDataStale", "intervals"), WARNING),
+                (promql.values.number("ExporterDataStale", "intervals"), WARNING),
             ),
         ),
-        Query(f"max((time() - {last}) / {interval})", "age", instant=True),
+        Query(f"max((time() - {last}) / {interval})", "age"),
     )
 
 
 def _alerts() -> dashboard.Panel:
-    return alerts.table_of(
+    return alerts.firing_table(
         "Firing alerts",
         "What is wrong, since when, and with whom? Begin with the first; a click on a runner "
         f"shows what happened to it. At most {alerts.ROWS} of each severity.",
-        alerts.OF_SERVER,
+        skeleton.ALERTS_OF_SERVER,
         Column(title="Server", label="server", width=120),
         Column(title="Runner", label="runner_id", links=(ROW_LINK,)),
     )
 
 
-def _states_over_time(ask: Asker) -> dashboard.Panel:
+def _states_over_time(promql: QueryBuilder) -> dashboard.Panel:
     def runners(*matchers: str) -> str:
-        return f"sum({ask.once('electric_agents_runners', *matchers)})"
+        return f"sum({promql.deduplicate('electric_agents_runners', *matchers)})"
 
     enabled = 'admin_status="enabled"'
     unhealthy = 'health_status="unhealthy"'
     return graph_panel(
-        Meaning(
+        PanelSpec(
             title="Runners by state",
-            question="Since when is it so? A step that many runners take at once has one cause: "
-            "a host, a network, a deployment. Away are laptops, jobs and sandboxes that left.",
-            nothing=NO_FLEET,
+            description="Since when is it so? A step of many runners at once has one cause: a "
+            "host, a network, a deployment. Away are laptops, jobs and sandboxes that left.",
+            no_value=NO_FLEET,
             unit="none",
             decimals=0,
             overrides=(
@@ -263,65 +352,67 @@ def _states_over_time(ask: Asker) -> dashboard.Panel:
                 color_of("healthy", GOOD),
             ),
         ),
-        Query(runners(ask.permanent, enabled, unhealthy), "unhealthy"),
+        Query(runners(promql.lasting, enabled, unhealthy), "unhealthy"),
         Query(runners(enabled, 'health_status="degraded"'), "degraded"),
         Query(runners(enabled, 'health_status="unknown"'), "unknown"),
-        Query(runners(ask.transient, enabled, unhealthy), "away"),
+        Query(runners(promql.transient, enabled, unhealthy), "away"),
         Query(runners('admin_status="disabled"'), "disabled"),
         Query(runners(enabled, 'health_status="healthy"'), "healthy"),
-        lines=Lines(stacked=True, legend=()),
+        style=GraphStyle(stacked=True, legend_calcs=()),
     )
 
 
-def _runners(ask: Asker) -> dashboard.Panel:
-    worst = f"topk({LISTED}, {states.state(ask)})"
+def _runners(promql: QueryBuilder) -> dashboard.Panel:
+    worst = f"topk({LISTED}, {states.state(promql)})"
 
     def of_the_worst(how: str, expr: str) -> str:
         # Few are left before they are put together, which is what costs.
-        return f"{how} ({expr}\nand on (server, runner_id) {worst})"
+        return f"{how} ({expr}\nand on (server, tenant, runner_id) {worst})"
 
-    highest = f"max {states.BY_RUNNER}"
-    age = ask.of("electric_agents_runner_heartbeat_age_seconds")
-    lease = ask.of("electric_agents_runner_lease_expires_timestamp_seconds")
-    seen = ask.of("electric_agents_runner_last_seen_timestamp_seconds")
-    window = ask.window("ClaimFailuresHigh")
+    highest = f"max {BY_RUNNER}"
+    age = promql.select("electric_agents_runner_heartbeat_age_seconds")
+    lease = promql.select("electric_agents_runner_lease_expires_timestamp_seconds")
+    seen = promql.select("electric_agents_runner_last_seen_timestamp_seconds")
+    window = promql.window("ClaimFailuresHigh")
     claims = "electric_agents_runner_claims_total"
-    claimed = ask.increase(claims, window, 'outcome="claimed"')
-    tried = ask.increase(claims, window, 'outcome=~"claimed|error"')
-    storm = ask.window("ReconnectStorm")
-    number = ask.values.number
+    claimed = promql.increase(claims, window, 'outcome="claimed"')
+    tried = promql.increase(claims, window, 'outcome=~"claimed|error"')
+    storm = promql.window("ReconnectStorm")
+    number = promql.values.number
     return table_panel(
-        Meaning(
+        PanelSpec(
             title="Runners",
-            question=f"Who is not well, and why? The {LISTED} worst of the fleet; a click on an id "
-            f"shows its story. {states.STATES_EXPLAINED}",
-            nothing=NO_RUNNERS,
+            description=f"Who is not well, and why? The {LISTED} worst of the fleet; a click on "
+            f"an id shows its history. {states.STATES_EXPLAINED}",
+            no_value=NO_RUNNERS,
             unit="none",
         ),
         Column(
             title="State",
             query=worst,
             width=125,
-            mappings=words(*states.STATES),
+            mappings=value_mappings(*states.STATES),
             filled=True,
         ),
         Column(title="Server", label="server", width=130),
+        Column(title="Tenant", label="tenant"),
         Column(title="Runner", label="runner_id", links=(ROW_LINK,)),
         Column(title="Label", label="label"),
         Column(
             title="Kind",
             label="kind",
             query=of_the_worst(
-                "group by (server, runner_id, kind, label)", ask.of("electric_agents_runner_info")
+                "group by (server, tenant, runner_id, kind, label)",
+                promql.select("electric_agents_runner_info"),
             ),
             width=110,
         ),
         Column(
             title="Issue",
-            query=of_the_worst(highest, f"({states.issue(ask)})"),
+            query=of_the_worst(highest, f"({states.issue(promql)})"),
             width=160,
-            mappings=words(*states.ISSUES),
-            nothing="none",
+            mappings=value_mappings(*states.ISSUES),
+            no_value="none",
         ),
         Column(
             title="Last heartbeat",
@@ -329,7 +420,7 @@ def _runners(ask: Asker) -> dashboard.Panel:
             width=125,
             unit="s",
             thresholds=above((number("RunnerLeaseExpired", "silence"), BAD)),
-            nothing="never",
+            no_value="never",
         ),
         Column(
             title="Lease left",
@@ -337,70 +428,71 @@ def _runners(ask: Asker) -> dashboard.Panel:
             width=110,
             unit="s",
             thresholds=below(0),
-            nothing="no lease",
+            no_value="no lease",
         ),
         Column(
             title="Claims",
-            query=of_the_worst(highest, ask.of("electric_agents_runner_active_claims")),
+            query=of_the_worst(highest, promql.select("electric_agents_runner_active_claims")),
             width=80,
             unit="none",
-            nothing="not known",
+            no_value="not known",
         ),
         Column(
             title=f"Success, {window}",
-            query=of_the_worst(f"sum {states.BY_RUNNER}", claimed)
+            query=of_the_worst(f"sum {BY_RUNNER}", claimed)
             + " / "
-            + f"({of_the_worst(f'sum {states.BY_RUNNER}', tried)} > 0)",
+            + f"({of_the_worst(f'sum {BY_RUNNER}', tried)} > 0)",
             width=130,
             unit="percentunit",
             decimals=0,
             thresholds=below(1 - number("ClaimFailuresHigh", "ratio"), WARNING),
-            nothing="no claims",
+            no_value="no claims",
         ),
         Column(
             title=f"Reconnects, {storm}",
             query=of_the_worst(
-                highest, ask.increase("electric_agents_runner_reconnects_total", storm)
+                highest, promql.increase("electric_agents_runner_reconnects_total", storm)
             ),
             width=145,
             unit="none",
             decimals=0,
             thresholds=above((number("ReconnectStorm", "reconnects"), WARNING)),
-            nothing="not known",
+            no_value="not known",
         ),
         sort_by="State",
     )
 
 
-def _timeline(ask: Asker) -> dashboard.Panel:
-    worst = f"topk({DRAWN}, {states.state(replace(ask, moment=' @ end()'))})"
+def _timeline(promql: QueryBuilder) -> dashboard.Panel:
+    worst = f"topk({DRAWN}, {states.state(replace(promql, modifier=' @ end()'))})"
     return timeline_panel(
-        Meaning(
+        PanelSpec(
             title="States of the worst runners",
-            question="Since when is it so, and does it come and go? Those that are worst at the "
-            f"end of the time range, {DRAWN} at most, seen {POINTS} times in it. "
+            description="Since when is it so, and does it come and go? The runners that are worst "
+            f"at the end of the time range, {DRAWN} at most, at {POINTS} moments. "
             f"{states.STATES_EXPLAINED}",
-            nothing=NO_RUNNERS,
-            mappings=words(*states.STATES),
+            no_value=NO_RUNNERS,
+            mappings=value_mappings(*states.STATES),
             links=(SERIES_LINK,),
         ),
         Query(
-            f"({states.state(ask)})\nand on (server, runner_id) {worst}",
-            "{{server}}: {{runner_id}}",
+            f"({states.state(promql)})\nand on (server, tenant, runner_id) {worst}",
+            "{{server}}: {{runner_id}} {{tenant}}",
         ),
         max_points=POINTS,
     )
 
 
-def _outcomes(ask: Asker) -> dashboard.Panel:
-    rate = ask.rate("electric_agents_runners_claims_total")
+def _outcomes(promql: QueryBuilder) -> dashboard.Panel:
+    rate = promql.rate("electric_agents_runners_claims_total")
     return graph_panel(
-        Meaning(
-            title="Claims by outcome",
-            question="Does work flow? claimed is work begun. no_work is normal: another was "
-            "faster; a flood of it is a paused agent or a replayed stream. error needs a cause.",
-            nothing=NO_FLEET,
-            unit="cpm",
+        PanelSpec(
+            title="Claims/min by outcome",
+            description="Does work flow? claimed: work has begun. no_work: another runner was "
+            "faster, which is normal; a flood of it is a paused agent or a replayed stream. error "
+            "needs a cause.",
+            no_value=NO_FLEET,
+            unit=PER_MINUTE,
             overrides=(
                 color_of("claimed", GOOD),
                 color_of("no_work", NEUTRAL),
@@ -408,45 +500,46 @@ def _outcomes(ask: Asker) -> dashboard.Panel:
             ),
         ),
         Query(f"60 * sum by (outcome) ({rate})", "{{outcome}}"),
-        lines=Lines(stacked=True),
+        style=GraphStyle(stacked=True),
     )
 
 
-def _success(ask: Asker) -> dashboard.Panel:
-    window = ask.values.slo.rate
-    errors = ask.of(f"server:electric_agents_runners_claim_errors:rate{window}")
-    attempts = ask.of(f"server:electric_agents_runners_claim_attempts:rate{window}")
-    ratio = ask.values.number("ClaimFailuresHigh", "ratio")
+def _success(promql: QueryBuilder) -> dashboard.Panel:
+    window = promql.values.slo.rate
+    errors = promql.select(f"server:electric_agents_runners_claim_errors:rate{window}")
+    attempts = promql.select(f"server:electric_agents_runners_claim_attempts:rate{window}")
+    ratio = promql.values.number("ClaimFailuresHigh", "ratio")
     return graph_panel(
-        Meaning(
+        PanelSpec(
             title=f"Claims that succeed, {window}",
-            question="Do claims fail, and on which server? The five worst. One runner alone that "
-            f"stays under the line ({1 - ratio:.0%}) is an alert; all at once are the server's "
-            "fault or its database's. Claims that disabled runners are refused do not count.",
-            nothing="no claims",
+            description="Do claims fail, and on which server? The five worst. An alert fires "
+            f"where one runner stays under the line ({1 - ratio:.0%}); if all fall at once, the "
+            "cause is the server or its database. Claims of disabled runners, which the server "
+            "refuses, do not count.",
+            no_value="no claims",
             unit="percentunit",
-            least=0,
-            most=1,
+            min_value=0,
+            max_value=1,
             thresholds=below(1 - ratio, WARNING),
         ),
         Query(
-            f"bottomk(5, 1 - sum by (server) ({errors}) / (sum by (server) ({attempts}) > 0))",
-            "{{server}}",
+            f"bottomk(5, 1 - sum {BY_SERVER} ({errors}) / (sum {BY_SERVER} ({attempts}) > 0))",
+            "{{server}} {{tenant}}",
         ),
-        lines=Lines(line=True, legend=("lastNotNull", "min")),
+        style=GraphStyle(threshold_line=True, legend_calcs=("lastNotNull", "min")),
     )
 
 
-def _claims_held(ask: Asker) -> dashboard.Panel:
+def _claims_held(promql: QueryBuilder) -> dashboard.Panel:
     def total(metric: str) -> str:
-        return f"sum({ask.once(metric)})"
+        return f"sum({promql.deduplicate(metric)})"
 
     return graph_panel(
-        Meaning(
+        PanelSpec(
             title="Claims held",
-            question="Is work stuck? orphaned: their runner is gone, nobody works on them. "
-            "superseded: leaked by a crash, for ever; harmless, but each step up was a crash.",
-            nothing=NO_FLEET,
+            description="Is work stuck? orphaned: their runner is gone, and nobody works on them. "
+            "superseded: leaked for ever by a crash; harmless, but each step up was a crash.",
+            no_value=NO_FLEET,
             unit="none",
             decimals=0,
             overrides=(
@@ -461,67 +554,66 @@ def _claims_held(ask: Asker) -> dashboard.Panel:
     )
 
 
-def _unrest(ask: Asker) -> dashboard.Panel:
+def _restarts(promql: QueryBuilder) -> dashboard.Panel:
     def per_minute(metric: str) -> str:
-        return f"60 * sum({ask.rate(metric)})"
+        return f"60 * sum({promql.rate(metric)})"
 
     return graph_panel(
-        Meaning(
-            title="Unrest",
-            question="Is it getting worse? Reconnects of all at once: a proxy, the server or its "
-            "database. Restarts: a deployment, or a crash loop. Lapses: leases that ran out.",
-            nothing=NO_FLEET,
-            unit="cpm",
+        PanelSpec(
+            title="Restarts and reconnects",
+            description="Is it getting worse? Reconnects of all at once: a proxy, the server or "
+            "its database. Restarts: a deployment, or a crash loop. Lapses: leases that ran out.",
+            no_value=NO_FLEET,
+            unit=PER_MINUTE,
         ),
         Query(per_minute("electric_agents_runners_reconnects_total"), "reconnects"),
         Query(per_minute("electric_agents_runners_client_restarts_total"), "restarts"),
         Query(per_minute("electric_agents_runners_lease_lapses_total"), "lease lapses"),
-        Query(per_minute("electric_agents_runners_health_transitions_total"), "changes of verdict"),
-        lines=NAMES,
+        Query(per_minute("electric_agents_runners_health_transitions_total"), "health changes"),
+        style=NAMES_ONLY,
     )
 
 
-def _issues(ask: Asker) -> dashboard.Panel:
+def _issues(promql: QueryBuilder) -> dashboard.Panel:
+    runners = promql.deduplicate("electric_agents_runners_with_issue")
     return bars_panel(
-        Meaning(
+        PanelSpec(
             title="Runners with each issue",
-            question="What do the servers complain of most? A runner can have several. "
+            description="What do the servers complain of most? A runner can have several. "
             "reconnects_high stays until a restart, and disabled is on purpose: neither is news.",
-            nothing=NO_FLEET,
+            no_value=NO_FLEET,
             unit="none",
             thresholds=above((1, WARNING)),
-            least=0,
+            min_value=0,
             overrides=(
                 color_of("disabled", DISABLED),
                 color_of("reconnects_high", NEUTRAL),
             ),
         ),
         Query(
-            f"sort_desc(sum by (issue) ({ask.once('electric_agents_runners_with_issue')}))",
+            f"sort_desc(sum by (issue) ({runners}))",
             "{{issue}}",
-            instant=True,
         ),
     )
 
 
-def _silent(ask: Asker) -> dashboard.Panel:
-    age = ask.of("electric_agents_runner_heartbeat_age_seconds")
-    enabled = ask.of(states.ENABLED, 'tenure="permanent"')
+def _silent(promql: QueryBuilder) -> dashboard.Panel:
+    age = promql.select("electric_agents_runner_heartbeat_age_seconds")
+    enabled = promql.select(states.ENABLED, 'lifecycle="lasting"')
     return bars_panel(
-        Meaning(
+        PanelSpec(
             title="Longest without a heartbeat",
-            question="Who of those that are meant to stay has been silent for longest? A "
-            "heartbeat comes every 30 seconds; a click shows the runner's story.",
-            nothing=NO_RUNNERS,
+            description="Which of the runners that are meant to stay has been silent for longest? "
+            "A heartbeat comes every 30 seconds; a click shows the runner's history.",
+            no_value=NO_RUNNERS,
             unit="s",
-            thresholds=above((ask.values.number("RunnerLeaseExpired", "silence"), BAD)),
-            least=0,
+            thresholds=above((promql.values.number("RunnerLeaseExpired", "silence"), BAD)),
+            min_value=0,
             links=(SERIES_LINK,),
         ),
         Query(
-            f"sort_desc(topk(10, min by (job, server, runner_id) ({age})"
-            f" and {states.ON_RUNNER} {enabled}))",
-            "{{server}}: {{runner_id}}",
-            instant=True,
+            f"sort_desc(topk(10, min by (job, server, tenant, runner_id) ({age})"
+            f" and {ON_RUNNER} {enabled}))",
+            "{{server}}: {{runner_id}} {{tenant}}",
         ),
     )

@@ -32,8 +32,10 @@ def line(height: int, *panels: tuple[int, dashboard.Panel]) -> Line:
     Raises:
         ValueError: the widths do not add up to the grid's.
     """
-    if sum(width for width, _ in panels) != COLUMNS:
-        raise ValueError(f"{[panel.title for _, panel in panels]} do not fill {COLUMNS} columns")
+    filled = sum(width for width, _ in panels)
+    if filled != COLUMNS:
+        titles = ", ".join(str(panel.title) for _, panel in panels)
+        raise ValueError(f"the widths of {titles} add up to {filled}, not to {COLUMNS}")
     return Line(height, panels)
 
 

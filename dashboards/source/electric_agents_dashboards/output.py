@@ -1,4 +1,4 @@
-"""The files that are made of the dashboards: JSON for Grafana, and ConfigMaps for Kubernetes."""
+"""The files that are made of the dashboards: one of JSON for each."""
 
 import json
 from typing import Final
@@ -18,13 +18,8 @@ def dashboards(values: Values) -> dict[str, dashboard.Dashboard]:
 
 
 def files(values: Values) -> dict[str, str]:
-    """Give every file, by its path below `dashboards/`."""
-    made = {}
-    for name, board in dashboards(values).items():
-        text = _json(board)
-        made[f"{name}.json"] = text
-        made[f"kubernetes/{name}.yaml"] = _config_map(name, text)
-    return made
+    """Give every file, by its name in `dashboards/`."""
+    return {f"{name}.json": _json(board) for name, board in dashboards(values).items()}
 
 
 def _json(board: dashboard.Dashboard) -> str:
@@ -37,21 +32,3 @@ def _json(board: dashboard.Dashboard) -> str:
     for panel in plain["panels"]:
         panel.get("options", {}).pop("footer", None)
     return json.dumps(plain, indent=2, ensure_ascii=False) + "\n"
-
-
-def _config_map(name: str, text: str) -> str:
-    """Wrap a dashboard as Grafana's Helm chart looks for it, by a label."""
-    indented = "".join(f"    {line}\n" for line in text.splitlines())
-    return f"""# Made of dashboards/source by `make generate`; do not edit.
-apiVersion: v1
-kind: ConfigMap
-metadata:
-  name: electric-agents-dashboard-{name}
-  labels:
-    app.kubernetes.io/name: electric-agents-exporter
-    grafana_dashboard: "1"
-  annotations:
-    grafana_folder: Electric Agents
-data:
-  electric-agents-{name}.json: |
-{indented}"""

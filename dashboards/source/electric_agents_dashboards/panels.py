@@ -19,10 +19,12 @@ from grafana_foundation_sdk.models import (
     timeseries,
 )
 
-from electric_agents_dashboards.looks import DISABLED, PLAIN, Thresholds, of_nothing
+from electric_agents_dashboards.theme import DISABLED, PLAIN, Thresholds, null_mapping
 
 DATASOURCE: Final = common.DataSourceRef(type_val="prometheus", uid="${datasource}")
 REF_IDS: Final = string.ascii_uppercase
+_SHOW_THE_END: Final = {"stat", "bargauge", "table"}
+"""Kinds of panel that show the end of the time range alone; the others show all of it."""
 _THRESHOLDS: Final = dashboard.FieldColorModeId.THRESHOLDS
 _PALETTE: Final = dashboard.FieldColorModeId.PALETTE_CLASSIC
 Override = dashboard.DashboardFieldConfigSourceOverrides
@@ -36,70 +38,66 @@ class Query:
     Attributes:
         expr: PromQL with Grafana's variables.
         legend: the name of its series, which may have `{{label}}` in it.
-        instant: asks for the end of the time range alone instead of all of it.
-        table: gives a row for each series, its labels as columns.
     """
 
     expr: str
     legend: str = ""
-    instant: bool = False
-    table: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
-class Meaning:
+class PanelSpec:
     """What a panel says, whatever its kind.
 
     Attributes:
         title: what is shown.
-        question: the question that it answers, and what to conclude: its description.
-        nothing: the words for no data.
+        description: the question that it answers, and what to conclude.
+        no_value: the words for no data.
         unit: Grafana's id of a unit; empty only where `mappings` say it all.
         thresholds: where the colour changes.
         mappings: words for numbers.
         decimals: digits after the point, where Grafana's choice is no good.
-        least: where the scale begins.
-        most: where the scale ends.
+        min_value: where the scale begins.
+        max_value: where the scale ends.
         links: where a click on a value leads.
         overrides: what differs for some of its series.
     """
 
     title: str
-    question: str
-    nothing: str
+    description: str
+    no_value: str
     unit: str = ""
     thresholds: Thresholds = PLAIN
     mappings: Mappings = ()
     decimals: int | None = None
-    least: float | None = None
-    most: float | None = None
+    min_value: float | None = None
+    max_value: float | None = None
     links: Sequence[dashboard.DashboardLink] = ()
     overrides: Sequence[Override] = ()
 
 
 def stat_panel(
-    meaning: Meaning, *queries: Query, filled: bool = True, names: bool = False
+    spec: PanelSpec, *queries: Query, filled: bool = True, show_names: bool = False
 ) -> dashboard.Panel:
-    """Show one number, big; `filled` colours its whole tile, `names` adds the series' name."""
+    """Show one number, big; `filled` colours its whole tile, `show_names` adds the series' name."""
     mode = common.BigValueColorMode
     text = common.BigValueTextMode
     options = stat.Options(
         graph_mode=common.BigValueGraphMode.NONE,
         color_mode=mode.BACKGROUND_SOLID if filled else mode.VALUE,
         justify_mode=common.BigValueJustifyMode.CENTER,
-        text_mode=text.VALUE_AND_NAME if names else text.VALUE,
+        text_mode=text.VALUE_AND_NAME if show_names else text.VALUE,
         wide_layout=True,
         show_percent_change=False,
         reduce_options=_last(),
         orientation=common.VizOrientation.AUTO,
     )
     # Without a value a tile would have the colour of the first threshold: good, mostly.
-    mappings = (*meaning.mappings, of_nothing(meaning.nothing, DISABLED))
-    config = field_config(replace(meaning, mappings=mappings), _THRESHOLDS)
-    return assemble("stat", meaning, queries, options, config)
+    mappings = (*spec.mappings, null_mapping(spec.no_value, DISABLED))
+    config = field_config(replace(spec, mappings=mappings), _THRESHOLDS)
+    return assemble("stat", spec, queries, options, config)
 
 
-def name_panel(meaning: Meaning, query: Query) -> dashboard.Panel:
+def name_panel(spec: PanelSpec, query: Query) -> dashboard.Panel:
     """Show the names of series, big, where a number says nothing."""
     options = stat.Options(
         graph_mode=common.BigValueGraphMode.NONE,
@@ -110,34 +108,36 @@ def name_panel(meaning: Meaning, query: Query) -> dashboard.Panel:
         reduce_options=_last(),
         orientation=common.VizOrientation.HORIZONTAL,
     )
-    return assemble("stat", meaning, [query], options, field_config(meaning, _THRESHOLDS))
+    return assemble("stat", spec, [query], options, field_config(spec, _THRESHOLDS))
 
 
 @dataclass(frozen=True)
-class Lines:
+class GraphStyle:
     """How the lines of a graph are drawn.
 
     Attributes:
         stacked: on top of each other, so that the upper edge is their sum.
-        line: draws a dashed line at each threshold.
-        legend: what a legend tells of each series, as `lastNotNull`; nothing leaves the names, and
-            so room for many.
-        up_to: what the scale shows at least; where all is 0, Grafana's choice would be 100.
+        threshold_line: draws a dashed line at each threshold.
+        legend_calcs: what a legend tells of each series, as `lastNotNull`; none leaves room for
+            many names.
+        soft_max: what the scale shows at least; where all is 0, Grafana's choice would be 100.
     """
 
     stacked: bool = False
-    line: bool = False
-    legend: tuple[str, ...] = ("lastNotNull", "max")
-    up_to: float | None = None
+    threshold_line: bool = False
+    legend_calcs: tuple[str, ...] = ("lastNotNull", "max")
+    soft_max: float | None = None
 
 
-NAMES: Final = Lines(legend=())
-"""Many series."""
+NAMES_ONLY: Final = GraphStyle(legend_calcs=())
+"""For many series."""
 
 
-def graph_panel(meaning: Meaning, *queries: Query, lines: Lines | None = None) -> dashboard.Panel:
+def graph_panel(
+    spec: PanelSpec, *queries: Query, style: GraphStyle | None = None
+) -> dashboard.Panel:
     """Show how something went over time."""
-    drawn = lines or Lines()
+    drawn = style or GraphStyle()
     mode = common.GraphThresholdsStyleMode
     custom = common.GraphFieldConfig(
         draw_style=common.GraphDrawStyle.LINE,
@@ -152,21 +152,21 @@ def graph_panel(meaning: Meaning, *queries: Query, lines: Lines | None = None) -
             group="A",
         ),
         thresholds_style=common.GraphThresholdsStyleConfig(
-            mode=mode.DASHED if drawn.line else mode.OFF
+            mode=mode.DASHED if drawn.threshold_line else mode.OFF
         ),
-        axis_soft_min=0 if meaning.least is None else None,
-        axis_soft_max=drawn.up_to,
+        axis_soft_min=0 if spec.min_value is None else None,
+        axis_soft_max=drawn.soft_max,
     )
     return assemble(
         "timeseries",
-        meaning,
+        spec,
         queries,
-        _graph_options(drawn.legend),
-        field_config(meaning, _PALETTE, custom),
+        _graph_options(drawn.legend_calcs),
+        field_config(spec, _PALETTE, custom),
     )
 
 
-def bars_panel(meaning: Meaning, *queries: Query) -> dashboard.Panel:
+def bars_panel(spec: PanelSpec, *queries: Query) -> dashboard.Panel:
     """Show numbers side by side, the first query's first."""
     options = bargauge.Options(
         display_mode=common.BarGaugeDisplayMode.BASIC,
@@ -178,11 +178,11 @@ def bars_panel(meaning: Meaning, *queries: Query) -> dashboard.Panel:
         reduce_options=_last(),
         orientation=common.VizOrientation.HORIZONTAL,
     )
-    return assemble("bargauge", meaning, queries, options, field_config(meaning, _THRESHOLDS))
+    return assemble("bargauge", spec, queries, options, field_config(spec, _THRESHOLDS))
 
 
 def timeline_panel(
-    meaning: Meaning, *queries: Query, max_points: int | None = None
+    spec: PanelSpec, *queries: Query, max_points: int | None = None
 ) -> dashboard.Panel:
     """Show states over time, a row for each series.
 
@@ -199,7 +199,7 @@ def timeline_panel(
         per_page=20,
     )
     panel = assemble(
-        "state-timeline", meaning, queries, options, field_config(meaning, _THRESHOLDS, custom)
+        "state-timeline", spec, queries, options, field_config(spec, _THRESHOLDS, custom)
     )
     panel.max_data_points = max_points
     return panel
@@ -207,7 +207,7 @@ def timeline_panel(
 
 def assemble(
     kind: str,
-    meaning: Meaning,
+    spec: PanelSpec,
     queries: Sequence[Query],
     options: object,
     config: dashboard.FieldConfigSource,
@@ -215,10 +215,10 @@ def assemble(
     """Put a panel of any kind together."""
     return dashboard.Panel(
         type_val=kind,
-        title=meaning.title,
-        description=meaning.question,
+        title=spec.title,
+        description=spec.description,
         datasource=DATASOURCE,
-        targets=[_target(name, query) for name, query in zip(REF_IDS, queries, strict=False)],
+        targets=[_target(name, query, kind) for name, query in zip(REF_IDS, queries, strict=False)],
         options=options,
         field_config=config,
         transparent=False,
@@ -226,23 +226,23 @@ def assemble(
 
 
 def field_config(
-    meaning: Meaning, color: dashboard.FieldColorModeId, custom: object = None
+    spec: PanelSpec, color: dashboard.FieldColorModeId, custom: object = None
 ) -> dashboard.FieldConfigSource:
     """Say how values look."""
     return dashboard.FieldConfigSource(
         defaults=dashboard.FieldConfig(
-            unit=meaning.unit or None,
-            decimals=meaning.decimals,
-            min_val=meaning.least,
-            max_val=meaning.most,
-            mappings=list(meaning.mappings),
-            thresholds=meaning.thresholds.model(),
+            unit=spec.unit or None,
+            decimals=spec.decimals,
+            min_val=spec.min_value,
+            max_val=spec.max_value,
+            mappings=list(spec.mappings),
+            thresholds=spec.thresholds.model(),
             color=dashboard.FieldColor(mode=color),
-            links=list(meaning.links) or None,
-            no_value=meaning.nothing,
+            links=list(spec.links) or None,
+            no_value=spec.no_value,
             custom=custom,
         ),
-        overrides=list(meaning.overrides),
+        overrides=list(spec.overrides),
     )
 
 
@@ -268,6 +268,11 @@ def color_of(series: str, color: str, *, dashed: bool = False) -> Override:
     return override("byName", series, properties)
 
 
+def right_axis(pattern: str) -> Override:
+    """Count the series whose names match on an axis of their own, at the right."""
+    return override("byRegexp", f"/{pattern}/", {"unit": "short", "custom.axisPlacement": "right"})
+
+
 def data_link(title: str, url: str) -> dashboard.DashboardLink:
     """Make a link from a value; `url` begins at Grafana's root."""
     return dashboard.DashboardLink(
@@ -275,17 +280,18 @@ def data_link(title: str, url: str) -> dashboard.DashboardLink:
     )
 
 
-def _target(ref_id: str, query: Query) -> prometheus.Dataquery:
-    kind = prometheus.PromQueryFormat
+def _target(ref_id: str, query: Query, kind: str) -> prometheus.Dataquery:
+    instant = kind in _SHOW_THE_END
+    form = prometheus.PromQueryFormat
     return prometheus.Dataquery(
         ref_id=ref_id,
         datasource=DATASOURCE,
         expr=query.expr,
         legend_format=query.legend or None,
-        instant=query.instant,
-        range_val=not query.instant,
+        instant=instant,
+        range_val=not instant,
         editor_mode=prometheus.QueryEditorMode.CODE,
-        format_val=kind.TABLE if query.table else kind.TIME_SERIES,
+        format_val=form.TABLE if kind == "table" else form.TIME_SERIES,
         exemplar=False,
     )
 

@@ -5,32 +5,41 @@ from typing import Final
 from grafana_foundation_sdk.models import dashboard
 
 from alert_values import Values
-from electric_agents_dashboards import alerts, frame, states
-from electric_agents_dashboards.asking import RUNNER, Asker
+from electric_agents_dashboards import alerts, skeleton, states
 from electric_agents_dashboards.layout import Line, Section, line, place
-from electric_agents_dashboards.looks import (
-    BAD,
-    DISABLED,
-    GOOD,
-    NEUTRAL,
-    WARNING,
-    Thresholds,
-    Word,
-    above,
-    below,
-    words,
-)
 from electric_agents_dashboards.panels import (
-    Lines,
-    Meaning,
+    GraphStyle,
     Override,
+    PanelSpec,
     Query,
     color_of,
     graph_panel,
     name_panel,
     override,
+    right_axis,
     stat_panel,
     timeline_panel,
+)
+from electric_agents_dashboards.query_builder import (
+    BY_RUNNER,
+    BY_SERVER,
+    FLEET,
+    RUNNER,
+    QueryBuilder,
+)
+from electric_agents_dashboards.theme import (
+    BAD,
+    DISABLED,
+    GOOD,
+    NEUTRAL,
+    PER_MINUTE,
+    PER_SECOND,
+    WARNING,
+    MappedValue,
+    Thresholds,
+    above,
+    below,
+    value_mappings,
 )
 
 NOBODY: Final = "per-runner series are off, or nobody matches"
@@ -39,107 +48,112 @@ DEAD_SAYS: Final = "Of its last heartbeat: shown only while it is online."
 
 def build(values: Values) -> dashboard.Dashboard:
     """Make the dashboard."""
-    ask = Asker(values, RUNNER)
-    restarts = frame.restarts(ask, "electric_agents_runner_client_restarts_total")
-    return frame.Outline(
+    promql = QueryBuilder(values, RUNNER)
+    restarts = skeleton.restarts(promql, "electric_agents_runner_client_restarts_total")
+    return skeleton.Skeleton(
         name="runner",
         title="Electric Agents / Runner",
-        question="What happened to this runner, is it at work now, and what holds it up?",
+        description="What happened to this runner, is it at work now, and what holds it up?",
         since="now-3h",
-        variables=(frame.JOB, frame.SERVER, frame.RUNNER),
-        annotations=(frame.alerts_of_runner(), restarts),
+        variables=(skeleton.JOB, skeleton.SERVER, skeleton.TENANT, skeleton.RUNNER),
+        annotations=(skeleton.alerts_of_runner(), restarts),
     ).fill(
         place(
-            Section("Now", (_now(ask), line(5, (24, _alerts())))),
-            Section("Its story", (line(10, (24, _story(ask))), line(5, (24, _issues(ask))))),
-            Section("Heartbeat", (line(8, (12, _heartbeat(ask)), (12, _polled(ask))),)),
+            Section("Now", (_now(promql), line(5, (24, _alerts())))),
+            Section(
+                "History",
+                (
+                    line(10, (24, _history(promql))),
+                    line(6, (12, _issues(promql)), (12, _conditions(promql))),
+                ),
+            ),
+            Section("Heartbeat", (line(9, (12, _heartbeat(promql)), (12, _polled(promql))),)),
             Section(
                 "Work",
                 (
-                    line(9, (8, _outcomes(ask)), (8, _success(ask)), (8, _events(ask))),
-                    line(8, (12, _held(ask)), (12, _oldest_over_time(ask))),
+                    line(9, (8, _outcomes(promql)), (8, _success(promql)), (8, _events(promql))),
+                    line(
+                        8, (8, _wakes(promql)), (8, _held(promql)), (8, _oldest_over_time(promql))
+                    ),
                 ),
             ),
-            Section("Stability", (line(8, (12, _reconnects(ask)), (12, _unrest(ask))),)),
+            Section("Stability", (line(8, (12, _reconnects(promql)), (12, _restarts(promql))),)),
         )
     )
 
 
-def _one(ask: Asker, metric: str, *matchers: str) -> str:
-    return f"max {states.BY_RUNNER} ({ask.of(metric, *matchers)})"
+def _runner_max(promql: QueryBuilder, metric: str, *matchers: str) -> str:
+    return f"max {BY_RUNNER} ({promql.select(metric, *matchers)})"
 
 
-def _oldest(ask: Asker) -> str:
-    """Give how long ago the oldest claim gave a sign of life, on the server's clock."""
-    beaten = _one(ask, "electric_agents_runner_oldest_claim_heartbeat_timestamp_seconds")
-    now = "max by (server) (server:electric_agents_server_time:seconds"
-    scope = 'job=~"$job", server=~"$server"'
-    return f"{now}{{{scope}}}) - on (server) group_right () {beaten}"
+def _oldest(promql: QueryBuilder) -> str:
+    """Give how long ago the oldest claim sent a heartbeat, on the server's clock."""
+    beaten = _runner_max(promql, "electric_agents_runner_oldest_claim_heartbeat_timestamp_seconds")
+    now = f"max {BY_SERVER} (server:electric_agents_server_time:seconds{{{FLEET}}})"
+    return f"{now} - on (server, tenant) group_right () {beaten}"
 
 
-def _lease_left(ask: Asker) -> str:
+def _lease_left(promql: QueryBuilder) -> str:
     """Give what is left of the lease, on the server's clock: its now is last_seen plus the age."""
-    ends = _one(ask, "electric_agents_runner_lease_expires_timestamp_seconds")
-    seen = _one(ask, "electric_agents_runner_last_seen_timestamp_seconds")
-    age = _one(ask, "electric_agents_runner_heartbeat_age_seconds")
+    ends = _runner_max(promql, "electric_agents_runner_lease_expires_timestamp_seconds")
+    seen = _runner_max(promql, "electric_agents_runner_last_seen_timestamp_seconds")
+    age = _runner_max(promql, "electric_agents_runner_heartbeat_age_seconds")
     return f"{ends} - {seen} - {age}"
 
 
-def _now(ask: Asker) -> Line:
-    number = ask.values.number
+def _now(promql: QueryBuilder) -> Line:
+    number = promql.values.number
     return line(
         4,
         (
             4,
             stat_panel(
-                Meaning(
+                PanelSpec(
                     title="State",
-                    question=f"How is it? {states.STATES_EXPLAINED}",
-                    nothing=NOBODY,
-                    mappings=words(*states.STATES),
+                    description=f"How is it? {states.STATES_EXPLAINED}",
+                    no_value=NOBODY,
+                    mappings=value_mappings(*states.STATES),
                 ),
-                Query(states.state(ask), "state", instant=True),
+                Query(states.state(promql), "state"),
             ),
         ),
-        (3, _who(ask)),
+        (3, _who(promql)),
         (
             4,
             stat_panel(
-                Meaning(
-                    title="Silent for",
-                    question="When did the server last hear of it? A heartbeat comes every 30 "
-                    "seconds. Told on the server's clock alone.",
-                    nothing="never one, or nobody matches",
+                PanelSpec(
+                    title="Last heartbeat",
+                    description="When did the server last hear from it? A heartbeat comes every "
+                    "30 seconds. The age is by the server's clock alone.",
+                    no_value="never one, or nobody matches",
                     unit="s",
                     thresholds=above((number("RunnerLeaseExpired", "silence"), BAD)),
                 ),
-                Query(
-                    _one(ask, "electric_agents_runner_heartbeat_age_seconds"), "age", instant=True
-                ),
+                Query(_runner_max(promql, "electric_agents_runner_heartbeat_age_seconds"), "age"),
             ),
         ),
         (
             4,
             stat_panel(
-                Meaning(
+                PanelSpec(
                     title="Lease left",
-                    question="Does the server hold it for alive? Under 0 the lease has run out. "
-                    "Hours or years are a lease that it asked for itself, and say nothing.",
-                    nothing="no lease",
+                    description="Does the server hold it for alive? Under 0 the lease has run "
+                    "out. A lease of hours or years was asked for by the runner, and says nothing.",
+                    no_value="no lease",
                     unit="s",
                     thresholds=below(0),
                 ),
-                Query(_lease_left(ask), "left", instant=True),
+                Query(_lease_left(promql), "left"),
             ),
         ),
         (
             4,
             stat_panel(
-                Meaning(
+                PanelSpec(
                     title="Claims",
-                    question="What does it hold? superseded are leaked by a crash, for ever: "
-                    "harmless, but each was work cut short.",
-                    nothing=NOBODY,
+                    description="What does it hold? superseded claims were leaked by a crash, for "
+                    "ever: harmless, but each was work cut short.",
+                    no_value=NOBODY,
                     unit="none",
                     thresholds=Thresholds(NEUTRAL),
                     overrides=(
@@ -148,148 +162,192 @@ def _now(ask: Asker) -> Line:
                         ),
                     ),
                 ),
-                Query(_one(ask, "electric_agents_runner_active_claims"), "active", instant=True),
+                Query(_runner_max(promql, "electric_agents_runner_active_claims"), "active"),
                 Query(
-                    _one(ask, "electric_agents_runner_superseded_claims"),
-                    "superseded",
-                    instant=True,
+                    _runner_max(promql, "electric_agents_runner_superseded_claims"), "superseded"
                 ),
-                names=True,
+                show_names=True,
             ),
         ),
         (
             5,
             stat_panel(
-                Meaning(
-                    title="Work silent",
-                    question="Is it stuck on something? The longest that one of its claims has "
-                    "been silent; a claim that is worked on says so every 10 seconds.",
-                    nothing="no claims",
+                PanelSpec(
+                    title="Oldest claim heartbeat",
+                    description="Is it stuck on something? The age of the oldest heartbeat of its "
+                    "claims; a claim that is worked on sends one every 10 seconds.",
+                    no_value="no claims",
                     unit="s",
                     thresholds=above((number("ClaimStuck", "age"), WARNING)),
                 ),
-                Query(_oldest(ask), "oldest", instant=True),
+                Query(_oldest(promql), "oldest"),
             ),
         ),
     )
 
 
-def _who(ask: Asker) -> dashboard.Panel:
-    info = ask.of("electric_agents_runner_info")
+def _who(promql: QueryBuilder) -> dashboard.Panel:
+    info = promql.select("electric_agents_runner_info")
     return name_panel(
-        Meaning(
-            title="Who",
-            question="What is it for? Its kind tells whether its absence is news: server and "
+        PanelSpec(
+            title="Kind and label",
+            description="What is it for? Its kind tells whether its absence is news: server and "
             "cloud-worker are meant to stay.",
-            nothing=NOBODY,
+            no_value=NOBODY,
             unit="none",
         ),
-        Query(
-            f"group by (server, runner_id, kind, label) ({info})",
-            "{{kind}} {{label}}",
-            instant=True,
-        ),
+        Query(f"group by (server, tenant, runner_id, kind, label) ({info})", "{{kind}} {{label}}"),
     )
 
 
 def _alerts() -> dashboard.Panel:
-    return alerts.table_of(
+    return alerts.firing_table(
         "Firing alerts",
         "What is wrong with it, and since when? The name of an alert is the name of its runbook.",
-        alerts.OF_RUNNER,
+        skeleton.ALERTS_OF_RUNNER,
     )
 
 
-def _story(ask: Asker) -> dashboard.Panel:
+def _history(promql: QueryBuilder) -> dashboard.Panel:
     online = f"{DEAD_SAYS} A dead runner's own word would be that all is well, for ever."
 
-    def enum(name: str, label: str, known: tuple[Word, ...]) -> str:
-        return states.enum(ask, f"electric_agents_runner_{name}", label, known)
+    def enum(name: str, label: str, known: tuple[MappedValue, ...]) -> str:
+        return states.enum(promql, f"electric_agents_runner_{name}", label, known)
 
     asked = (
-        ("verdict", enum("health_status", "status", states.HEALTH), states.HEALTH),
-        ("lease", enum("liveness_status", "status", states.LIVENESS), states.LIVENESS),
-        ("client", enum("client_status", "status", states.CLIENT), states.CLIENT),
+        ("health", enum("health_status", "status", states.HEALTH), states.HEALTH),
+        ("liveness", enum("liveness_status", "status", states.LIVENESS), states.LIVENESS),
+        ("client status", enum("client_status", "status", states.CLIENT), states.CLIENT),
         (
             "wake stream",
-            _one(ask, "electric_agents_runner_client_stream_connected"),
+            _runner_max(promql, "electric_agents_runner_client_stream_connected"),
             states.CONNECTED,
         ),
         (
-            "heartbeat",
-            _one(ask, "electric_agents_runner_client_last_heartbeat_ok"),
+            "last heartbeat",
+            _runner_max(promql, "electric_agents_runner_client_last_heartbeat_ok"),
             states.LAST_OK,
         ),
         ("last claim", enum("client_last_claim_result", "result", states.CLAIM), states.CLAIM),
-        ("operator", _one(ask, "electric_agents_runner_admin_enabled"), states.ENABLED_OR_NOT),
-        ("exporter", _one(ask, "electric_agents_runner_poll_success"), states.POLLED),
+        (
+            "admin status",
+            _runner_max(promql, "electric_agents_runner_admin_enabled"),
+            states.ENABLED_OR_NOT,
+        ),
+        ("poll", _runner_max(promql, "electric_agents_runner_poll_success"), states.POLLED),
     )
     return timeline_panel(
-        Meaning(
-            title="What it went through",
-            question="What came first? verdict is the server's, lease what it is made of; client, "
-            f"wake stream, heartbeat and last claim are the runner's own words. {online}",
-            nothing=NOBODY,
-            mappings=words(*states.HEALTH),
-            overrides=[_worded(name, known) for name, _, known in asked],
+        PanelSpec(
+            title="Status over time",
+            description="What came first? health and liveness are the server's judgement; client "
+            "status, wake stream, last heartbeat and last claim are the runner's own words. "
+            f"{online}",
+            no_value=NOBODY,
+            mappings=value_mappings(*states.HEALTH),
+            overrides=[_mapped(name, known) for name, _, known in asked],
         ),
         *(Query(expr, name) for name, expr, _ in asked),
     )
 
 
-def _worded(series: str, known: tuple[Word, ...]) -> Override:
-    return override("byName", series, {"mappings": words(*known)})
+def _mapped(series: str, known: tuple[MappedValue, ...]) -> Override:
+    return override("byName", series, {"mappings": value_mappings(*known)})
 
 
-def _issues(ask: Asker) -> dashboard.Panel:
-    issue = ask.of("electric_agents_runner_health_issue")
+def _issues(promql: QueryBuilder) -> dashboard.Panel:
+    issue = promql.select("electric_agents_runner_health_issue")
     return timeline_panel(
-        Meaning(
+        PanelSpec(
             title="Issues",
-            question="Why is it not healthy? A row for each issue that the server named, while it "
-            "did. reconnects_high stays until the runner restarts, whatever became of it.",
-            nothing="no issue, or nobody matches",
-            mappings=words(Word(1, "named", WARNING)),
+            description="Why is it not healthy? A row for each issue, while the server named it. "
+            "reconnects_high stays until the runner restarts, however well it is since.",
+            no_value="no issue, or nobody matches",
+            mappings=value_mappings(MappedValue(1, "named", WARNING)),
         ),
         Query(f"max by (issue) ({issue}) == 1", "{{issue}}"),
     )
 
 
-def _heartbeat(ask: Asker) -> dashboard.Panel:
-    ends = _one(ask, "electric_agents_runner_lease_expires_timestamp_seconds")
-    seen = _one(ask, "electric_agents_runner_last_seen_timestamp_seconds")
+def _conditions(promql: QueryBuilder) -> dashboard.Panel:
+    condition = promql.select("electric_agents_runner_condition")
+    return timeline_panel(
+        PanelSpec(
+            title="Conditions",
+            description="What does this exporter judge? A row for each condition, while it was "
+            "true: by its wakes and its signs of life, not by what it says of itself. draining is "
+            "no fault: it was stopped and ends its work.",
+            no_value="none is true, or nobody matches",
+            mappings=value_mappings(MappedValue(1, "true", WARNING)),
+            overrides=[
+                _mapped(name, (MappedValue(1, "true", color),))
+                for name, color in states.CONDITIONS.items()
+            ],
+        ),
+        Query(f"max by (condition) ({condition}) == 1", "{{condition}}"),
+    )
+
+
+def _wakes(promql: QueryBuilder) -> dashboard.Panel:
     return graph_panel(
-        Meaning(
-            title="Silence, against its lease",
-            question="When did it fall silent? A saw-tooth under the dashed line is well; a line "
-            "that climbs over it is a runner that is gone, from where it began to climb.",
-            nothing=NOBODY,
+        PanelSpec(
+            title="Wakes unheard",
+            description="Does work wait for it? The age of the oldest wake that it has not heard, "
+            "and on the right axis how many there are. A line that climbs is a runner that is "
+            "dead or deaf.",
+            no_value="not known, or nobody matches",
+            unit="s",
+            overrides=(color_of("age of the oldest", BAD), right_axis("wakes")),
+        ),
+        Query(
+            _runner_max(promql, "electric_agents_runner_wake_oldest_unheard_age_seconds"),
+            "age of the oldest",
+        ),
+        Query(_runner_max(promql, "electric_agents_runner_wakes_unheard"), "wakes"),
+    )
+
+
+def _heartbeat(promql: QueryBuilder) -> dashboard.Panel:
+    ends = _runner_max(promql, "electric_agents_runner_lease_expires_timestamp_seconds")
+    seen = _runner_max(promql, "electric_agents_runner_last_seen_timestamp_seconds")
+    return graph_panel(
+        PanelSpec(
+            title="Heartbeat age against the lease",
+            description="When did it fall silent? A saw-tooth under the dashed line is well. A "
+            "line that climbs over it is a runner that is gone since it began to climb. Where "
+            "only the sign of life stays low, it drains: its claims go on.",
+            no_value=NOBODY,
             unit="s",
             overrides=(
                 color_of("since the last heartbeat", NEUTRAL),
+                color_of("since the last sign of life", GOOD),
                 color_of("length of the lease", BAD, dashed=True),
             ),
         ),
         Query(
-            _one(ask, "electric_agents_runner_heartbeat_age_seconds"), "since the last heartbeat"
+            _runner_max(promql, "electric_agents_runner_heartbeat_age_seconds"),
+            "since the last heartbeat",
+        ),
+        Query(
+            _runner_max(promql, "electric_agents_runner_sign_of_life_age_seconds"),
+            "since the last sign of life",
         ),
         Query(f"{ends} - {seen}", "length of the lease"),
     )
 
 
-def _polled(ask: Asker) -> dashboard.Panel:
-    last = _one(ask, "electric_agents_runner_last_poll_success_timestamp_seconds")
-    scope = 'job=~"$job", server=~"$server"'
+def _polled(promql: QueryBuilder) -> dashboard.Panel:
+    last = _runner_max(promql, "electric_agents_runner_last_poll_success_timestamp_seconds")
     stale = (
-        f"max by (server) (electric_agents_server_stale_after_seconds{{{scope}}}"
-        f" and on (job, server) {ask.of('electric_agents_runner_poll_success')})"
+        f"max {BY_SERVER} (electric_agents_server_stale_after_seconds{{{FLEET}}}"
+        " and on (job, server, tenant) "
+        f"{promql.select('electric_agents_runner_poll_success')})"
     )
     return graph_panel(
-        Meaning(
-            title="Age of its report",
-            question="Can this page be believed? Over the dashed line all that it shows is "
-            "dropped, rather than told though it is old.",
-            nothing=NOBODY,
+        PanelSpec(
+            title="Report age",
+            description="Can this page be believed? Over the dashed line everything is dropped, "
+            "rather than shown though it is old.",
+            no_value=NOBODY,
             unit="s",
             overrides=(
                 color_of("age", NEUTRAL),
@@ -301,15 +359,15 @@ def _polled(ask: Asker) -> dashboard.Panel:
     )
 
 
-def _outcomes(ask: Asker) -> dashboard.Panel:
-    rate = ask.rate("electric_agents_runner_claims_total")
+def _outcomes(promql: QueryBuilder) -> dashboard.Panel:
+    rate = promql.rate("electric_agents_runner_claims_total")
     return graph_panel(
-        Meaning(
-            title="Claims by outcome",
-            question="Does it work? no_work is normal: another was faster; a flood of it is a "
-            "paused agent or a replayed stream. error needs a cause.",
-            nothing=NOBODY,
-            unit="cpm",
+        PanelSpec(
+            title="Claims/min by outcome",
+            description="Does it work? no_work: another runner was faster, which is normal; a "
+            "flood of it is a paused agent or a replayed stream. error needs a cause.",
+            no_value=NOBODY,
+            unit=PER_MINUTE,
             overrides=(
                 color_of("claimed", GOOD),
                 color_of("no_work", NEUTRAL),
@@ -317,121 +375,120 @@ def _outcomes(ask: Asker) -> dashboard.Panel:
             ),
         ),
         Query(f"60 * sum by (outcome) ({rate})", "{{outcome}}"),
-        lines=Lines(stacked=True),
+        style=GraphStyle(stacked=True),
     )
 
 
-def _success(ask: Asker) -> dashboard.Panel:
-    window = ask.window("ClaimFailuresHigh")
-    limit = ask.values.number("ClaimFailuresHigh", "ratio")
+def _success(promql: QueryBuilder) -> dashboard.Panel:
+    window = promql.window("ClaimFailuresHigh")
+    limit = promql.values.number("ClaimFailuresHigh", "ratio")
     claims = "electric_agents_runner_claims_total"
-    good = ask.increase(claims, window, 'outcome="claimed"')
-    tried = ask.increase(claims, window, 'outcome=~"claimed|error"')
+    good = promql.increase(claims, window, 'outcome="claimed"')
+    tried = promql.increase(claims, window, 'outcome=~"claimed|error"')
     return graph_panel(
-        Meaning(
+        PanelSpec(
             title=f"Claims that succeed, {window}",
-            question=f"Do its claims fail? Under the line ({1 - limit:.0%}) is an alert, if there "
-            "are enough of them.",
-            nothing="no claims, or nobody matches",
+            description=f"Do its claims fail? An alert fires under the line ({1 - limit:.0%}), if "
+            "there are enough of them.",
+            no_value="no claims, or nobody matches",
             unit="percentunit",
-            least=0,
-            most=1,
+            min_value=0,
+            max_value=1,
             thresholds=below(1 - limit, WARNING),
         ),
-        Query(
-            f"sum {states.BY_RUNNER} ({good}) / (sum {states.BY_RUNNER} ({tried}) > 0)", "success"
-        ),
-        lines=Lines(line=True, legend=("lastNotNull", "min")),
+        Query(f"sum {BY_RUNNER} ({good}) / (sum {BY_RUNNER} ({tried}) > 0)", "success"),
+        style=GraphStyle(threshold_line=True, legend_calcs=("lastNotNull", "min")),
     )
 
 
-def _events(ask: Asker) -> dashboard.Panel:
-    limit = ask.values.number("RunnerSpinning", "events_per_second")
+def _events(promql: QueryBuilder) -> dashboard.Panel:
+    received = promql.rate("electric_agents_runner_events_received_total")
+    limit = promql.values.number("RunnerSpinning", "events_per_second")
     return graph_panel(
-        Meaning(
-            title="Wake events",
-            question="Is it woken? None for long while others are is a deaf runner; over the line "
-            "without end it spins, usually on an agent that was paused.",
-            nothing=NOBODY,
-            unit="cps",
+        PanelSpec(
+            title="Wake events/s",
+            description="Is it woken? None for long, while others have some, is a deaf runner. "
+            "Over the line without end it spins, usually on an agent that was paused.",
+            no_value=NOBODY,
+            unit=PER_SECOND,
             thresholds=above((limit, WARNING)),
         ),
         Query(
-            f"max {states.BY_RUNNER} ({ask.rate('electric_agents_runner_events_received_total')})",
+            f"max {BY_RUNNER} ({received})",
             "events",
         ),
-        lines=Lines(line=True),
+        style=GraphStyle(threshold_line=True),
     )
 
 
-def _held(ask: Asker) -> dashboard.Panel:
+def _held(promql: QueryBuilder) -> dashboard.Panel:
     return graph_panel(
-        Meaning(
+        PanelSpec(
             title="Claims held",
-            question="What does it hold, and since when? A step of superseded is a crash in the "
-            "middle of work.",
-            nothing=NOBODY,
+            description="What does it hold, and since when? A step of superseded is a crash in "
+            "the middle of work.",
+            no_value=NOBODY,
             unit="none",
             decimals=0,
             overrides=(color_of("active", NEUTRAL), color_of("superseded", WARNING)),
         ),
-        Query(_one(ask, "electric_agents_runner_active_claims"), "active"),
-        Query(_one(ask, "electric_agents_runner_superseded_claims"), "superseded"),
-        lines=Lines(up_to=2),
+        Query(_runner_max(promql, "electric_agents_runner_active_claims"), "active"),
+        Query(_runner_max(promql, "electric_agents_runner_superseded_claims"), "superseded"),
+        style=GraphStyle(soft_max=2),
     )
 
 
-def _oldest_over_time(ask: Asker) -> dashboard.Panel:
+def _oldest_over_time(promql: QueryBuilder) -> dashboard.Panel:
     return graph_panel(
-        Meaning(
-            title="Oldest sign of work",
-            question="Is it stuck? A line that climbs is a claim that nobody works on any more.",
-            nothing="no claims, or nobody matches",
+        PanelSpec(
+            title="Age of the oldest claim heartbeat",
+            description="Is it stuck? A line that climbs is a claim that nobody works on any more.",
+            no_value="no claims, or nobody matches",
             unit="s",
-            thresholds=above((ask.values.number("ClaimStuck", "age"), WARNING)),
+            thresholds=above((promql.values.number("ClaimStuck", "age"), WARNING)),
         ),
-        Query(_oldest(ask), "silent for"),
-        lines=Lines(line=True),
+        Query(_oldest(promql), "since its last heartbeat"),
+        style=GraphStyle(threshold_line=True),
     )
 
 
-def _reconnects(ask: Asker) -> dashboard.Panel:
-    window = ask.window("ReconnectStorm")
-    counted = ask.increase("electric_agents_runner_reconnects_total", window)
+def _reconnects(promql: QueryBuilder) -> dashboard.Panel:
+    window = promql.window("ReconnectStorm")
+    counted = promql.increase("electric_agents_runner_reconnects_total", window)
     return graph_panel(
-        Meaning(
+        PanelSpec(
             title=f"Reconnects within {window}",
-            question="Does it lose its wake stream? Over the line is an alert: usually a proxy "
+            description="Does it lose its wake stream? Over the line is an alert: usually a proxy "
             "that cuts long-lived connections.",
-            nothing=NOBODY,
+            no_value=NOBODY,
             unit="none",
-            thresholds=above((ask.values.number("ReconnectStorm", "reconnects"), WARNING)),
+            thresholds=above((promql.values.number("ReconnectStorm", "reconnects"), WARNING)),
         ),
-        Query(f"max {states.BY_RUNNER} ({counted})", "reconnects"),
-        lines=Lines(line=True, up_to=10),
+        Query(f"max {BY_RUNNER} ({counted})", "reconnects"),
+        style=GraphStyle(threshold_line=True, soft_max=10),
     )
 
 
-def _unrest(ask: Asker) -> dashboard.Panel:
-    window = ask.window("RunnerRestarting")
+def _restarts(promql: QueryBuilder) -> dashboard.Panel:
+    window = promql.window("RunnerRestarting")
 
     def counted(name: str) -> str:
-        increase = ask.increase(f"electric_agents_runner_{name}_total", window)
-        return f"max {states.BY_RUNNER} ({increase})"
+        increase = promql.increase(f"electric_agents_runner_{name}_total", window)
+        return f"max {BY_RUNNER} ({increase})"
 
     return graph_panel(
-        Meaning(
-            title=f"Restarts and other unrest within {window}",
-            question="Does it crash, flap, or share its id? Any conflict is two processes with "
+        PanelSpec(
+            title=f"Restarts, lapses and conflicts within {window}",
+            description="Does it crash, flap, or share its id? Any conflict is two processes with "
             "one id (or a clock set back); restarts over the line are an alert.",
-            nothing=NOBODY,
+            no_value=NOBODY,
             unit="none",
-            thresholds=above((ask.values.number("RunnerRestarting", "restarts"), WARNING)),
+            thresholds=above((promql.values.number("RunnerRestarting", "restarts"), WARNING)),
             overrides=(color_of("id conflicts", BAD),),
         ),
         Query(counted("client_restarts"), "restarts"),
         Query(counted("lease_lapses"), "lease lapses"),
-        Query(counted("health_changes"), "changes of verdict"),
+        Query(counted("health_changes"), "health changes"),
         Query(counted("client_identity_conflicts"), "id conflicts"),
-        lines=Lines(line=True, legend=(), up_to=5),
+        style=GraphStyle(threshold_line=True, legend_calcs=(), soft_max=5),
     )

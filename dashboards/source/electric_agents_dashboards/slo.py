@@ -6,94 +6,96 @@ from typing import Final
 from grafana_foundation_sdk.models import dashboard
 
 from alert_values import Burn, Objective, Values
-from electric_agents_dashboards import frame
-from electric_agents_dashboards.asking import FLEET, Asker
+from electric_agents_dashboards import skeleton
 from electric_agents_dashboards.layout import Line, Section, line, place
-from electric_agents_dashboards.looks import (
-    BAD,
-    DISABLED,
-    GOOD,
-    NEUTRAL,
-    WARNING,
-    Thresholds,
-    above,
-    below,
-)
 from electric_agents_dashboards.panels import (
-    Lines,
-    Meaning,
+    GraphStyle,
+    PanelSpec,
     Query,
     color_of,
     graph_panel,
     stat_panel,
 )
+from electric_agents_dashboards.query_builder import BY_SERVER, FLEET, QueryBuilder
 from electric_agents_dashboards.tables import Column, table_panel
+from electric_agents_dashboards.theme import (
+    BAD,
+    DISABLED,
+    GOOD,
+    NEUTRAL,
+    PER_MINUTE,
+    TIMES,
+    WARNING,
+    Thresholds,
+    above,
+    below,
+)
 
 NOT_YET: Final = "nothing recorded yet"
 SHOWN: Final = 10
-"""Lines of a graph: the worst servers."""
+"""GraphStyle of a graph: the worst servers."""
 
 
 @dataclass(frozen=True)
-class Promise:
+class ServiceLevel:
     """An objective.
 
     Attributes:
-        name: what is promised.
-        meant: what its ratio is of.
-        bad: the recorded ratio of what went wrong, without its window.
+        name: what is measured.
+        definition: what its ratio is of.
+        error_ratio: the record of the share that went wrong, without its window.
         objective: the share that must be good.
-        nothing: the words for nothing to judge.
+        no_value: the words for nothing to judge.
     """
 
     name: str
-    meant: str
-    bad: str
+    definition: str
+    error_ratio: str
     objective: Objective
-    nothing: str
+    no_value: str
 
 
 def build(values: Values) -> dashboard.Dashboard:
     """Make the dashboard."""
-    ask = Asker(values, FLEET)
-    available, claims = promises(values)
-    return frame.Outline(
+    promql = QueryBuilder(values, FLEET)
+    available, claims = service_levels(values)
+    return skeleton.Skeleton(
         name="slo",
         title="Electric Agents / SLO",
-        question="Do we keep what we promise, and how fast is the budget being used up?",
+        description="Do we keep what we promise, and how fast is the budget being used up?",
         since="now-3d",
-        variables=(frame.JOB, frame.SERVER),
+        variables=(skeleton.JOB, skeleton.SERVER, skeleton.TENANT),
         annotations=(
-            frame.alerts_of_servers(),
-            frame.restarts(ask, "electric_agents_runners_client_restarts_total"),
+            skeleton.alerts_of_servers(),
+            skeleton.restarts(promql, "electric_agents_runners_client_restarts_total"),
         ),
     ).fill(
         place(
             Section(
                 f"The last {values.slo.period}",
                 (
-                    line(4, *_tiles(ask, available)),
-                    line(4, *_tiles(ask, claims)),
-                    line(7, (24, _servers(ask))),
+                    line(4, *_tiles(promql, available)),
+                    line(4, *_tiles(promql, claims)),
+                    line(7, (24, _servers(promql))),
                 ),
             ),
-            Section("Availability: how fast its budget burns", _burns(ask, available)),
-            Section("Claims: how fast their budget burns", _burns(ask, claims)),
+            Section("Availability: how fast its budget burns", _burns(promql, available)),
+            Section("Claims: how fast their budget burns", _burns(promql, claims)),
             Section(
                 "What the budgets were spent on",
                 (
-                    line(9, (12, _left(ask, available)), (12, _left(ask, claims))),
-                    line(9, (12, _expected(ask)), (12, _attempts(ask))),
+                    line(9, (12, _left(promql, available)), (12, _left(promql, claims))),
+                    line(9, (12, _expected(promql)), (12, _attempts(promql))),
                 ),
             ),
         )
     )
 
 
-def promises(values: Values) -> tuple[Promise, Promise]:
-    """Give what is promised."""
+def service_levels(values: Values) -> tuple[ServiceLevel, ServiceLevel]:
+    """Give what has an objective."""
     return (
-        Promise(
+        ServiceLevel(
             "Availability",
             "of the time of all enabled runners that are meant to stay, the share in which their "
             "lease ran",
@@ -101,7 +103,7 @@ def promises(values: Values) -> tuple[Promise, Promise]:
             values.slo.availability,
             "no runners expected",
         ),
-        Promise(
+        ServiceLevel(
             "Claims",
             "of the claims that runners made, the share that did not end in an error",
             "server:electric_agents_runners_claim_errors:ratio_",
@@ -111,112 +113,115 @@ def promises(values: Values) -> tuple[Promise, Promise]:
     )
 
 
-def _kept(ask: Asker, promise: Promise) -> str:
+def _kept(promql: QueryBuilder, level: ServiceLevel) -> str:
     """Give each server's share of good over the whole period."""
-    return f"1 - max by (server) ({ask.of(f'{promise.bad}{ask.values.slo.period}')})"
+    errors = promql.select(f"{level.error_ratio}{promql.values.slo.period}")
+    return f"1 - max {BY_SERVER} ({errors})"
 
 
-def _budget_left(ask: Asker, promise: Promise) -> str:
+def _budget_left(promql: QueryBuilder, level: ServiceLevel) -> str:
     """Give what is left of each server's budget: 1 is all of it, under 0 it is overspent."""
-    bad = ask.of(f"{promise.bad}{ask.values.slo.period}")
-    return f"1 - max by (server) ({bad}) / {promise.objective.budget}"
+    errors = promql.select(f"{level.error_ratio}{promql.values.slo.period}")
+    return f"1 - max {BY_SERVER} ({errors}) / {level.objective.budget}"
 
 
-def _burn(ask: Asker, promise: Promise, window: object) -> str:
+def _burn(promql: QueryBuilder, level: ServiceLevel, window: object) -> str:
     """Give how many times too fast each server's budget is used up."""
-    return f"max by (server) ({ask.of(f'{promise.bad}{window}')}) / {promise.objective.budget}"
+    errors = promql.select(f"{level.error_ratio}{window}")
+    return f"max {BY_SERVER} ({errors}) / {level.objective.budget}"
 
 
-def _tiles(ask: Asker, promise: Promise) -> tuple[tuple[int, dashboard.Panel], ...]:
-    period = ask.values.slo.period
-    first = ask.values.slo.burns[0]
-    objective = promise.objective.objective
+def _tiles(promql: QueryBuilder, level: ServiceLevel) -> tuple[tuple[int, dashboard.Panel], ...]:
+    period = promql.values.slo.period
+    first = promql.values.slo.burns[0]
+    objective = level.objective.objective
     return (
         (
             8,
             stat_panel(
-                Meaning(
-                    title=f"{promise.name}, {period}",
-                    question=f"Do we keep the objective of {objective:.2%}? That is, "
-                    f"{promise.meant}. The worst server.",
-                    nothing=promise.nothing,
+                PanelSpec(
+                    title=f"{level.name}, {period}",
+                    description=f"Do we keep the objective of {objective:.2%}? That is, "
+                    f"{level.definition}. The worst server.",
+                    no_value=level.no_value,
                     unit="percentunit",
                     decimals=2,
                     thresholds=below(objective),
                 ),
-                Query(f"min({_kept(ask, promise)})", promise.name, instant=True),
+                Query(f"min({_kept(promql, level)})", level.name),
             ),
         ),
         (
             8,
             stat_panel(
-                Meaning(
-                    title=f"{promise.name}: budget left",
-                    question=f"May we still take risks? What is left of the {1 - objective:.2%} "
-                    "that may go wrong, on the worst server; under 0 the objective is missed.",
-                    nothing=promise.nothing,
+                PanelSpec(
+                    title=f"{level.name}: budget left",
+                    description="May we still take risks? What is left of the "
+                    f"{1 - objective:.2%} that may go wrong, on the worst server; under 0 the "
+                    "objective is missed.",
+                    no_value=level.no_value,
                     unit="percentunit",
                     decimals=0,
                     thresholds=below(0),
                 ),
-                Query(f"min({_budget_left(ask, promise)})", "left", instant=True),
+                Query(f"min({_budget_left(promql, level)})", "left"),
             ),
         ),
         (
             8,
             stat_panel(
-                Meaning(
-                    title=f"{promise.name}: burn rate, {first.long}",
-                    question="Is it being spent now? 1 uses the budget up exactly at the end of "
-                    f"the period; {first.factor:g} for {first.long} and {first.short} pages. The "
-                    "worst server.",
-                    nothing=promise.nothing,
-                    unit="suffix: x",
+                PanelSpec(
+                    title=f"{level.name}: burn rate, {first.long}",
+                    description="Is it being spent now? 1 uses the budget up exactly at the end "
+                    f"of the period; {first.factor:g} for {first.long} and {first.short} pages. "
+                    "The worst server.",
+                    no_value=level.no_value,
+                    unit=TIMES,
                     decimals=1,
                     thresholds=_limit(first),
                 ),
-                Query(f"max({_burn(ask, promise, first.long)})", "burn", instant=True),
+                Query(f"max({_burn(promql, level, first.long)})", "burn"),
             ),
         ),
     )
 
 
-def _servers(ask: Asker) -> dashboard.Panel:
-    columns = [Column(title="Server", label="server")]
-    first = ask.values.slo.burns[0]
-    for promise in promises(ask.values):
+def _servers(promql: QueryBuilder) -> dashboard.Panel:
+    columns = [Column(title="Server", label="server"), Column(title="Tenant", label="tenant")]
+    first = promql.values.slo.burns[0]
+    for level in service_levels(promql.values):
         columns += [
             Column(
-                title=promise.name,
-                query=f"bottomk({SHOWN}, {_kept(ask, promise)})",
+                title=level.name,
+                query=f"bottomk({SHOWN}, {_kept(promql, level)})",
                 unit="percentunit",
                 decimals=3,
-                thresholds=below(promise.objective.objective),
-                nothing=promise.nothing,
+                thresholds=below(level.objective.objective),
+                no_value=level.no_value,
             ),
             Column(
-                title=f"{promise.name} left",
-                query=f"bottomk({SHOWN}, {_budget_left(ask, promise)})",
+                title=f"{level.name} left",
+                query=f"bottomk({SHOWN}, {_budget_left(promql, level)})",
                 unit="percentunit",
                 decimals=0,
                 thresholds=below(0),
-                nothing=promise.nothing,
+                no_value=level.no_value,
             ),
             Column(
-                title=f"{promise.name} burn",
-                query=f"topk({SHOWN}, {_burn(ask, promise, first.long)})",
-                unit="suffix: x",
+                title=f"{level.name} burn",
+                query=f"topk({SHOWN}, {_burn(promql, level, first.long)})",
+                unit=TIMES,
                 decimals=1,
                 thresholds=_limit(first),
-                nothing=promise.nothing,
+                no_value=level.no_value,
             ),
         ]
     return table_panel(
-        Meaning(
+        PanelSpec(
             title="By server",
-            question=f"Whose budget is it? The {SHOWN} worst servers in each respect; left is what "
-            f"is left of the budget, burn is its rate over {first.long}.",
-            nothing=NOT_YET,
+            description=f"Whose budget is it? The {SHOWN} worst servers in each respect; left is "
+            f"what is left of the budget, burn is its rate over {first.long}.",
+            no_value=NOT_YET,
             unit="none",
         ),
         *columns,
@@ -225,60 +230,60 @@ def _servers(ask: Asker) -> dashboard.Panel:
     )
 
 
-def _burns(ask: Asker, promise: Promise) -> tuple[Line, ...]:
-    drawn = [(12, _burn_graph(ask, promise, burn)) for burn in ask.values.slo.burns]
+def _burns(promql: QueryBuilder, level: ServiceLevel) -> tuple[Line, ...]:
+    drawn = [(12, _burn_graph(promql, level, burn)) for burn in promql.values.slo.burns]
     return tuple(line(8, *pair) for pair in zip(drawn[::2], drawn[1::2], strict=True))
 
 
-def _burn_graph(ask: Asker, promise: Promise, burn: Burn) -> dashboard.Panel:
+def _burn_graph(promql: QueryBuilder, level: ServiceLevel, burn: Burn) -> dashboard.Panel:
     does = "pages" if burn.severity == "critical" else "makes a ticket"
 
     def worst(window: object) -> str:
-        return f"topk({SHOWN}, {_burn(ask, promise, window)})"
+        return f"topk({SHOWN}, {_burn(promql, level, window)})"
 
     return graph_panel(
-        Meaning(
+        PanelSpec(
             title=f"{burn.long} and {burn.short}: {does} at {burn.factor:g}",
-            question=f"{promise.name}: is the budget used up {burn.factor:g} times too fast? While "
-            f"both windows are over the line it {does}; when the short one falls under it, it is "
-            "over.",
-            nothing=promise.nothing,
-            unit="suffix: x",
+            description=f"{level.name}: is the budget used up {burn.factor:g} times too fast? "
+            f"While both windows are over the line it {does}; it ends when the short one falls "
+            "under it.",
+            no_value=level.no_value,
+            unit=TIMES,
             thresholds=_limit(burn),
         ),
-        Query(worst(burn.long), f"{{{{server}}}} {burn.long}"),
-        Query(worst(burn.short), f"{{{{server}}}} {burn.short}"),
-        lines=Lines(line=True, legend=(), up_to=1.5 * burn.factor),
+        Query(worst(burn.long), f"{{{{server}}}} {{{{tenant}}}} {burn.long}"),
+        Query(worst(burn.short), f"{{{{server}}}} {{{{tenant}}}} {burn.short}"),
+        style=GraphStyle(threshold_line=True, legend_calcs=(), soft_max=1.5 * burn.factor),
     )
 
 
-def _left(ask: Asker, promise: Promise) -> dashboard.Panel:
-    period = ask.values.slo.period
+def _left(promql: QueryBuilder, level: ServiceLevel) -> dashboard.Panel:
+    period = promql.values.slo.period
     return graph_panel(
-        Meaning(
-            title=f"{promise.name}: budget left of {period}",
-            question="When was it spent? A step down is an incident, a slope something that goes "
-            f"on. It comes back {period} later.",
-            nothing=promise.nothing,
+        PanelSpec(
+            title=f"{level.name}: budget left of {period}",
+            description="When was it spent? A step down is an incident, a slope something that "
+            f"lasts. It comes back {period} later.",
+            no_value=level.no_value,
             unit="percentunit",
-            most=1,
+            max_value=1,
             thresholds=below(0),
         ),
-        Query(f"bottomk({SHOWN}, {_budget_left(ask, promise)})", "{{server}}"),
-        lines=Lines(line=True, legend=()),
+        Query(f"bottomk({SHOWN}, {_budget_left(promql, level)})", "{{server}} {{tenant}}"),
+        style=GraphStyle(threshold_line=True, legend_calcs=()),
     )
 
 
-def _expected(ask: Asker) -> dashboard.Panel:
+def _expected(promql: QueryBuilder) -> dashboard.Panel:
     def total(name: str) -> str:
-        return f"sum({ask.of(f'server:electric_agents_runners_{name}:sum')})"
+        return f"sum({promql.select(f'server:electric_agents_runners_{name}:sum')})"
 
     return graph_panel(
-        Meaning(
-            title="Runners that should be there",
-            question="Who was away? unavailable is what spends the budget; expected falls when "
+        PanelSpec(
+            title="Expected runners",
+            description="Who was away? unavailable is what spends the budget. expected falls when "
             "runners are disabled or a server gives no list.",
-            nothing="no runners expected",
+            no_value="no runners expected",
             unit="none",
             decimals=0,
             overrides=(
@@ -293,21 +298,21 @@ def _expected(ask: Asker) -> dashboard.Panel:
     )
 
 
-def _attempts(ask: Asker) -> dashboard.Panel:
+def _attempts(promql: QueryBuilder) -> dashboard.Panel:
     def total(name: str) -> str:
-        record = f"server:electric_agents_runners_claim_{name}:rate{ask.values.slo.rate}"
-        return f"60 * sum({ask.of(record)})"
+        record = f"server:electric_agents_runners_claim_{name}:rate{promql.values.slo.rate}"
+        return f"60 * sum({promql.select(record)})"
 
     return graph_panel(
-        Meaning(
-            title="Claims tried and failed",
-            question="Which claims failed? errors is what spends the budget. Of few attempts a "
-            "handful of errors is much, and alerts nobody.",
-            nothing="no claims",
-            unit="cpm",
-            overrides=(color_of("tried", NEUTRAL), color_of("errors", BAD)),
+        PanelSpec(
+            title="Claims/min attempted and failed",
+            description="Which claims failed? errors is what spends the budget. With few attempts "
+            "even a handful of errors alerts nobody.",
+            no_value="no claims",
+            unit=PER_MINUTE,
+            overrides=(color_of("attempts", NEUTRAL), color_of("errors", BAD)),
         ),
-        Query(total("attempts"), "tried"),
+        Query(total("attempts"), "attempts"),
         Query(total("errors"), "errors"),
     )
 

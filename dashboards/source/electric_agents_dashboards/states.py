@@ -7,23 +7,29 @@ that holds of a runner is taken: `or` keeps the left side where both sides have 
 from collections.abc import Sequence
 from typing import Final
 
-from electric_agents_dashboards.asking import Asker
-from electric_agents_dashboards.looks import BAD, DISABLED, GOOD, NEUTRAL, UNKNOWN, WARNING, Word
+from electric_agents_dashboards.query_builder import BY_RUNNER, QueryBuilder
+from electric_agents_dashboards.theme import (
+    BAD,
+    DISABLED,
+    GOOD,
+    NEUTRAL,
+    UNKNOWN,
+    WARNING,
+    MappedValue,
+)
 
 RANK: Final = "server_runner:electric_agents_runner_state:rank"
 ENABLED: Final = "server_runner:electric_agents_runner_enabled:info"
-BY_RUNNER: Final = "by (server, runner_id)"
-ON_RUNNER: Final = "on (job, server, runner_id)"
 
-GONE_AT_WORK: Final = Word(8, "gone with work", BAD)
-LOST: Final = Word(7, "gone", BAD)
-UNHEALTHY: Final = Word(6, "unhealthy", BAD)
-DEGRADED: Final = Word(5, "degraded", WARNING)
-NOT_REPORTED: Final = Word(4, "no report", UNKNOWN)
-NOT_KNOWN: Final = Word(3, "unknown", UNKNOWN)
-AWAY: Final = Word(2, "away", DISABLED)
-SWITCHED_OFF: Final = Word(1, "disabled", DISABLED)
-HEALTHY: Final = Word(0, "healthy", GOOD)
+GONE_AT_WORK: Final = MappedValue(8, "gone with work", BAD)
+LOST: Final = MappedValue(7, "gone", BAD)
+UNHEALTHY: Final = MappedValue(6, "unhealthy", BAD)
+DEGRADED: Final = MappedValue(5, "degraded", WARNING)
+NOT_REPORTED: Final = MappedValue(4, "no report", UNKNOWN)
+NOT_KNOWN: Final = MappedValue(3, "unknown", UNKNOWN)
+AWAY: Final = MappedValue(2, "away", DISABLED)
+SWITCHED_OFF: Final = MappedValue(1, "disabled", DISABLED)
+HEALTHY: Final = MappedValue(0, "healthy", GOOD)
 STATES: Final = (
     GONE_AT_WORK,
     LOST,
@@ -43,84 +49,77 @@ STATES_EXPLAINED: Final = (
 )
 
 ISSUES: Final = (
-    Word(8, "lease expired", BAD),
-    Word(7, "unknown text", UNKNOWN),
-    Word(6, "stream disconnected", WARNING),
-    Word(5, "heartbeat failed", WARNING),
-    Word(4, "never a heartbeat", WARNING),
-    Word(3, "no diagnostics", WARNING),
-    Word(2, "has reconnected", NEUTRAL),
-    Word(1, "disabled", DISABLED),
+    MappedValue(8, "lease_expired", BAD),
+    MappedValue(7, "other", UNKNOWN),
+    MappedValue(6, "stream_disconnected", WARNING),
+    MappedValue(5, "heartbeat_failed", WARNING),
+    MappedValue(4, "never_heartbeat", WARNING),
+    MappedValue(3, "no_diagnostics", WARNING),
+    MappedValue(2, "reconnects_high", NEUTRAL),
+    MappedValue(1, "disabled", DISABLED),
 )
-ISSUE_LABELS: Final = (
-    "lease_expired",
-    "other",
-    "stream_disconnected",
-    "heartbeat_failed",
-    "never_heartbeat",
-    "no_diagnostics",
-    "reconnects_high",
-    "disabled",
-)
+CONDITIONS: Final = {
+    "unknown": UNKNOWN,
+    "work_unheard": BAD,
+    "work_abandoned": BAD,
+    "work_refused": WARNING,
+    "deaf": WARNING,
+    "lapsed": WARNING,
+    "claim_stuck": WARNING,
+    "draining": NEUTRAL,
+    "disabled": DISABLED,
+}
+"""The exporter's own judgement of a runner, and the colour of each where it is true."""
 
 HEALTH: Final = (
-    Word(3, "unhealthy", BAD),
-    Word(2, "degraded", WARNING),
-    Word(1, "unknown", UNKNOWN),
-    Word(0, "healthy", GOOD),
+    MappedValue(3, "unhealthy", BAD),
+    MappedValue(2, "degraded", WARNING),
+    MappedValue(1, "unknown", UNKNOWN),
+    MappedValue(0, "healthy", GOOD),
 )
 LIVENESS: Final = (
-    Word(3, "expired", BAD),
-    Word(2, "offline", DISABLED),
-    Word(1, "unknown", UNKNOWN),
-    Word(0, "online", GOOD),
+    MappedValue(3, "expired", BAD),
+    MappedValue(2, "offline", DISABLED),
+    MappedValue(1, "unknown", UNKNOWN),
+    MappedValue(0, "online", GOOD),
 )
 CLIENT: Final = (
-    Word(6, "stopped", BAD),
-    Word(5, "stopping", WARNING),
-    Word(4, "reconnecting", WARNING),
-    Word(3, "connecting", WARNING),
-    Word(2, "starting", NEUTRAL),
-    Word(1, "unknown", UNKNOWN),
-    Word(0, "streaming", GOOD),
+    MappedValue(6, "stopped", BAD),
+    MappedValue(5, "stopping", WARNING),
+    MappedValue(4, "reconnecting", WARNING),
+    MappedValue(3, "connecting", WARNING),
+    MappedValue(2, "starting", NEUTRAL),
+    MappedValue(1, "unknown", UNKNOWN),
+    MappedValue(0, "streaming", GOOD),
 )
 CLAIM: Final = (
-    Word(4, "error", BAD),
-    Word(3, "unknown", UNKNOWN),
-    Word(2, "none", DISABLED),
-    Word(1, "no work", NEUTRAL),
-    Word(0, "claimed", GOOD),
+    MappedValue(4, "error", BAD),
+    MappedValue(3, "unknown", UNKNOWN),
+    MappedValue(2, "none", DISABLED),
+    MappedValue(1, "no_work", NEUTRAL),
+    MappedValue(0, "claimed", GOOD),
 )
-CONNECTED: Final = (Word(1, "connected", GOOD), Word(0, "deaf", BAD))
-LAST_OK: Final = (Word(1, "ok", GOOD), Word(0, "failed", WARNING))
-ENABLED_OR_NOT: Final = (Word(1, "enabled", GOOD), Word(0, "disabled", DISABLED))
-POLLED: Final = (Word(1, "polled", GOOD), Word(0, "no report", UNKNOWN))
+CONNECTED: Final = (MappedValue(1, "connected", GOOD), MappedValue(0, "disconnected", BAD))
+LAST_OK: Final = (MappedValue(1, "ok", GOOD), MappedValue(0, "failed", WARNING))
+ENABLED_OR_NOT: Final = (MappedValue(1, "enabled", GOOD), MappedValue(0, "disabled", DISABLED))
+POLLED: Final = (MappedValue(1, "polled", GOOD), MappedValue(0, "no report", UNKNOWN))
 
 
-def state(ask: Asker) -> str:
+def state(promql: QueryBuilder) -> str:
     """Give every listed runner's code of `STATES`, as it is recorded."""
-    return f"max {BY_RUNNER} ({ask.of(RANK)})"
+    return f"max {BY_RUNNER} ({promql.select(RANK)})"
 
 
-def issue(ask: Asker) -> str:
+def issue(promql: QueryBuilder) -> str:
     """Give the code of `ISSUES` of every runner's worst issue."""
-    return _first(
-        *(
-            (word, ask.of("electric_agents_runner_health_issue", f'issue="{label}"') + " == 1")
-            for word, label in zip(ISSUES, ISSUE_LABELS, strict=True)
-        )
-    )
+    return enum(promql, "electric_agents_runner_health_issue", "issue", ISSUES)
 
 
-def enum(ask: Asker, metric: str, label: str, known: Sequence[Word]) -> str:
-    """Give the code of an enum's present word."""
-    return _first(
-        *(
-            (word, ask.of(metric, f'{label}="{word.text.replace(" ", "_")}"') + " == 1")
-            for word in known
-        )
-    )
+def enum(promql: QueryBuilder, metric: str, label: str, known: Sequence[MappedValue]) -> str:
+    """Give the code of the first of an enum's words that is true."""
 
+    def code(value: MappedValue) -> str:
+        series = promql.select(metric, f'{label}="{value.text}"')
+        return f"{value.code} * group {BY_RUNNER} ({series} == 1)"
 
-def _first(*cases: tuple[Word, str]) -> str:
-    return "\nor ".join(f"{word.code} * group {BY_RUNNER} ({held})" for word, held in cases)
+    return "\nor ".join(map(code, known))

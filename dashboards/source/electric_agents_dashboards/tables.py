@@ -5,16 +5,16 @@ from dataclasses import dataclass, replace
 
 from grafana_foundation_sdk.models import common, dashboard, table
 
-from electric_agents_dashboards.looks import TEXT, Thresholds, of_nothing
 from electric_agents_dashboards.panels import (
     REF_IDS,
     Mappings,
-    Meaning,
+    PanelSpec,
     Query,
     assemble,
     field_config,
     override,
 )
+from electric_agents_dashboards.theme import TEXT, Thresholds, null_mapping
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,8 +26,8 @@ class Column:
         query: where its numbers come from; none for a label of another column's query.
         label: the label that it shows instead of a number.
         width: pixels; None takes what is left.
-        unit: as in `Meaning`, and so are `decimals`, `thresholds`, `mappings`, `links`.
-        nothing: the words in a cell without a value.
+        unit: as in `PanelSpec`, and so are `decimals`, `thresholds`, `mappings`, `links`.
+        no_value: the words in a cell without a value.
         filled: colours the cell's background; otherwise its text.
     """
 
@@ -40,16 +40,16 @@ class Column:
     thresholds: Thresholds | None = None
     mappings: Mappings = ()
     links: Sequence[dashboard.DashboardLink] = ()
-    nothing: str = "-"
+    no_value: str = "-"
     filled: bool = False
 
 
 def table_panel(
-    meaning: Meaning, *columns: Column, sort_by: str, descending: bool = True
+    spec: PanelSpec, *columns: Column, sort_by: str, descending: bool = True
 ) -> dashboard.Panel:
     """Show a row for every set of labels that the columns' queries share."""
     asked = [column for column in columns if column.query]
-    queries = [Query(column.query, instant=True, table=True) for column in asked]
+    queries = [Query(column.query) for column in asked]
     values = _value_fields(columns)
     fields = [column.label or value for column, value in zip(columns, values, strict=True)]
     unseen = [value for value in values if value and value not in fields]
@@ -81,11 +81,11 @@ def table_panel(
     )
     panel = assemble(
         "table",
-        meaning,
+        spec,
         queries,
         options,
         field_config(
-            replace(meaning, overrides=overrides), dashboard.FieldColorModeId.THRESHOLDS, custom
+            replace(spec, overrides=overrides), dashboard.FieldColorModeId.THRESHOLDS, custom
         ),
     )
     panel.transformations = transformations
@@ -103,7 +103,7 @@ def _value_fields(columns: Sequence[Column]) -> list[str]:
 
 
 def _properties(column: Column) -> dict[str, object]:
-    properties: dict[str, object] = {"noValue": column.nothing}
+    properties: dict[str, object] = {"noValue": column.no_value}
     if column.width is not None:
         properties["custom.width"] = column.width
     if column.unit:
@@ -115,7 +115,7 @@ def _properties(column: Column) -> dict[str, object]:
     if column.thresholds is not None:
         properties["thresholds"] = column.thresholds.quiet().model()
     if column.mappings or column.thresholds is not None:
-        properties["mappings"] = [*column.mappings, of_nothing(column.nothing, TEXT)]
+        properties["mappings"] = [*column.mappings, null_mapping(column.no_value, TEXT)]
     if column.mappings:
         # Words, though they are numbers underneath.
         properties["custom.align"] = common.FieldTextAlignment.LEFT

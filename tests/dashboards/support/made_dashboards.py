@@ -28,8 +28,8 @@ def panels(board: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A query, and where it stands. `label` is the one that a variable asks the values of."""
+class BoardQuery:
+    """A query, and where it stands. `label` is the one whose values a variable asks for."""
 
     board: str
     place: str
@@ -42,21 +42,21 @@ class Asked:
         return f"{self.board}: {self.place}"
 
 
-def asked(name: str) -> Iterator[Asked]:
+def queries(name: str) -> Iterator[BoardQuery]:
     """Give every query of a dashboard's panels, annotations and variables."""
     board = load(name)
     for panel in panels(board):
         for target in panel["targets"]:
             place = f"{panel['title']}, {target['refId']}"
             legend = target.get("legendFormat", "")
-            yield Asked(name, place, target["expr"], instant=target["instant"], legend=legend)
+            yield BoardQuery(name, place, target["expr"], instant=target["instant"], legend=legend)
     for annotation in board["annotations"]["list"]:
-        yield Asked(name, f"annotation {annotation['name']}", annotation["target"]["expr"])
+        yield BoardQuery(name, f"annotation {annotation['name']}", annotation["target"]["expr"])
     for variable in board["templating"]["list"]:
         if variable["type"] == "query":
             match = _LABEL_VALUES.fullmatch(variable["query"]["query"])
             assert match, variable["query"]
-            yield Asked(
+            yield BoardQuery(
                 name,
                 f"variable {variable['name']}",
                 match["series"],
@@ -70,7 +70,7 @@ def variables(text: str) -> set[str]:
     return {match["braced"] or match["plain"] for match in _VARIABLE.finditer(text)}
 
 
-def filled(expr: str, values: Mapping[str, str]) -> str:
+def interpolated(expr: str, values: Mapping[str, str]) -> str:
     """Put values in for variables, as Grafana does.
 
     Raises:

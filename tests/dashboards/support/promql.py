@@ -2,19 +2,27 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
 import promql_parser as parser
 
-from made_dashboards import BUILT_IN, filled
+from made_dashboards import BUILT_IN, interpolated
 
 # Any value does, but what is not a variable's must not look like one's.
-CHOSEN: Final = {name: f"chosen-{name}" for name in ("job", "instance", "server", "runner")}
+CHOSEN: Final = {
+    name: f"chosen-{name}" for name in ("job", "instance", "server", "tenant", "runner")
+}
 
 
+@cache
 def parsed(expr: str) -> Any:  # noqa: ANN401  (the parser has no types)
-    """Take a query apart, each variable filled."""
-    return parser.parse(filled(expr, {**BUILT_IN, **CHOSEN}))
+    """Take a query apart, with a value for each variable.
+
+    Raises:
+        ValueError: it is no PromQL.
+    """
+    return parser.parse(interpolated(expr, {**BUILT_IN, **CHOSEN}))
 
 
 @dataclass(frozen=True)
@@ -54,7 +62,7 @@ def selections(node: Any, around: tuple[Any, ...] = ()) -> Iterator[Selection]: 
         matchers = tuple((m.name, str(m.op), m.value) for m in node.matchers.matchers)
         yield Selection(node.name or "", matchers, around)
         return
-    for child in _children(node):
+    for child in children(node):
         yield from selections(child, (*around, node))
 
 
@@ -66,11 +74,12 @@ def labels(node: Any) -> Iterator[str]:  # noqa: ANN401
         if node.modifier.matching:
             yield from node.modifier.matching.labels
         yield from node.modifier.group_labels or ()
-    for child in _children(node):
+    for child in children(node):
         yield from labels(child)
 
 
-def _children(node: Any) -> list[Any]:  # noqa: ANN401
+def children(node: Any) -> list[Any]:  # noqa: ANN401
+    """Give the expressions that an expression is directly made of."""
     if isinstance(node, parser.MatrixSelector):
         return [node.vector_selector]
     if isinstance(node, parser.Call):

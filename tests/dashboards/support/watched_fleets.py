@@ -73,7 +73,7 @@ class Watched:
 
     def restart(self) -> None:
         """Let a runner of the demo restart."""
-        _puppet(self.demo, RESTARTED, 3600, LATER)
+        _script_runner(self.demo, RESTARTED, 3600, LATER)
 
 
 def until(holds: Callable[[], bool], what: str, seconds: float = 120.0) -> None:
@@ -130,9 +130,9 @@ def prometheus(folder: Path, jobs: dict[str, list[int]], *, rules: bool) -> Iter
             f"--storage.tsdb.path={folder / 'tsdb'}",
             f"--web.listen-address=127.0.0.1:{port}",
         )
-        asked = Prometheus(f"http://127.0.0.1:{port}")
-        until(lambda: asked.has("vector(1)"), "Prometheus answers")
-        yield asked
+        running = Prometheus(f"http://127.0.0.1:{port}")
+        until(lambda: running.has("vector(1)"), "Prometheus answers")
+        yield running
 
 
 def _rules() -> dict[str, str]:
@@ -150,8 +150,8 @@ def fleets(folder: Path) -> Iterator[Watched]:
     with programs() as start:
         demo = _simulator(start, "demo", 30)
         single = _simulator(start, "healthy-day", 1)
-        _puppet(demo, LOST, 0.001, EARLIER)
-        _puppet(demo, RESTARTED, 3600, EARLIER)
+        _script_runner(demo, LOST, 0.001, EARLIER)
+        _script_runner(demo, RESTARTED, 3600, EARLIER)
         nowhere = f"http://127.0.0.1:{free_port()}"
         numbers = itertools.count()
 
@@ -189,7 +189,7 @@ def _simulator(start: Callable[..., "subprocess.Popen[str]"], scenario: str, run
     return line.removeprefix("simulator ready on ").strip()
 
 
-def _puppet(server: str, runner: str, lease: float, started: str) -> None:
+def _script_runner(server: str, runner: str, lease: float, started: str) -> None:
     """Register a runner, and send one heartbeat of it, with a lease of so many seconds."""
     headers = {"electric-principal": "service:monitor", "content-type": "application/json"}
     diagnostics = {

@@ -18,6 +18,12 @@ NEUTRAL: Final = "#5794F2"
 TEXT: Final = "text"
 """Grafana's name for the colour of plain text, whatever the theme."""
 
+PER_MINUTE: Final = "suffix:/min"
+"""Units in Grafana's words: it has `c/m` for this, and none for the others."""
+PER_SECOND: Final = "suffix:/s"
+INTERVALS: Final = "suffix:intervals"
+TIMES: Final = "suffix:x"
+
 
 @dataclass(frozen=True)
 class Thresholds:
@@ -58,24 +64,26 @@ def between(bad: float, good: float) -> Thresholds:
 
 
 @dataclass(frozen=True)
-class Word:
-    """What a number of a query stands for, and its colour."""
+class MappedValue:
+    """The text that stands for a number of a query, and its colour."""
 
     code: int
     text: str
     color: str
 
 
-def words(*known: Word) -> list[dashboard.ValueMapping]:
+def value_mappings(*values: MappedValue) -> list[dashboard.ValueMapping]:
     """Make a mapping of numbers to words."""
     options = {
-        str(word.code): dashboard.ValueMappingResult(text=word.text, color=word.color, index=place)
-        for place, word in enumerate(known)
+        str(value.code): dashboard.ValueMappingResult(
+            text=value.text, color=value.color, index=place
+        )
+        for place, value in enumerate(values)
     }
     return [dashboard.ValueMap(options=options)]
 
 
-def of_nothing(text: str, color: str) -> dashboard.SpecialValueMap:
+def null_mapping(text: str, color: str) -> dashboard.SpecialValueMap:
     """Give what has no value its words in a colour of its own, and not in that of 0."""
     return dashboard.SpecialValueMap(
         options=dashboard.DashboardSpecialValueMapOptions(

@@ -6,34 +6,48 @@ from typing import Final
 
 from grafana_foundation_sdk.models import dashboard, prometheus
 
-from electric_agents_dashboards.asking import Asker
-from electric_agents_dashboards.looks import BAD, NEUTRAL
 from electric_agents_dashboards.panels import DATASOURCE
+from electric_agents_dashboards.query_builder import FLEET, QueryBuilder
+from electric_agents_dashboards.theme import BAD, NEUTRAL
 
 TAG: Final = "electric-agents"
 UID: Final = "electric-agents-"
 SCHEMA_VERSION: Final = 39
 """Grafana 11.0's: the oldest that must take the dashboards. Newer ones bring them up to theirs."""
-LOUD: Final = 'alertname=~"ElectricAgents.+", alertstate="firing", severity!~"info|none"'
+FIRING: Final = 'alertname=~"ElectricAgents.+", alertstate="firing", severity!~"info|none"'
 """Matchers of alerts that somebody is told of. `info` and the watchdog are not."""
-OF_JOB: Final = 'job=~"$job|"'
+ANY_JOB: Final = 'job=~"$job|"'
 """Matches alerts of the chosen jobs, and those that are of no job."""
+ALERTS_OF_SERVER: Final = f'{ANY_JOB}, server=~"$server|", tenant=~"$tenant|"'
+"""Matches alerts of the chosen servers, and those that are of no server: the exporter's own."""
+ALERTS_OF_RUNNER: Final = (
+    f'{ANY_JOB}, server=~"$server", tenant=~"$tenant|", runner_id=${{runner:doublequote}}'
+)
+"""Matches alerts of the chosen runner."""
 
 EVERY: Final = "60s"
 """How often annotations look; what lies no further apart is one mark."""
 
-_ALL: Final = ".+"
-
 
 @dataclass(frozen=True)
 class Variable:
-    """A choice among the values of a label; of one, or of several and all."""
+    """A choice among the values of a label; of one, or of several and all.
+
+    Attributes:
+        name: what queries call it.
+        label: what is shown beside it.
+        values: the query for what can be chosen.
+        description: what it chooses.
+        single: one value at a time.
+        every: the pattern of all values, which for a label that series may lack is `.*`.
+    """
 
     name: str
     label: str
     values: str
     description: str
     single: bool = False
+    every: str = ".+"
 
     def model(self) -> dashboard.VariableModel:
         """Give it in Grafana's form."""
@@ -57,7 +71,7 @@ class Variable:
             sort=dashboard.VariableSort.ALPHABETICAL_ASC,
             multi=not self.single,
             include_all=not self.single,
-            all_value=None if self.single else _ALL,
+            all_value=None if self.single else self.every,
             current=current,
             options=[],
             regex="",
@@ -87,10 +101,17 @@ SERVER: Final = Variable(
     'label_values(electric_agents_server_up{job=~"$job"}, server)',
     "An agents-server, as the exporter's configuration calls it.",
 )
+TENANT: Final = Variable(
+    "tenant",
+    "Tenant",
+    'label_values(electric_agents_server_up{job=~"$job", server=~"$server"}, tenant)',
+    "A tenant of a database that several share. Elsewhere there is nothing to choose.",
+    every=".*",
+)
 RUNNER: Final = Variable(
     "runner",
     "Runner",
-    'label_values(electric_agents_runner_poll_success{job=~"$job", server=~"$server"}, runner_id)',
+    f"label_values(electric_agents_runner_poll_success{{{FLEET}}}, runner_id)",
     "A runner's id.",
     single=True,
 )
@@ -125,39 +146,39 @@ def annotation(
 
 def alerts_of_servers() -> dashboard.AnnotationQuery:
     """Mark where alerts begin to fire, once for a server however many runners it concerns."""
-    return _alerts(f'{LOUD}, {OF_JOB}, server=~"$server|"')
+    return _alerts(f"{FIRING}, {ALERTS_OF_SERVER}")
 
 
 def alerts_of_runner() -> dashboard.AnnotationQuery:
     """Mark where alerts of the runner begin to fire, and those of its server as a whole."""
-    server = f'{LOUD}, {OF_JOB}, server=~"$server"'
-    return _alerts(f"{server}, runner_id=${{runner:doublequote}}", f'{server}, runner_id=""')
+    server = f'{ANY_JOB}, server=~"$server", tenant=~"$tenant|", runner_id=""'
+    return _alerts(f"{FIRING}, {ALERTS_OF_RUNNER}", f"{FIRING}, {server}")
 
 
-def _alerts(*whose: str) -> dashboard.AnnotationQuery:
+def _alerts(*matchers: str) -> dashboard.AnnotationQuery:
     # As long as they fire would be a shade for each, and a dozen of them would hide the graphs.
-    def firing(moment: str = "") -> str:
-        found = " or ".join(f"ALERTS{{{matchers}}}{moment}" for matchers in whose)
+    def firing(modifier: str = "") -> str:
+        found = " or ".join(f"ALERTS{{{each}}}{modifier}" for each in matchers)
         return f"max by (alertname, severity, server) ({found})"
 
     expr = f"{firing()} unless {firing(f' offset {EVERY}')}"
     return annotation("Firing alerts", expr, BAD, "{{alertname}}", "{{severity}} on {{server}}")
 
 
-def restarts(ask: Asker, counter: str) -> dashboard.AnnotationQuery:
+def restarts(promql: QueryBuilder, counter: str) -> dashboard.AnnotationQuery:
     """Mark where runners restart, told by a counter of it; a crash loop where it begins."""
-    expr = f"{ask.rate(counter)} > 0 unless {ask.rate(counter, before=EVERY)} > 0"
+    expr = f"{promql.rate(counter)} > 0 unless {promql.rate(counter, before=EVERY)} > 0"
     return annotation("Runner restarts", expr, NEUTRAL, "Runner restart", "on {{server}}")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outline:
+class Skeleton:
     """What a dashboard is, without its panels.
 
     Attributes:
         name: the end of its uid, and the name of its files.
         title: as in Grafana's lists.
-        question: what it answers.
+        description: what it answers.
         since: the beginning of its time range, as `now-6h`.
         variables: beside the datasource.
         annotations: marks on every graph.
@@ -165,7 +186,7 @@ class Outline:
 
     name: str
     title: str
-    question: str
+    description: str
     since: str
     variables: Sequence[Variable]
     annotations: Sequence[dashboard.AnnotationQuery]
@@ -175,7 +196,7 @@ class Outline:
         return dashboard.Dashboard(
             uid=f"{UID}{self.name}",
             title=self.title,
-            description=self.question,
+            description=self.description,
             tags=[TAG],
             timezone="browser",
             editable=False,
