@@ -12,7 +12,7 @@ import pytest
 from electric_agents_exporter.contract.vocabulary import ClientStatus
 from electric_agents_simulator.clock import Clock, RunningClock, SkewedClock, sleep
 from electric_agents_simulator.runner.api import AgentsApi
-from electric_agents_simulator.runner.runner import Pace, PullWakeRunner
+from electric_agents_simulator.runner.runner import HeartbeatTiming, PullWakeRunner
 from electric_agents_simulator.server.faults import DatabaseState, Fault, FaultKind
 from electric_agents_simulator.server.serving import SimulatedServer
 from electric_agents_simulator.testing import Caller, runner_path, until
@@ -23,7 +23,7 @@ Health = dict[str, Any]
 
 @dataclass
 class Bench:
-    """A server, one registered runner with one agent, and eyes on its health."""
+    """A server, one registered runner with one agent, and a view of its health."""
 
     server: SimulatedServer
     clock: Clock
@@ -36,7 +36,11 @@ class Bench:
             await sleep(self.clock, self.work_seconds)
 
         return PullWakeRunner(
-            self.api, "busy", work, clock or self.clock, pace=Pace(heartbeat_seconds=10.0)
+            self.api,
+            "busy",
+            work,
+            clock or self.clock,
+            timing=HeartbeatTiming(heartbeat_seconds=10.0),
         )
 
     async def send(self) -> None:
@@ -174,7 +178,7 @@ async def _holds(condition: bool) -> bool:  # noqa: FBT001  (the condition itsel
     return condition
 
 
-async def test_a_killed_runner_leaves_its_claim_and_its_last_words(bench: Bench, run: Run) -> None:
+async def test_a_killed_runner_leaves_its_claim_and_its_last_diagnostics(bench: Bench, run: Run) -> None:
     bench.work_seconds = 1_000.0
     runner = run()
     await bench.send()

@@ -1,4 +1,4 @@
-"""Every scenario tells its story: played on a socket, up to a hundred times as fast."""
+"""Every scenario shows what it is about: played on a socket, up to seventy times as fast."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -11,19 +11,19 @@ import pytest
 
 from electric_agents_simulator import scenarios
 from electric_agents_simulator.clock import RunningClock
-from electric_agents_simulator.fleet.stage import Stage
+from electric_agents_simulator.scenarios.player import ScenarioPlayer
 from electric_agents_simulator.server.serving import SimulatedServer
 from electric_agents_simulator.testing import Caller, runner_path, until
 
 pytestmark = pytest.mark.e2e
 
-SPEED = 100.0
+SPEED = 40.0
 Health = dict[str, Any]
 Fleet = dict[str, Health]
 
 
 @dataclass
-class Audience:
+class Observer:
     """Sees what a monitor sees."""
 
     caller: Caller
@@ -48,14 +48,14 @@ class Audience:
 
 
 @asynccontextmanager
-async def played(name: str, runners: int, speed: float = SPEED) -> AsyncIterator[Audience]:
+async def played(name: str, runners: int, speed: float = SPEED) -> AsyncIterator[Observer]:
     clock = RunningClock(speed)
     scenario = scenarios.find(name)
     async with SimulatedServer(clock) as server, httpx.AsyncClient(trust_env=False) as client:
-        stage = Stage(server, scenario, runners, seed=7, clock=clock)
-        async with stage.play():
+        player = ScenarioPlayer(server, scenario, runners, seed=7, clock=clock)
+        async with player.play():
             caller = Caller(client, "service:monitor", server.url)
-            yield Audience(caller, scenario.principals)
+            yield Observer(caller, scenario.principals)
 
 
 def issues(fleet: Fleet, runner_id: str) -> list[str]:
@@ -79,8 +79,8 @@ def all_are(fleet: Fleet, liveness: str) -> bool:
     return found == {liveness}
 
 
-async def demo(audience: Audience) -> None:
-    await audience.sees(
+async def demo(observer: Observer) -> None:
+    await observer.sees(
         lambda fleet: (
             {health["health"]["status"] for health in fleet.values()}
             == {"healthy", "degraded", "unhealthy"}
@@ -89,42 +89,42 @@ async def demo(audience: Audience) -> None:
     )
 
 
-async def healthy_day(audience: Audience) -> None:
-    await audience.sees(lambda fleet: total(fleet, "claims_succeeded") > 10)
-    fleet = await audience.fleet()
+async def healthy_day(observer: Observer) -> None:
+    await observer.sees(lambda fleet: total(fleet, "claims_succeeded") > 10)
+    fleet = await observer.fleet()
     assert all(health["health"]["issues"] == [] for health in fleet.values())
 
 
-async def maintenance(audience: Audience) -> None:
-    await audience.sees(
+async def maintenance(observer: Observer) -> None:
+    await observer.sees(
         lambda fleet: (
             issues(fleet, "patient-0") == ["Runner is disabled"]
             and client(fleet, "patient-0")["claims_failed"] > 0
         )
     )
-    await audience.sees(lambda fleet: issues(fleet, "patient-0") == [])
+    await observer.sees(lambda fleet: issues(fleet, "patient-0") == [])
 
 
-async def rolling_restart(audience: Audience) -> None:
-    await audience.sees(lambda fleet: "fleet-5" in fleet)
-    before = client(await audience.fleet(), "fleet-5")["started_at"]
-    await audience.sees(lambda fleet: client(fleet, "fleet-5")["started_at"] > before)
+async def rolling_restart(observer: Observer) -> None:
+    await observer.sees(lambda fleet: "fleet-5" in fleet)
+    before = client(await observer.fleet(), "fleet-5")["started_at"]
+    await observer.sees(lambda fleet: client(fleet, "fleet-5")["started_at"] > before)
 
 
-async def grow_and_shrink(audience: Audience) -> None:
-    await audience.sees(lambda fleet: len(fleet) == 6)
-    await audience.sees(
+async def grow_and_shrink(observer: Observer) -> None:
+    await observer.sees(lambda fleet: len(fleet) == 6)
+    await observer.sees(
         lambda fleet: all(
             health["runner"]["liveness_status"] == "expired"
             for runner_id, health in fleet.items()
             if runner_id.startswith("reserve")
         )
     )
-    assert len(await audience.fleet()) == 6
+    assert len(await observer.fleet()) == 6
 
 
-async def night(audience: Audience) -> None:
-    await audience.sees(
+async def night(observer: Observer) -> None:
+    await observer.sees(
         lambda fleet: (
             issues(fleet, "laptop-0") != []
             and issues(fleet, "job-1") != []
@@ -134,35 +134,35 @@ async def night(audience: Audience) -> None:
     )
 
 
-async def killed_at_work(audience: Audience) -> None:
-    await audience.sees(
+async def killed_at_work(observer: Observer) -> None:
+    await observer.sees(
         lambda fleet: (
             claims(fleet, "victim-0") > 0
             and "expired" in str(issues(fleet, "victim-0"))
             and client(fleet, "victim-0")["status"] == "streaming"
         )
     )
-    orphaned = claims(await audience.fleet(), "victim-0")
-    await audience.sees(
+    orphaned = claims(await observer.fleet(), "victim-0")
+    await observer.sees(
         lambda fleet: issues(fleet, "victim-0") == [] and claims(fleet, "victim-0") > orphaned
     )
 
 
-async def deaf(audience: Audience) -> None:
-    await audience.sees(
+async def deaf(observer: Observer) -> None:
+    await observer.sees(
         lambda fleet: (
             issues(fleet, "deaf-0") == ["Client reports stream disconnected"]
             and client(fleet, "deaf-0")["status"] == "connecting"
         )
     )
-    await audience.sees(lambda fleet: client(fleet, "deaf-0").get("claims_succeeded", 0) > 0)
+    await observer.sees(lambda fleet: client(fleet, "deaf-0").get("claims_succeeded", 0) > 0)
 
 
-async def crash_loop(audience: Audience) -> None:
-    await audience.sees(lambda fleet: claims(fleet, "looper-0") > 3)
+async def crash_loop(observer: Observer) -> None:
+    await observer.sees(lambda fleet: claims(fleet, "looper-0") > 3)
 
 
-async def duplicate_id(audience: Audience) -> None:
+async def duplicate_id(observer: Observer) -> None:
     starts: list[str] = []
 
     def alternates(fleet: Fleet) -> bool:
@@ -171,18 +171,18 @@ async def duplicate_id(audience: Audience) -> None:
             starts.append(start)
         return len(starts) > 3 and len(set(starts)) == 2
 
-    await audience.sees(alternates)
+    await observer.sees(alternates)
 
 
-async def clock_skew(audience: Audience) -> None:
-    await audience.sees(
+async def clock_skew(observer: Observer) -> None:
+    await observer.sees(
         lambda fleet: (
             client(fleet, "ahead-0").get("last_heartbeat_at") is not None
             and client(fleet, "behind-0").get("last_heartbeat_at") is not None
             and "immortal-0" in fleet
         )
     )
-    fleet = await audience.fleet()
+    fleet = await observer.fleet()
     lease = fleet["ahead-0"]["runner"]["lease_expires_at"]
     assert client(fleet, "ahead-0")["last_heartbeat_at"] > lease
     assert (
@@ -191,14 +191,14 @@ async def clock_skew(audience: Audience) -> None:
     assert fleet["immortal-0"]["runner"]["lease_expires_at"].startswith("2099")
 
 
-async def claim_failures(audience: Audience) -> None:
-    await audience.sees(
+async def claim_failures(observer: Observer) -> None:
+    await observer.sees(
         lambda fleet: total(fleet, "claims_failed") > 5 and total(fleet, "claims_succeeded") > 5
     )
 
 
-async def reconnects(audience: Audience) -> None:
-    await audience.sees(
+async def reconnects(observer: Observer) -> None:
+    await observer.sees(
         lambda fleet: (
             client(fleet, "flappy-0").get("status") == "streaming"
             and "reconnected" in str(issues(fleet, "flappy-0"))
@@ -206,8 +206,8 @@ async def reconnects(audience: Audience) -> None:
     )
 
 
-async def paused_agent(audience: Audience) -> None:
-    await audience.sees(
+async def paused_agent(observer: Observer) -> None:
+    await observer.sees(
         lambda fleet: (
             client(fleet, "spinning-0").get("claims_skipped", 0) > 10
             and client(fleet, "spinning-0")["claims_succeeded"] == 0
@@ -217,39 +217,39 @@ async def paused_agent(audience: Audience) -> None:
     )
 
 
-async def database_outage(audience: Audience) -> None:
-    await audience.sees(
+async def database_outage(observer: Observer) -> None:
+    await observer.sees(
         lambda fleet: (
             len(fleet) == 6
             and all("reconnected" in str(issues(fleet, runner_id)) for runner_id in fleet)
         )
     )
-    assert (await audience.caller.get("/_electric/health")).status_code == 200
+    assert (await observer.caller.get("/_electric/health")).status_code == 200
 
 
-async def frozen_database(audience: Audience) -> None:
+async def frozen_database(observer: Observer) -> None:
     async def hangs() -> bool:
         try:
-            await audience.caller.client.get(
-                f"{audience.caller.base_url}/_electric/runners", timeout=0.2
+            await observer.caller.client.get(
+                f"{observer.caller.base_url}/_electric/runners", timeout=0.2
             )
         except httpx.ReadTimeout:
             return True
         return False
 
     await until(hangs, 10.0)
-    assert (await audience.caller.get("/_electric/health")).status_code == 200
-    await audience.sees(lambda fleet: len(fleet) == 6)
+    assert (await observer.caller.get("/_electric/health")).status_code == 200
+    await observer.sees(lambda fleet: len(fleet) == 6)
 
 
-async def slow_server(audience: Audience) -> None:
+async def slow_server(observer: Observer) -> None:
     kinds: set[str] = set()
 
     async def met() -> bool:
         try:
             path = runner_path("fleet-0", "health")
-            response = await audience.caller.client.get(
-                audience.caller.base_url + path,
+            response = await observer.caller.client.get(
+                observer.caller.base_url + path,
                 headers={"electric-principal": "service:monitor"},
                 timeout=0.2,
             )
@@ -261,10 +261,10 @@ async def slow_server(audience: Audience) -> None:
     await until(met, 20.0)
 
 
-async def server_restart(audience: Audience) -> None:
+async def server_restart(observer: Observer) -> None:
     async def refuses() -> bool:
         try:
-            await audience.caller.get("/_electric/health")
+            await observer.caller.get("/_electric/health")
         except httpx.ConnectError:
             return True
         except httpx.TransportError:
@@ -273,30 +273,30 @@ async def server_restart(audience: Audience) -> None:
 
     await until(refuses, 10.0)
     await asyncio.sleep(35 / SPEED)
-    await audience.sees(
+    await observer.sees(
         lambda fleet: claims(fleet, "long-0") > 2 and client(fleet, "long-0")["stream_connected"]
     )
 
 
-async def mass_expiry(audience: Audience) -> None:
-    await audience.sees(lambda fleet: all_are(fleet, "expired"))
-    fleet = await audience.fleet()
+async def mass_expiry(observer: Observer) -> None:
+    await observer.sees(lambda fleet: all_are(fleet, "expired"))
+    fleet = await observer.fleet()
     assert sum(claims(fleet, runner_id) for runner_id in fleet) > 0
-    await audience.sees(lambda fleet: all_are(fleet, "online"))
+    await observer.sees(lambda fleet: all_are(fleet, "online"))
 
 
-async def wrong_principal(audience: Audience) -> None:
-    await audience.sees(lambda fleet: len(fleet) == 6)
-    await audience.sees(lambda fleet: fleet == {})
-    await audience.sees(lambda fleet: len(fleet) == 6)
+async def wrong_principal(observer: Observer) -> None:
+    await observer.sees(lambda fleet: len(fleet) == 6)
+    await observer.sees(lambda fleet: fleet == {})
+    await observer.sees(lambda fleet: len(fleet) == 6)
 
 
-async def rush(audience: Audience) -> None:
-    await audience.sees(lambda fleet: sum(claims(fleet, runner_id) for runner_id in fleet) > 4)
+async def rush(observer: Observer) -> None:
+    await observer.sees(lambda fleet: sum(claims(fleet, runner_id) for runner_id in fleet) > 4)
 
 
-async def odd_diagnostics(audience: Audience) -> None:
-    await audience.sees(
+async def odd_diagnostics(observer: Observer) -> None:
+    await observer.sees(
         lambda fleet: (
             issues(fleet, "mute-0") == ["No client diagnostics available"]
             and issues(fleet, "garbled-0") == ["No client diagnostics available"]
@@ -314,12 +314,12 @@ async def odd_diagnostics(audience: Audience) -> None:
         said.append(client(fleet, "verbose-0"))
         return len({words["last_heartbeat_at"] for words in said}) > 1
 
-    await audience.sees(repeats)
+    await observer.sees(repeats)
     assert {words["started_at"] for words in said} == {said[0]["started_at"]}
 
 
-async def odd_names(audience: Audience) -> None:
-    await audience.sees(
+async def odd_names(observer: Observer) -> None:
+    await observer.sees(
         lambda fleet: (
             len(fleet) == 11
             and fleet[".."] == {"status": "ok"}
@@ -333,8 +333,8 @@ async def odd_names(audience: Audience) -> None:
     )
 
 
-Point = Callable[[Audience], Awaitable[None]]
-POINTS: dict[str, tuple[Point, int] | tuple[Point, int, float]] = {
+Proof = Callable[[Observer], Awaitable[None]]
+PROOFS: dict[str, tuple[Proof, int] | tuple[Proof, int, float]] = {
     "demo": (demo, 20),
     "healthy-day": (healthy_day, 6, 20.0),
     "maintenance": (maintenance, 6),
@@ -348,7 +348,7 @@ POINTS: dict[str, tuple[Point, int] | tuple[Point, int, float]] = {
     "clock-skew": (clock_skew, 6),
     "claim-failures": (claim_failures, 6),
     "reconnects": (reconnects, 6, 60.0),
-    "paused-agent": (paused_agent, 6, 40.0),
+    "paused-agent": (paused_agent, 6, 5.0),
     "database-outage": (database_outage, 6, 30.0),
     "frozen-database": (frozen_database, 6),
     "slow-server": (slow_server, 6, 40.0),
@@ -361,17 +361,17 @@ POINTS: dict[str, tuple[Point, int] | tuple[Point, int, float]] = {
 }
 
 
-def test_every_scenario_has_its_point_proved_here() -> None:
-    assert list(POINTS) == [scenario.name for scenario in scenarios.stories()]
+def test_every_scenario_has_a_proof_here() -> None:
+    assert list(PROOFS) == [scenario.name for scenario in scenarios.all_scenarios()]
 
 
-@pytest.mark.parametrize("name", POINTS)
+@pytest.mark.parametrize("name", PROOFS)
 async def test_a_scenario_shows_what_it_is_about(name: str) -> None:
-    point, runners, *speed = POINTS[name]
-    async with played(name, runners, *speed) as audience:
-        await point(audience)
+    proof, runners, *speed = PROOFS[name]
+    async with played(name, runners, *speed) as observer:
+        await proof(observer)
 
 
 def test_the_monitors_principal_comes_first_in_every_scenario() -> None:
-    for scenario in scenarios.stories():
+    for scenario in scenarios.all_scenarios():
         assert scenarios.principals(scenario.name)[0] == "service:monitor"

@@ -1,4 +1,4 @@
-"""The command line: a server alone, a server and a fleet that plays a scenario, the scenarios."""
+"""The command line: a server alone, a server with runners in a scenario, the scenarios."""
 
 import argparse
 import asyncio
@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 from electric_agents_simulator import scenarios
 from electric_agents_simulator.clock import RunningClock
-from electric_agents_simulator.fleet.stage import Stage
 from electric_agents_simulator.scenarios.model import Scenario
+from electric_agents_simulator.scenarios.player import ScenarioPlayer
 from electric_agents_simulator.server.serving import SimulatedServer
 from electric_agents_simulator.storage.registry import IN_MEMORY
 
@@ -29,8 +29,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_serve(commands.add_parser("serve", help="the server alone, empty"))
-    _add_demo(commands.add_parser("demo", help="a server and a fleet that plays a scenario"))
-    _add_scenarios(commands.add_parser("scenarios", help="what can be played"))
+    _add_demo(commands.add_parser("demo", help="a server and runners that play a scenario"))
+    _add_scenarios(commands.add_parser("scenarios", help="the scenarios that demo can play"))
     return parser
 
 
@@ -46,11 +46,11 @@ def _add_serve(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_demo(parser: argparse.ArgumentParser) -> None:
-    names = [scenario.name for scenario in scenarios.stories()]
+    names = [scenario.name for scenario in scenarios.all_scenarios()]
     parser.set_defaults(run=_demo)
     _add_listen(parser)
     parser.add_argument(
-        "--runners", type=_fleet_size, default=20, metavar="N", help="how many (default 20)"
+        "--runners", type=_runner_count, default=20, metavar="N", help="how many (default 20)"
     )
     parser.add_argument("--seed", type=int, default=0, help="of all that is random (default 0)")
     parser.add_argument("--scenario", choices=names, default=names[0], metavar="NAME")
@@ -84,7 +84,7 @@ def _address(text: str) -> tuple[str, int]:
     return host or "127.0.0.1", int(port)
 
 
-def _fleet_size(text: str) -> int:
+def _runner_count(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= _MOST_RUNNERS:
         raise argparse.ArgumentTypeError(f"expected 1 to {_MOST_RUNNERS}, got {text!r}")
     return int(text)
@@ -115,8 +115,8 @@ async def _play_until_signal(options: argparse.Namespace) -> int:
     clock = RunningClock(options.speed)
     scenario = scenarios.find(options.scenario)
     async with SimulatedServer(clock, host=host, port=port, database=options.database) as server:
-        stage = Stage(server, scenario, options.runners, options.seed, clock)
-        async with stage.play():
+        player = ScenarioPlayer(server, scenario, options.runners, options.seed, clock)
+        async with player.play():
             _announce(server)
             await stop.wait()
     return 0
@@ -124,36 +124,37 @@ async def _play_until_signal(options: argparse.Namespace) -> int:
 
 def _list_scenarios(options: argparse.Namespace) -> int:
     write = {"text": _as_text, "json": _as_json, "markdown": _as_markdown}[options.format]
-    print(write(scenarios.stories()))
+    print(write(scenarios.all_scenarios()))
     return 0
 
 
-def _as_text(stories: Sequence[Scenario]) -> str:
+def _as_text(listed: Sequence[Scenario]) -> str:
     return "\n".join(
         f"{scenario.name:18} {scenario.title} [{' '.join(scenario.principals)}]"
-        for scenario in stories
+        for scenario in listed
     )
 
 
-def _as_json(stories: Sequence[Scenario]) -> str:
+def _as_json(listed: Sequence[Scenario]) -> str:
     described = [
         {
             "name": scenario.name,
             "title": scenario.title,
-            "story": scenario.story,
+            "description": scenario.description,
             "watch": scenario.watch,
-            "seconds": scenario.length,
+            "seconds": scenario.seconds,
             "principals": scenario.principals,
         }
-        for scenario in stories
+        for scenario in listed
     ]
     return json.dumps(described, indent=2)
 
 
-def _as_markdown(stories: Sequence[Scenario]) -> str:
+def _as_markdown(listed: Sequence[Scenario]) -> str:
     return "\n\n".join(
-        f"### {scenario.name}: {scenario.title}\n\n{scenario.story}\n\n**Watch:** {scenario.watch}"
-        for scenario in stories
+        f"### {scenario.name}: {scenario.title}\n\n{scenario.description}\n\n"
+        f"**Watch:** {scenario.watch}"
+        for scenario in listed
     )
 
 

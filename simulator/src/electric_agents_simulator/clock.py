@@ -1,4 +1,4 @@
-"""Time as a parameter: real, faster than real, moved by hand, or wrong.
+"""Clocks: real time, faster than real, moved by hand, or wrong.
 
 Nothing in this package reads the time or sleeps but through a `Clock`.
 """
@@ -13,23 +13,23 @@ from typing import Protocol
 
 
 class Timer(Protocol):
-    """A callback that waits for its time."""
+    """A callback that is due later."""
 
     def cancel(self) -> None:
-        """Never call it; harmless when it is past."""
+        """Do not call it; no harm when it was called already."""
 
 
 class Clock(Protocol):
-    """Where the time comes from, and what can be asked to happen later."""
+    """The time, and callbacks at a later time."""
 
     def now(self) -> float:
-        """Tell the seconds since the epoch."""
+        """Give the seconds since the epoch."""
 
     def call_later(self, delay: float, callback: Callable[[], None]) -> Timer:
         """Call back after so many seconds of this clock."""
 
     def real(self, moment: float) -> float:
-        """Tell the real time at a moment of this clock, seconds since the epoch."""
+        """Give the real time at a moment of this clock, seconds since the epoch."""
 
     @property
     def real_second(self) -> float:
@@ -37,7 +37,7 @@ class Clock(Protocol):
 
 
 class RunningClock:
-    """The machine's time, or (with a speed above 1) a time that runs ahead of it from now on."""
+    """The machine's time; with a speed above 1, a time that runs ahead of it from now on."""
 
     def __init__(self, speed: float = 1.0) -> None:
         self._speed = speed
@@ -45,7 +45,7 @@ class RunningClock:
         self._origin = time.monotonic()
 
     def now(self) -> float:
-        """Tell the seconds since the epoch."""
+        """Give the seconds since the epoch."""
         return self._start + (time.monotonic() - self._origin) * self._speed
 
     def call_later(self, delay: float, callback: Callable[[], None]) -> Timer:
@@ -53,7 +53,7 @@ class RunningClock:
         return asyncio.get_running_loop().call_later(max(0.0, delay) / self._speed, callback)
 
     def real(self, moment: float) -> float:
-        """Tell the real time at a moment of this clock, also at one that is to come."""
+        """Give the real time at a moment of this clock, past or future."""
         return self._start + (moment - self._start) / self._speed
 
     @property
@@ -82,26 +82,26 @@ class ManualClock:
         self._numbers = itertools.count()
 
     def now(self) -> float:
-        """Tell the seconds since the epoch."""
+        """Give the seconds since the epoch."""
         return self._now
 
     def call_later(self, delay: float, callback: Callable[[], None]) -> Timer:
-        """Call back from within the `advance` that passes the moment."""
+        """Call back during the `advance` that reaches the moment."""
         timer = _ManualTimer(self._now + delay, next(self._numbers), callback)
         heapq.heappush(self._timers, timer)
         return timer
 
     def real(self, moment: float) -> float:
-        """Take the moment for real: nothing else moves this clock."""
+        """Give the moment itself: there is no other time."""
         return moment
 
     @property
     def real_second(self) -> float:
-        """Take a second for a second."""
+        """A second lasts a second."""
         return 1.0
 
     def advance(self, seconds: float) -> None:
-        """Let time pass, calling what falls due on the way, each at its own moment."""
+        """Let time pass, and make each callback that is due, at its own moment."""
         end = self._now + seconds
         while self._timers and self._timers[0].due <= end:
             timer = heapq.heappop(self._timers)
@@ -112,22 +112,22 @@ class ManualClock:
 
 
 class SkewedClock:
-    """Another clock that is wrong by some seconds: a runner's own, say."""
+    """A clock that is wrong by some seconds, such as that of a runner's machine."""
 
     def __init__(self, clock: Clock, offset: float) -> None:
         self._clock = clock
         self._offset = offset
 
     def now(self) -> float:
-        """Tell the wrong time."""
+        """Give the wrong time."""
         return self._clock.now() + self._offset
 
     def call_later(self, delay: float, callback: Callable[[], None]) -> Timer:
-        """Call back after a delay, which is right."""
+        """Call back after a delay; delays are right."""
         return self._clock.call_later(delay, callback)
 
     def real(self, moment: float) -> float:
-        """Tell the real time at a moment of this clock."""
+        """Give the real time at a moment of this clock."""
         return self._clock.real(moment - self._offset)
 
     @property

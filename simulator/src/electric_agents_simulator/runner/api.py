@@ -21,6 +21,10 @@ class ApiFailure(Exception):  # noqa: N818  (named after what the server answere
         super().__init__(f"{what}: {response.status_code} {response.text[:500]}")
 
 
+LOST_REQUEST: Final = (ApiFailure, httpx.TransportError)
+"""What a request raises that failed, on the way or at the server."""
+
+
 class AgentsApi:
     """One caller of one server. Requests have no time limit, as the real runner's have none."""
 
@@ -44,10 +48,6 @@ class AgentsApi:
     async def claim(self, runner_id: str, event: Mapping[str, object]) -> httpx.Response:
         """Claim the wake of an event; the answer as it came."""
         return await self._request("POST", self._runner(runner_id, "claim"), event)
-
-    async def health(self, runner_id: str) -> Json:
-        """Ask for a health report."""
-        return await self._json("GET", self._runner(runner_id, "health"))
 
     async def add_entity_type(self, name: str) -> None:
         """Make a type of entity known, which anyone may spawn."""

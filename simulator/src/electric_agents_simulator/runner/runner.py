@@ -1,7 +1,7 @@
-"""The pull-wake runner: tails its wake stream, claims, dispatches, and tells how it does.
+"""The pull-wake runner: tails its wake stream, claims wakes, dispatches them, and heartbeats.
 
-It behaves as `pull-wake-runner.ts` and `pull-wake-machine.ts` of `packages/agents-runtime` do,
-down to their surprises, which `diagnostics` names.
+It behaves as `pull-wake-runner.ts` and `pull-wake-machine.ts` of `packages/agents-runtime` do.
+`diagnostics` says what is surprising in that.
 """
 
 import asyncio
@@ -14,9 +14,9 @@ import httpx
 
 from electric_agents_exporter.contract.vocabulary import ClientStatus
 from electric_agents_simulator.clock import Clock, Timer, sleep
-from electric_agents_simulator.runner.api import AgentsApi, ApiFailure
+from electric_agents_simulator.runner.api import LOST_REQUEST, AgentsApi, ApiFailure
 from electric_agents_simulator.runner.diagnostics import Diagnostics
-from electric_agents_simulator.runner.work import Handler, Work
+from electric_agents_simulator.runner.dispatch import Dispatch, Handler
 from electric_agents_simulator.values import Json
 
 FIRST_BACKOFF_SECONDS: Final = 1.0
@@ -29,12 +29,12 @@ _REPLAY_ALL: Final = "-1"
 _CONFLICT: Final = 409
 _NO_CONTENT: Final = 204
 _HARMLESS: Final = ("ALREADY_CLAIMED", "NO_PENDING_WORK")
-_FAILURES: Final = (ApiFailure, httpx.TransportError, httpx.StreamError)
+_FAILURES: Final = (*LOST_REQUEST, httpx.StreamError)
 
 
 @dataclass(frozen=True)
-class Pace:
-    """How often a runner gives a sign of life, and what it asks the server to make of it."""
+class HeartbeatTiming:
+    """How often a runner heartbeats, and for how long each heartbeat counts."""
 
     heartbeat_seconds: float = 30.0
     throttle_seconds: float = 2.0
@@ -44,7 +44,7 @@ class Pace:
 
     @property
     def lease_ms(self) -> int:
-        """How long after a heartbeat the server should believe in the runner."""
+        """The lease that each heartbeat asks for, in milliseconds."""
         return int((self.lease_seconds or 3 * self.heartbeat_seconds) * 1000)
 
 
@@ -61,23 +61,23 @@ class PullWakeRunner:
         handler: Handler,
         clock: Clock,
         *,
-        pace: Pace = Pace(),
+        timing: HeartbeatTiming = HeartbeatTiming(),
     ) -> None:
         self.id = runner_id
         self._api = api
         self._handler = handler
         self._clock = clock
-        self._pace = pace
+        self._timing = timing
         self._diagnostics = Diagnostics(clock)
         self._offset = _REPLAY_ALL
-        self._beat = asyncio.Event()
+        self._heartbeat_due = asyncio.Event()
         self._change: Timer | None = None
         self._interval: Timer | None = None
-        self._lifelines: list[asyncio.Task[None]] = []
+        self._loops: list[asyncio.Task[None]] = []
         self._session: asyncio.Task[None] | None = None
         self._reset_reason: str | None = None
         self._claims: dict[asyncio.Task[None], str] = {}
-        self._working: dict[str, tuple[Work, asyncio.Task[None]]] = {}
+        self._dispatches: dict[str, tuple[Dispatch, asyncio.Task[None]]] = {}
         self._deferred: dict[str, Json] = {}
 
     @property
@@ -96,19 +96,22 @@ class PullWakeRunner:
             return
         self._diagnostics = Diagnostics.of_a_start(self._clock)
         self._begin_interval()
-        self._lifelines = [asyncio.create_task(self._tail()), asyncio.create_task(self._live())]
+        self._loops = [
+            asyncio.create_task(self._stream_loop()),
+            asyncio.create_task(self._heartbeat_loop()),
+        ]
 
     async def stop(self) -> None:
         """End gracefully: claims on their way get a second, then work is aborted and released."""
         if self.status in {ClientStatus.STOPPED, ClientStatus.STOPPING}:
             return
         self._diagnostics.stopping()
-        await self._cut_lifelines()
+        await self._cut_loops()
         await self._await_claims()
-        for work, _ in self._working.values():
-            work.abort()
-        if self._working:
-            await asyncio.wait([task for _, task in self._working.values()])
+        for dispatch, _ in self._dispatches.values():
+            dispatch.abort()
+        if self._dispatches:
+            await asyncio.wait([task for _, task in self._dispatches.values()])
         self._diagnostics.stopped()
 
     async def _await_claims(self) -> None:
@@ -120,23 +123,25 @@ class PullWakeRunner:
 
     async def kill(self) -> None:
         """End as a crashed process does: no goodbye, and what was claimed stays claimed."""
-        await self._cut_lifelines()
-        await _end([*self._claims, *(task for _, task in self._working.values())])
+        await self._cut_loops()
+        await _end([*self._claims, *(task for _, task in self._dispatches.values())])
         self._diagnostics.stopped()
 
-    async def _cut_lifelines(self) -> None:
+    async def _cut_loops(self) -> None:
         for timer in (self._interval, self._change):
             if timer:
                 timer.cancel()
         self._interval = self._change = None
         self._deferred.clear()
-        await _end(self._lifelines)
+        await _end(self._loops)
 
     # Heartbeats
 
     def _begin_interval(self) -> None:
-        self._beat.set()
-        self._interval = self._clock.call_later(self._pace.heartbeat_seconds, self._begin_interval)
+        self._heartbeat_due.set()
+        self._interval = self._clock.call_later(
+            self._timing.heartbeat_seconds, self._begin_interval
+        )
 
     def _changed(self) -> None:
         """Ask for a heartbeat soon; changes that come together share it."""
@@ -144,21 +149,21 @@ class PullWakeRunner:
             ClientStatus.STOPPING,
             ClientStatus.STOPPED,
         }:
-            self._change = self._clock.call_later(self._pace.throttle_seconds, self._change_due)
+            self._change = self._clock.call_later(self._timing.throttle_seconds, self._change_due)
 
     def _change_due(self) -> None:
         self._change = None
-        self._beat.set()
+        self._heartbeat_due.set()
 
-    async def _live(self) -> None:
+    async def _heartbeat_loop(self) -> None:
         while True:
-            await self._beat.wait()
-            self._beat.clear()
+            await self._heartbeat_due.wait()
+            self._heartbeat_due.clear()
             await self._send_heartbeat()
 
     async def _send_heartbeat(self) -> None:
         body = {
-            "lease_ms": self._pace.lease_ms,
+            "lease_ms": self._timing.lease_ms,
             "wake_stream_offset": self._offset,
             "diagnostics": self._diagnostics.report(),
         }
@@ -169,8 +174,8 @@ class PullWakeRunner:
                 raise ApiFailure(f"Pull-wake runner heartbeat failed for {self.id}", response)
             self._diagnostics.heartbeat_succeeded()
         except _FAILURES as error:
-            if self._diagnostics.heartbeat_failed(_words(error)):
-                self._reset_stream(_words(error))
+            if self._diagnostics.heartbeat_failed(_message(error)):
+                self._reset_stream(_message(error))
 
     def _reset_stream(self, reason: str) -> None:
         if self._session is not None and not self._session.done():
@@ -179,7 +184,7 @@ class PullWakeRunner:
 
     # The wake stream
 
-    async def _tail(self) -> None:
+    async def _stream_loop(self) -> None:
         self._backoff = FIRST_BACKOFF_SECONDS
         while True:
             self._diagnostics.connecting()
@@ -202,7 +207,7 @@ class PullWakeRunner:
         if self._session.cancelled():
             return self._reset_reason
         failure = self._session.exception()
-        return None if failure is None else _words(failure)
+        return None if failure is None else _message(failure)
 
     async def _read_events(self) -> None:
         async with aclosing(self._api.wake_events(self.id, self._offset)) as events:
@@ -232,7 +237,7 @@ class PullWakeRunner:
 
     def _spawn_claim(self, event: Json) -> None:
         path = "/" + str(event["stream"]).removeprefix("/")
-        if path in self._claims.values() or path in self._working:
+        if path in self._claims.values() or path in self._dispatches:
             self._skip()
             self._deferred[path] = event
             return
@@ -246,7 +251,7 @@ class PullWakeRunner:
 
     def _retry_deferred(self, path: str) -> None:
         """Take up, a moment after a stream became free, the last event that found it busy."""
-        if path in self._deferred and path not in self._working:
+        if path in self._deferred and path not in self._dispatches:
             self._clock.call_later(_RETRY_SECONDS, lambda: self._take_up(path))
 
     def _take_up(self, path: str) -> None:
@@ -261,7 +266,7 @@ class PullWakeRunner:
             notification = await self._claim(event)
         except _FAILURES as error:
             self._diagnostics.claim_failed()
-            self._diagnostics.failed(_words(error))
+            self._diagnostics.failed(_message(error))
             self._changed()
             return
         if notification is None:
@@ -288,20 +293,20 @@ class PullWakeRunner:
         self._changed()
 
     def _dispatch(self, notification: Json, path: str) -> None:
-        work = Work(self._api, self._clock, notification, self._handler)
-        task = asyncio.create_task(self._work(work))
-        self._working[path] = (work, task)
-        task.add_done_callback(lambda _: self._work_ended(path))
+        dispatch = Dispatch(self._api, self._clock, notification, self._handler)
+        task = asyncio.create_task(self._run_dispatch(dispatch))
+        self._dispatches[path] = (dispatch, task)
+        task.add_done_callback(lambda _: self._dispatch_ended(path))
         self._diagnostics.dispatched()
 
-    async def _work(self, work: Work) -> None:
+    async def _run_dispatch(self, dispatch: Dispatch) -> None:
         try:
-            await work.run()
+            await dispatch.run()
         except _FAILURES as error:
-            self._diagnostics.failed(_words(error))
+            self._diagnostics.failed(_message(error))
 
-    def _work_ended(self, path: str) -> None:
-        del self._working[path]
+    def _dispatch_ended(self, path: str) -> None:
+        del self._dispatches[path]
         self._retry_deferred(path)
 
 
@@ -312,5 +317,5 @@ async def _end(tasks: list[asyncio.Task[Any]]) -> None:
         await asyncio.wait(tasks)
 
 
-def _words(error: BaseException) -> str:
+def _message(error: BaseException) -> str:
     return str(error) or type(error).__name__

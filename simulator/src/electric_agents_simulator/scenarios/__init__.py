@@ -1,9 +1,9 @@
 """The scenarios by name, and whose runners are in them."""
 
+from electric_agents_simulator.scenarios.catalogue import all_scenarios
 from electric_agents_simulator.scenarios.model import Scenario
-from electric_agents_simulator.scenarios.stories import stories
 
-__all__ = ["find", "principals", "stories"]
+__all__ = ["all_scenarios", "find", "principals"]
 
 
 def find(name: str) -> Scenario:
@@ -12,7 +12,7 @@ def find(name: str) -> Scenario:
     Raises:
         KeyError: there is none of that name.
     """
-    return {scenario.name: scenario for scenario in stories()}[name]
+    return {scenario.name: scenario for scenario in all_scenarios()}[name]
 
 
 def principals(name: str) -> tuple[str, ...]:

@@ -1,26 +1,26 @@
-"""What a scenario is made of: roles, and a timeline of what befalls them. Data, no behaviour.
+"""What a scenario is made of: roles of runners, and a timeline of actions. Data, no behaviour.
 
-Times are seconds into the story, on the story's clock.
+Times are seconds since the scenario began, on its own clock.
 """
 
 from dataclasses import dataclass, field
 
-from electric_agents_simulator.runner.runner import Pace
+from electric_agents_simulator.runner.runner import HeartbeatTiming
 from electric_agents_simulator.server.faults import DatabaseState, Fault
 from electric_agents_simulator.values import Json
 
 MONITOR = "service:monitor"
-"""The principal that a monitoring exporter would use; it owns the runners unless told otherwise."""
+"""The principal that an exporter would use; it owns the runners unless a role says otherwise."""
 
 ALL_KINDS = ("server", "cloud-worker", "local", "ci", "sandbox")
 
 
 @dataclass(frozen=True)
 class Workload:
-    """The work that finds its way to a runner."""
+    """What a working runner has to do."""
 
     entities: int = 2
-    """How many agents it works for; 0 is none."""
+    """How many entities it works for; 0 is none."""
     every_seconds: float = 15.0
     """The mean time between two messages to the same runner."""
     seconds: tuple[float, float] = (1.0, 5.0)
@@ -28,25 +28,25 @@ class Workload:
 
 
 @dataclass(frozen=True)
-class Puppet:
-    """Heartbeats that say what they are told to, whatever a real runner could say.
+class ScriptedHeartbeats:
+    """What a scripted runner says, also what no real runner could say.
 
-    Times in `says` that begin with `-` or `+` and end with `s`, such as `-40s`, are written as
-    moments: `last_heartbeat_at` relative to each heartbeat, all others to the puppet's start.
+    A time in `diagnostics` may be written relative, such as `-40s`: `last_heartbeat_at` is relative
+    to each heartbeat, all others to the runner's start.
     """
 
-    says: Json | None = None
-    """The diagnostics; None sends none."""
+    diagnostics: Json | None = None
+    """None sends none."""
     every_seconds: float | None = 5.0
-    """None: one heartbeat, and then silence."""
+    """None: one heartbeat, and no more."""
     lease_ms: float = 90_000
     lease_until: str | None = None
-    """A fixed end of the lease, which wins over `lease_ms`."""
+    """A fixed end of the lease; it is used instead of `lease_ms`."""
 
 
 @dataclass(frozen=True)
-class Silent:
-    """A runner that registers and is never heard of again."""
+class NoHeartbeats:
+    """The runner registers, and is never heard of again."""
 
 
 @dataclass(frozen=True)
@@ -56,20 +56,19 @@ class Role:
     name: str
     """The beginning of their ids."""
     count: int | None = 1
-    """None: all that the cast leaves over."""
+    """None: all runners that the other roles leave over."""
     kinds: tuple[str, ...] = ("server",)
     """Given out in turn."""
     owners: tuple[str, ...] = (MONITOR,)
     """Given out in turn."""
-    conduct: Workload | Puppet | Silent = field(default_factory=Workload)
-    """A real pull-wake runner and its work, or something that only looks like one."""
-    pace: Pace = field(default_factory=Pace)
+    behaviour: Workload | ScriptedHeartbeats | NoHeartbeats = field(default_factory=Workload)
+    timing: HeartbeatTiming = field(default_factory=HeartbeatTiming)
     skew_seconds: float = 0.0
     """How far their clock is ahead of the server's."""
     same_id: bool = False
     """All of them use one id."""
-    on_stage: bool = True
-    """Started when the story begins; otherwise a step starts them."""
+    starts_at_once: bool = True
+    """Whether they run from the beginning; otherwise an action starts them."""
     ids: tuple[str, ...] = ()
     """Ids of their own, instead of the name and a number."""
 
@@ -80,13 +79,13 @@ class Start:
 
     role: str
     share: float = 1.0
-    """Of those of the role that do not run."""
+    """Of those that do not run."""
     apart_seconds: float = 0.0
 
 
 @dataclass(frozen=True)
 class Stop:
-    """Runners stop gracefully."""
+    """Runners stop gracefully: their heartbeats end at once, work in hand goes on to its end."""
 
     role: str
     share: float = 1.0
@@ -103,7 +102,7 @@ class Kill:
 
 @dataclass(frozen=True)
 class Restart:
-    """Runners stop and start again, one after the other."""
+    """Runners stop and start again, one after the other; a graceful stop waits for the work."""
 
     role: str
     graceful: bool = True
@@ -125,44 +124,44 @@ class Enable:
 
 
 @dataclass(frozen=True)
-class Move:
-    """Runners are deployed anew with another principal, and so change hands."""
+class ChangeOwner:
+    """Runners are deployed anew with another principal, which then owns them."""
 
     role: str
     owner: str
 
 
 @dataclass(frozen=True)
-class Busy:
-    """Every runner of a role gets a message for each of its agents, at once."""
+class GiveWork:
+    """Every entity of a role gets a message at once."""
 
     role: str
 
 
 @dataclass(frozen=True)
 class Signal:
-    """Every agent of a role gets a signal, such as SIGSTOP."""
+    """Every entity of a role gets a signal, such as SIGSTOP."""
 
     role: str
     signal: str
 
 
 @dataclass(frozen=True)
-class Trouble:
-    """A fault on the wire is switched on; with a role, for each of its runners."""
+class AddFault:
+    """A fault is switched on; with a role, one for each of its runners."""
 
     fault: Fault
     role: str | None = None
 
 
 @dataclass(frozen=True)
-class Calm:
-    """All faults on the wire are switched off."""
+class ClearFaults:
+    """All faults but the database's are switched off."""
 
 
 @dataclass(frozen=True)
-class Database:
-    """The server's database breaks or is mended."""
+class SetDatabase:
+    """The server's database fails or is mended."""
 
     state: DatabaseState
 
@@ -174,57 +173,57 @@ class ServerDown:
 
 @dataclass(frozen=True)
 class ServerUp:
-    """The server starts again, without its subscriptions and tokens."""
+    """The server starts again, without its subscriptions and claim tokens."""
 
 
-Step = (
+Action = (
     Start
     | Stop
     | Kill
     | Restart
     | Disable
     | Enable
-    | Move
-    | Busy
+    | ChangeOwner
+    | GiveWork
     | Signal
-    | Trouble
-    | Calm
-    | Database
+    | AddFault
+    | ClearFaults
+    | SetDatabase
     | ServerDown
     | ServerUp
 )
 
 
 @dataclass(frozen=True)
-class Cue:
-    """A step, and when."""
+class TimelineEvent:
+    """An action, and when it is taken."""
 
     at: float
-    step: Step
+    action: Action
     every_seconds: float | None = None
-    """Again and again, for ever, so many seconds apart."""
+    """Take it again and again, for ever, so many seconds apart."""
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """A short story about a fleet."""
+    """Some runners, and what happens to them."""
 
     name: str
     title: str
-    story: str
+    description: str
     """What happens."""
     watch: str
     """What a health report, a metric or an alert should make of it."""
-    cast: tuple[Role, ...]
-    timeline: tuple[Cue, ...] = ()
+    roles: tuple[Role, ...]
+    timeline: tuple[TimelineEvent, ...] = ()
 
     @property
     def principals(self) -> tuple[str, ...]:
-        """The owners that a monitor must poll to see it all; the first is always the monitor."""
-        owners = [owner for role in self.cast for owner in role.owners]
+        """The owners that a monitor must poll to see every runner; the first is the monitor."""
+        owners = [owner for role in self.roles for owner in role.owners]
         return tuple(dict.fromkeys([MONITOR, *owners]))
 
     @property
-    def length(self) -> float:
-        """When the last step comes."""
-        return max((cue.at for cue in self.timeline), default=0.0)
+    def seconds(self) -> float:
+        """When the last event of the timeline comes."""
+        return max((event.at for event in self.timeline), default=0.0)

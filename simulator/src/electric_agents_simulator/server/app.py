@@ -1,4 +1,4 @@
-"""The server as an ASGI application: who asks, which route, what goes wrong, what to answer.
+"""The server as an ASGI application: the principal, the route, the faults, the answer.
 
 Order as in the real one: a production server refuses a caller without a principal before
 anything else; OPTIONS is answered 204; then the routes.
@@ -17,7 +17,15 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from electric_agents_exporter.contract.principals import HEADER, Principal, PrincipalError, parse
-from electric_agents_simulator.server import claims, control, entities, pace, reading, runners
+from electric_agents_simulator.server import (
+    claims,
+    control,
+    entities,
+    real_time,
+    runners,
+    streams,
+)
+from electric_agents_simulator.server.fault_injection import apply_fault
 from electric_agents_simulator.server.faults import DatabaseState
 from electric_agents_simulator.server.http import (
     ApiError,
@@ -29,7 +37,6 @@ from electric_agents_simulator.server.http import (
     normalise_path,
 )
 from electric_agents_simulator.server.system import System
-from electric_agents_simulator.server.wire import befall
 
 Handler = Callable[[System, Call], Awaitable[Response]]
 
@@ -45,7 +52,7 @@ _CORS: Final = {
 
 @dataclass(frozen=True)
 class Route:
-    """A method and a path, and who answers."""
+    """A method and a path, and the function that answers."""
 
     name: str
     method: str
@@ -88,9 +95,9 @@ def _routes() -> tuple[Route, ...]:
         _route("send", "POST", f"{entity}/send", entities.send),
         _route("signal", "POST", f"{entity}/signal", entities.signal),
         _route("ui", "GET", "", _agents_ui, needs_database=False),
-        _route("wake", "GET", "/runners/:id/wake", reading.read, needs_database=False),
-        _route("read", "HEAD", "/(?!_electric(/|$)).*", reading.describe, needs_database=False),
-        _route("read", "GET", "/(?!_electric(/|$)).*", reading.read, needs_database=False),
+        _route("wake", "GET", "/runners/:id/wake", streams.read, needs_database=False),
+        _route("read", "HEAD", "/(?!_electric(/|$)).*", streams.describe, needs_database=False),
+        _route("read", "GET", "/(?!_electric(/|$)).*", streams.read, needs_database=False),
     )
 
 
@@ -112,8 +119,8 @@ class _Application:
             response = await control.respond(self._system, request)
             await response(scope, receive, send)
             return
-        if request.headers.get(pace.HEADER) == "real":
-            send = pace.at_real_pace(send, self._system.clock)
+        if request.headers.get(real_time.HEADER) == "real":
+            send = real_time.in_real_time(send, self._system.clock)
         principal = self._principal(request)
         if principal is None:
             refusal = ApiError(401, "UNAUTHORIZED", "Missing Electric-Principal")
@@ -122,7 +129,7 @@ class _Application:
         await self._respond(request, principal, self._stamped(send, _CORS))
 
     def _principal(self, request: Request) -> Principal | None:
-        """Believe the header (two are one, with a comma), else fall back or refuse."""
+        """Read the header (two are joined by a comma); None where the caller is refused."""
         try:
             return parse(", ".join(request.headers.getlist(HEADER)).strip(" \t"))
         except PrincipalError:
@@ -140,7 +147,7 @@ class _Application:
             headers=request.headers,
             body=await request.body(),
         )
-        fault = self._system.faults.hitting(route.name if route else "", _runner_id(params))
+        fault = self._system.faults.match(route.name if route else "", _runner_id(params))
 
         async def respond() -> Response:
             return await self._answer(request.method, route, call)
@@ -148,7 +155,7 @@ class _Application:
         if fault is None:
             response = await respond()
         else:
-            response = await befall(fault, self._system.clock, request, respond)
+            response = await apply_fault(fault, self._system.clock, request, respond)
         await response(request.scope, request.receive, send)
 
     async def _answer(self, method: str, route: Route | None, call: Call) -> Response:
@@ -163,8 +170,8 @@ class _Application:
         except ApiError as error:
             return error_answer(error)
         except (ValueError, OverflowError, SQLAlchemyError):
-            # What the server's code does not foresee either: a bad escape in the path, a date
-            # beyond all dates, a wake stream that another runner has.
+            # The real server answers these with 500 too: a bad escape in the path, a date beyond
+            # all dates, a wake stream that another runner has.
             return error_answer(ApiError(500, "INTERNAL_SERVER_ERROR", "Internal server error"))
 
     async def _reach_database(self) -> None:
@@ -182,7 +189,7 @@ class _Application:
         return None, {}
 
     def _stamped(self, send: Send, headers: dict[str, str]) -> Send:
-        """Add what every answer carries: the server's own time, and how long it keeps a line."""
+        """Add the headers of every answer: the server's time, how long it keeps a connection."""
         system = self._system
 
         async def send_stamped(message: Message) -> None:

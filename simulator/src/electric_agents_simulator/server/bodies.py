@@ -149,9 +149,9 @@ def read_object(body: bytes, schema: Json, *, junk_is_blank: bool = False) -> Js
         raise ApiError(400, "INVALID_REQUEST", "Invalid JSON body") from error
     if _SURROGATE.search(text):
         value = _without_lone_surrogates(value)
-    faults = list(_faults(schema, value, ""))
-    if faults:
-        raise ApiError(400, "INVALID_REQUEST", "Request body does not match API schema", faults)
+    violations = list(_violations(schema, value, ""))
+    if violations:
+        raise ApiError(400, "INVALID_REQUEST", "Request body does not match API schema", violations)
     return dict(value)
 
 
@@ -165,38 +165,38 @@ def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is no JSON")
 
 
-def _faults(schema: Json, value: Any, path: str) -> Iterator[Json]:  # noqa: ANN401  (any JSON)
+def _violations(schema: Json, value: Any, path: str) -> Iterator[Json]:  # noqa: ANN401  (any JSON)
     if not schema:
         return
     if "anyOf" in schema:
-        branches = [list(_faults(branch, value, path)) for branch in schema["anyOf"]]
+        branches = [list(_violations(branch, value, path)) for branch in schema["anyOf"]]
         if all(branches):
-            for faults in branches:
-                yield from faults
-            yield _fault(path, "must match a schema in anyOf")
+            for violations in branches:
+                yield from violations
+            yield _violation(path, "must match a schema in anyOf")
         return
     wanted = schema["type"]
     if not _is(wanted, value):
-        yield _fault(path, f"must be {wanted}")
+        yield _violation(path, f"must be {wanted}")
     if "const" in schema and value != schema["const"]:
-        yield _fault(path, "must be equal to constant")
+        yield _violation(path, "must be equal to constant")
     if wanted == "object" and isinstance(value, dict):
-        yield from _object_faults(schema, value, path)
+        yield from _object_violations(schema, value, path)
     if wanted == "array" and isinstance(value, list) and "items" in schema:
         for position, item in enumerate(value):
-            yield from _faults(schema["items"], item, f"{path}/{position}")
+            yield from _violations(schema["items"], item, f"{path}/{position}")
 
 
-def _object_faults(schema: Json, value: Json, path: str) -> Iterator[Json]:
+def _object_violations(schema: Json, value: Json, path: str) -> Iterator[Json]:
     for name in schema.get("required", ()):
         if name not in value:
-            yield _fault(path, f"must have required property '{name}'")
+            yield _violation(path, f"must have required property '{name}'")
     for name, inner in schema.get("properties", {}).items():
         if name in value:
-            yield from _faults(inner, value[name], f"{path}/{name}")
+            yield from _violations(inner, value[name], f"{path}/{name}")
 
 
-def _fault(path: str, message: str) -> Json:
+def _violation(path: str, message: str) -> Json:
     return {"path": path or "/", "message": message}
 
 

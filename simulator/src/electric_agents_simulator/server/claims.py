@@ -21,7 +21,7 @@ from electric_agents_simulator.storage.records import Callback, Claim, Entity, R
 from electric_agents_simulator.values import Json
 from electric_agents_simulator.wakes.subscriptions import LEASE_SECONDS, Ack, Grant, Refusal
 
-_AT_REST: Final = frozenset({"stopped", "paused"})
+_NOT_RUNNABLE: Final = frozenset({"stopped", "paused"})
 _EXPECTED: Final = frozenset({"NO_PENDING_WORK", "ALREADY_CLAIMED"})
 _URL_SAFE: Final = "!*'()"
 
@@ -29,7 +29,7 @@ _URL_SAFE: Final = "!*'()"
 async def claim(system: System, call: Call) -> Response:
     """`POST /_electric/runners/:id/claim`: take a wake.
 
-    200 with what to do (or `{"done":true}`: the entity is at rest), 204 there is no such
+    200 with what to do (or `{"done":true}`: the entity is stopped or paused), 204 there is no such
     subscription, 409 somebody has it or there is nothing to do.
     """
     body = bodies.read_object(call.body, bodies.CLAIM)
@@ -43,9 +43,9 @@ async def claim(system: System, call: Call) -> Response:
         raise ApiError(refusal.status, refusal.code, refusal.message) from refusal
     if grant is None:
         return answer(status=204)
-    if system.faults.hitting("claim-write", runner.id):
+    if system.faults.match("claim-write", runner.id):
         raise ApiError(500, "INTERNAL_SERVER_ERROR", "Internal server error")
-    return json_answer(_take_up(system, call, runner, subscription_id, grant))
+    return json_answer(_open_claim(system, call, runner, subscription_id, grant))
 
 
 async def call_back(system: System, call: Call) -> Response:
@@ -77,7 +77,7 @@ def _subscription_of(runner: Runner, body: Json) -> str:
     return subscription_id
 
 
-def _take_up(
+def _open_claim(
     system: System, call: Call, runner: Runner, subscription_id: str, grant: Grant
 ) -> Json:
     """Make a granted wake the active claim of its entity, and tell the runner what to do."""
@@ -86,7 +86,7 @@ def _take_up(
     entity = system.registry.entity(stream_path.removesuffix("/main"))
     if entity is None:
         raise ApiError(404, "NOT_FOUND", "Claim stream is not attached to an entity")
-    if entity.status in _AT_REST:
+    if entity.status in _NOT_RUNNABLE:
         system.subscriptions.release(subscription_id)
         return {"done": True}
     now = system.now()
@@ -184,7 +184,7 @@ def _token_of(call: Call) -> str:
 def _settle(
     system: System, key: tuple[str, int], body: Json, callback: Callback, *, done: bool
 ) -> None:
-    """Write an accepted callback down: a sign of life, or the end of the claim."""
+    """Store an accepted callback: a heartbeat of the claim, or its end."""
     now = system.now()
     if not done:
         system.registry.touch_claims([key], now)

@@ -1,4 +1,4 @@
-r"""The switchboard: troubles on and off, over HTTP, for callers on loopback alone.
+r"""The control routes: faults on and off over HTTP, for callers on loopback alone.
 
 | call | does |
 |---|---|
@@ -21,7 +21,7 @@ from electric_agents_simulator.server.http import ApiError, answer, error_answer
 from electric_agents_simulator.server.system import System
 
 PREFIX: Final = "/_simulator"
-"""Where the switchboard is, beside the server's own paths."""
+"""The paths of the control routes begin so."""
 
 
 class _Database(msgspec.Struct):
@@ -29,7 +29,7 @@ class _Database(msgspec.Struct):
 
 
 async def respond(system: System, request: Request) -> Response:
-    """Answer a request to the switchboard."""
+    """Answer a request to a control route."""
     if not _is_local(request):
         return error_answer(ApiError(403, "UNAUTHORIZED", "Only for callers on loopback"))
     try:

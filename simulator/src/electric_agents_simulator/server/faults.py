@@ -1,4 +1,4 @@
-"""Troubles that can be switched on: on the wire, by route and runner, and in the database."""
+"""Faults that can be switched on: of requests, by route and runner, and of the database."""
 
 import asyncio
 from enum import StrEnum
@@ -28,15 +28,15 @@ class FaultKind(StrEnum):
 
 
 class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One trouble, and whom it hits."""
+    """One fault, and which requests it hits."""
 
     kind: FaultKind
     route: str = "*"
     """A name such as `list`, `get`, `health`, `heartbeat`, `claim`, `wake`; `*` is any.
 
-    `claim-write` is what a server does after it has taken a wake for a runner and before it
-    answers. Whatever the kind, it fails: nobody works, and the wake comes again after 30 s. (A
-    claim that is refused outright leaves its agent waiting: nothing repeats that wake.)
+    `claim-write` is the moment after a server has taken a wake for a runner and before it
+    answers. A fault of any kind makes it fail then: nobody works, and the wake comes again after
+    30 s. (Nothing repeats the wake of a claim that was refused at once.)
     """
     runner: str = "*"
     """A runner's id; `*` is any, and also what has no runner."""
@@ -48,17 +48,17 @@ class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class DatabaseState(StrEnum):
-    """How the server's database does."""
+    """Whether the server's database answers."""
 
     UP = "up"
     DOWN = "down"
-    """Whatever needs it is answered with 500."""
+    """A request that needs it is answered with 500."""
     FROZEN = "frozen"
-    """Whatever needs it waits until it is not."""
+    """A request that needs it waits until it is up again, or down."""
 
 
 class Faults:
-    """The troubles of one server, now."""
+    """The faults of one server, now."""
 
     def __init__(self) -> None:
         self._faults: list[Fault] = []
@@ -73,31 +73,31 @@ class Faults:
 
     @property
     def database(self) -> DatabaseState:
-        """How the database does."""
+        """Whether the database answers."""
         return self._database
 
     def add(self, fault: Fault) -> None:
-        """Switch a trouble on."""
+        """Switch a fault on."""
         self._faults.append(fault)
 
     def clear(self) -> None:
-        """Switch all troubles on the wire off; what hangs goes on hanging."""
+        """Switch all faults of requests off; a request that hangs goes on hanging."""
         self._faults.clear()
         self._seen.clear()
 
     def set_database(self, state: DatabaseState) -> None:
-        """Break or mend the database."""
+        """Let the database fail, or mend it."""
         self._database = state
         if state is not DatabaseState.FROZEN:
             self._thawed.set()
             self._thawed = asyncio.Event()
 
     async def database_thawed(self) -> None:
-        """Wait until a frozen database moves again."""
+        """Wait until a frozen database answers again."""
         await self._thawed.wait()
 
-    def hitting(self, route: str, runner: str | None) -> Fault | None:
-        """Find the trouble that befalls a request, and count the request."""
+    def match(self, route: str, runner: str | None) -> Fault | None:
+        """Find the fault that hits a request, and count the request."""
         for number, fault in enumerate(self._faults):
             if fault.route in {"*", route} and fault.runner in {"*", runner}:
                 seen = self._seen.get(number, 0) + 1

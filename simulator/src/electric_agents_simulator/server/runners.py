@@ -20,7 +20,7 @@ from electric_agents_simulator.server.system import System
 from electric_agents_simulator.storage.records import (
     Claim,
     Heartbeat,
-    Liveness,
+    LastHeartbeat,
     Registration,
     Runner,
 )
@@ -72,11 +72,11 @@ async def get(system: System, call: Call) -> Response:
 
 
 async def heartbeat(system: System, call: Call) -> Response:
-    """`POST /_electric/runners/:id/heartbeat`: a sign of life, accepted from a disabled one too."""
+    """`POST /_electric/runners/:id/heartbeat`: renews the lease, of a disabled runner too."""
     body = bodies.read_object(call.body, bodies.HEARTBEAT)
     runner = find_own(system, call)
     now = system.now()
-    sign = Heartbeat(
+    received = Heartbeat(
         runner_id=runner.id,
         owner_principal=runner.owner_principal,
         seen_at=now,
@@ -84,13 +84,13 @@ async def heartbeat(system: System, call: Call) -> Response:
         wake_stream_offset=body.get("wake_stream_offset", body.get("wakeStreamOffset")),
         diagnostics=sanitise(body.get("diagnostics")),
     )
-    system.registry.record_heartbeats([sign])
-    said = {"wake_stream_offset": sign.wake_stream_offset, "diagnostics": sign.diagnostics}
+    system.registry.record_heartbeats([received])
+    said = {"wake_stream_offset": received.wake_stream_offset, "diagnostics": received.diagnostics}
     return json_answer(
         runner_body(runner)
         | {
             "last_seen_at": values.to_text(now),
-            "liveness_lease_expires_at": values.to_text(sign.lease_expires_at),
+            "liveness_lease_expires_at": values.to_text(received.lease_expires_at),
         }
         | {name: value for name, value in said.items() if value is not None}
     )
@@ -144,14 +144,14 @@ def runner_body(runner: Runner) -> Json:
 
 def health_report(system: System, runner: Runner) -> Json:
     """Write the health report of a runner, as of now."""
-    seen = system.registry.liveness(runner.id)
+    last = system.registry.last_heartbeat(runner.id)
     claims = system.registry.active_claims(runner.id)
     now = system.now()
-    client = sanitise(seen.diagnostics) if seen else None
-    inputs = _health_inputs(runner, seen, client)
+    client = sanitise(last.diagnostics) if last else None
+    inputs = _health_inputs(runner, last, client)
     status, issues = derive_health(inputs, now.timestamp())
     return {
-        "runner": _runner_section(runner, seen, now),
+        "runner": _runner_section(runner, last, now),
         "client": client,
         "claims": {"active_count": len(claims), "active": [_claim_body(claim) for claim in claims]},
         "dispatch": system.registry.dispatch_counts(runner.id),
@@ -159,12 +159,12 @@ def health_report(system: System, runner: Runner) -> Json:
     }
 
 
-def _health_inputs(runner: Runner, seen: Liveness | None, client: Json | None) -> HealthInputs:
+def _health_inputs(runner: Runner, last: LastHeartbeat | None, client: Json | None) -> HealthInputs:
     said = client or {}
     return HealthInputs(
         admin_status=runner.admin_status,
-        last_seen_at=seen.last_seen_at.timestamp() if seen else None,
-        lease_expires_at=seen.lease_expires_at.timestamp() if seen else None,
+        last_seen_at=last.last_seen_at.timestamp() if last else None,
+        lease_expires_at=last.lease_expires_at.timestamp() if last else None,
         diagnostics_present=client is not None,
         stream_connected=said.get("stream_connected"),
         last_heartbeat_ok=said.get("last_heartbeat_ok"),
@@ -172,8 +172,8 @@ def _health_inputs(runner: Runner, seen: Liveness | None, client: Json | None) -
     )
 
 
-def _runner_section(runner: Runner, seen: Liveness | None, now: datetime) -> Json:
-    lease = seen.lease_expires_at if seen else None
+def _runner_section(runner: Runner, last: LastHeartbeat | None, now: datetime) -> Json:
+    lease = last.lease_expires_at if last else None
     left = values.to_milliseconds(lease) - values.to_milliseconds(now) if lease else None
     return {
         "id": runner.id,
@@ -184,8 +184,8 @@ def _runner_section(runner: Runner, seen: Liveness | None, now: datetime) -> Jso
         "lease_expires_at": _text(lease),
         "lease_remaining_ms": left if left is None else max(0, left),
         "wake_stream": runner.wake_stream,
-        "wake_stream_offset": seen.wake_stream_offset if seen else None,
-        "last_seen_at": _text(seen.last_seen_at if seen else None),
+        "wake_stream_offset": last.wake_stream_offset if last else None,
+        "last_seen_at": _text(last.last_seen_at if last else None),
         "created_at": values.to_text(runner.created_at),
     }
 

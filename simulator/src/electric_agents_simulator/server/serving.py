@@ -1,4 +1,4 @@
-"""A server on a socket: started, stopped and started again, in a program or in a test."""
+"""A server on a socket, which can be stopped and started again."""
 
 import asyncio
 import socket
@@ -11,8 +11,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from electric_agents_simulator.clock import Clock, RunningClock
 from electric_agents_simulator.server.app import create_app
+from electric_agents_simulator.server.fault_injection import TRANSPORT
 from electric_agents_simulator.server.system import System, make_system
-from electric_agents_simulator.server.wire import TRANSPORT
 from electric_agents_simulator.storage.registry import IN_MEMORY, Registry, open_engine
 
 _KEEP_ALIVE_SECONDS = 5
@@ -52,7 +52,7 @@ class SimulatedServer:
         """Listen.
 
         Raises:
-            OSError: the address is not to be had.
+            OSError: the address cannot be used.
         """
         listener = socket.create_server(self._address, backlog=_BACKLOG)
         self._address = listener.getsockname()[:2]

@@ -1,4 +1,4 @@
-"""One agents-server's inside: what every route works on."""
+"""The parts of one agents-server, which every route works on."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ from electric_agents_simulator.wakes.subscriptions import Subscriptions
 
 @dataclass(frozen=True)
 class System:
-    """The parts of a server; it holds no request and no socket."""
+    """The parts of a server. It holds no request and no socket."""
 
     clock: Clock
     registry: Registry

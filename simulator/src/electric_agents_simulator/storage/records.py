@@ -1,4 +1,4 @@
-"""Rows as values: what the registry takes and gives."""
+"""Rows of the tables as values."""
 
 from datetime import datetime
 
@@ -37,7 +37,7 @@ class Runner(Struct, frozen=True):
 
 
 class Heartbeat(Struct, frozen=True):
-    """One sign of life; None keeps what an earlier one said."""
+    """One heartbeat; None keeps what an earlier one said."""
 
     runner_id: str
     owner_principal: str
@@ -47,8 +47,8 @@ class Heartbeat(Struct, frozen=True):
     diagnostics: Json | None = None
 
 
-class Liveness(Struct, frozen=True):
-    """A row of `runner_runtime_diagnostics`: the sum of a runner's heartbeats."""
+class LastHeartbeat(Struct, frozen=True):
+    """A row of `runner_runtime_diagnostics`: what a runner's heartbeats said last."""
 
     wake_stream_offset: str | None
     last_seen_at: datetime
@@ -70,7 +70,7 @@ class Claim(Struct, frozen=True):
 
 
 class DispatchCounts(Struct, frozen=True):
-    """Entities that one runner has to do with, as the health report counts them."""
+    """How many entities a runner works for, as the health report counts them."""
 
     entities_with_active_claim: int
     entities_with_outstanding_wake: int
@@ -94,7 +94,7 @@ class EntityType(Struct, frozen=True):
 
 
 class Entity(Struct, frozen=True):
-    """A row of `entities`: an agent's durable self, which runners work on."""
+    """A row of `entities`: an agent, which runners work for."""
 
     url: str
     type: str

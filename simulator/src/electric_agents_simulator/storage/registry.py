@@ -36,7 +36,7 @@ from electric_agents_simulator.storage.records import (
     Entity,
     EntityType,
     Heartbeat,
-    Liveness,
+    LastHeartbeat,
     Registration,
     Runner,
 )
@@ -76,7 +76,7 @@ def _relax_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> N
 
 
 class Registry:
-    """Everything that an agents-server knows of runners, claims and entities, of one tenant."""
+    """The runners, claims and entities of one tenant."""
 
     def __init__(self, engine: Engine, tenant: str = DEFAULT_TENANT) -> None:
         self._engine = engine
@@ -85,7 +85,7 @@ class Registry:
         self._tables.metadata.create_all(engine)
 
     def close(self) -> None:
-        """Let go of the database."""
+        """Close all connections to the database."""
         self._engine.dispose()
 
     # Runners
@@ -155,7 +155,7 @@ class Registry:
     # Heartbeats
 
     def record_heartbeats(self, heartbeats: Sequence[Heartbeat]) -> None:
-        """Store signs of life; what one leaves out keeps its earlier value."""
+        """Store heartbeats; what one leaves out keeps its earlier value."""
         if not heartbeats:
             return
         table = self._tables.diagnostics
@@ -188,15 +188,15 @@ class Registry:
         with self._engine.begin() as connection:
             connection.execute(statement, rows)
 
-    def liveness(self, runner_id: str) -> Liveness | None:
-        """Tell what a runner's heartbeats said so far; None before the first."""
+    def last_heartbeat(self, runner_id: str) -> LastHeartbeat | None:
+        """Give what a runner's heartbeats said last; None before the first."""
         table = self._tables.diagnostics
         query = select(table).where(self._here(table), table.c.runner_id == runner_id)
         with self._engine.connect() as connection:
             row = connection.execute(query).one_or_none()
         if row is None:
             return None
-        return Liveness(
+        return LastHeartbeat(
             wake_stream_offset=row.wake_stream_offset,
             last_seen_at=row.last_seen_at,
             lease_expires_at=row.liveness_lease_expires_at,
@@ -206,7 +206,7 @@ class Registry:
     # Claims
 
     def open_claims(self, claims: Sequence[Claim]) -> None:
-        """Store claims as active, each its entity's current one. Older ones stay: they leak."""
+        """Store claims as active, each as its entity's current one; older ones leak: they stay."""
         with self._engine.begin() as connection:
             for claim in claims:
                 self._open_claim(connection, claim)
@@ -304,7 +304,7 @@ class Registry:
         return str(url) if cleared.rowcount else None
 
     def active_claims(self, runner_id: str) -> list[Claim]:
-        """List what a runner has claimed and never released, dead or alive."""
+        """List the claims of a runner that were never released."""
         table = self._tables.claims
         query = select(table).where(
             self._here(table), table.c.runner_id == runner_id, table.c.status == "active"
@@ -325,7 +325,7 @@ class Registry:
             ]
 
     def dispatch_counts(self, runner_id: str) -> DispatchCounts:
-        """Count entities by what this runner has to do with them."""
+        """Count the entities that this runner works for."""
         table = self._tables.dispatch
         query = select(table).where(self._here(table), table.c.active_runner_id == runner_id)
         with self._engine.connect() as connection:
@@ -340,7 +340,7 @@ class Registry:
         )
 
     def remember_callback(self, consumer_id: str, callback: Callback) -> None:
-        """Note where a consumer's callbacks go."""
+        """Store where a consumer's callbacks go."""
         key = {"tenant_id": self._tenant, "consumer_id": consumer_id}
         values = {
             "callback_url": f"ds-subscription:{callback.subscription_id}",
@@ -419,7 +419,7 @@ class Registry:
         return Entity(**fields)
 
     def set_entity_status(self, url: str, status: str, now: int) -> None:
-        """Say what an entity is doing: idle, running, paused, stopped."""
+        """Change an entity's status, such as idle, running, paused or stopped."""
         table = self._tables.entities
         with self._engine.begin() as connection:
             connection.execute(

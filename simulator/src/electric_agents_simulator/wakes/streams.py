@@ -25,7 +25,7 @@ _LOST_IN_URLS: Final = str.maketrans("", "", "\t\r\n")
 
 
 class Message(NamedTuple):
-    """A JSON text in a stream, and the offset after it."""
+    """A JSON text in a stream, and the offset behind it."""
 
     offset: str
     json: bytes
@@ -41,11 +41,11 @@ class Stream:
 
     @property
     def tail(self) -> str:
-        """The offset after the last message."""
+        """The offset behind the last message."""
         return f"{0:016d}_{self._size:016d}"
 
     def append(self, event: object) -> None:
-        """Add a message, and wake who waits for it."""
+        """Add a message, and let all who wait look again."""
         json = msgspec.json.encode(event)
         self._size += len(json) + _FRAMING_BYTES
         self._messages.append(Message(self.tail, json))

@@ -1,9 +1,9 @@
-"""Pull-wake subscriptions: who is woken by which streams, and who holds the wake.
+"""Pull-wake subscriptions: which streams wake whom, and who holds the claim.
 
 The rules are those of the durable-streams server that agents-server embeds
 (`subscription-manager.ts`): a subscription wakes once, until its wake is claimed and done; a
-claim is a lease that every accepted acknowledgement renews; an expired lease frees the work and
-fences its former holder. Nothing here outlives the process.
+claim is a lease that every accepted acknowledgement renews; an expired lease frees the work,
+and its former holder is refused from then on. Nothing here outlives the process.
 """
 
 import secrets
@@ -127,7 +127,7 @@ class Subscriptions:
             token=self._tokens.issue(
                 subscription.subject, subscription.generation, self._clock.now()
             ),
-            streams=[self._state_of(subscription, path) for path in subscription.acked],
+            streams=[self._pending_stream(subscription, path) for path in subscription.acked],
         )
 
     def acknowledge(  # noqa: PLR0913  (the protocol's own request has these parts)
@@ -188,13 +188,13 @@ class Subscriptions:
             )
         return True
 
-    def _state_of(self, subscription: _Subscription, path: str) -> PendingStream:
+    def _pending_stream(self, subscription: _Subscription, path: str) -> PendingStream:
         tail = self._streams.tail(path)
         return PendingStream(path, tail, has_pending=tail > subscription.acked[path])
 
     def _pending(self, subscription: _Subscription) -> list[PendingStream]:
-        states = (self._state_of(subscription, path) for path in subscription.acked)
-        return [state for state in states if state.has_pending]
+        streams = (self._pending_stream(subscription, path) for path in subscription.acked)
+        return [stream for stream in streams if stream.has_pending]
 
     def _check_wake(
         self, subscription: _Subscription, token: str, wake_id: str, generation: float | None

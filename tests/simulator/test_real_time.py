@@ -1,4 +1,4 @@
-"""A story that is told fast, asked for in real time."""
+"""Answers of a server that runs fast, asked for in real time."""
 
 import time
 from email.utils import parsedate_to_datetime

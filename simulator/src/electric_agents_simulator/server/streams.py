@@ -1,4 +1,4 @@
-"""Reading a stream over HTTP: all at once, by long poll, or as server-sent events.
+"""The routes of streams: read all at once, by long poll, or as server-sent events.
 
 Any caller may read any stream, as on the real server, which forwards to its streams server
 without looking at the principal.
@@ -36,9 +36,9 @@ async def read(system: System, call: Call) -> Response:
     if stream is None:
         return text_answer("Stream not found", 404)
     offset, live = call.query("offset"), call.query("live")
-    fault = _fault_of(offset, live)
-    if fault is not None:
-        return text_answer(fault, 400)
+    problem = _problem_of(offset, live)
+    if problem is not None:
+        return text_answer(problem, 400)
     start = stream.tail if offset == NOW else offset or BEFORE_FIRST
     if live == "sse":
         return event_stream(_events(system, stream, start, call.query("cursor")))
@@ -66,7 +66,7 @@ def _etag(call: Call, end: str) -> str:
     return f'"{path}:{call.query("offset") or BEFORE_FIRST}:{end}"'
 
 
-def _fault_of(offset: str | None, live: str | None) -> str | None:
+def _problem_of(offset: str | None, live: str | None) -> str | None:
     if offset == "":
         return "Empty offset parameter"
     if offset is not None and not _OFFSET.fullmatch(offset):

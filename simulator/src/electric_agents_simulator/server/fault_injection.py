@@ -1,4 +1,4 @@
-"""How a fault befalls an answer. Resets and truncation need a real socket under the answer."""
+"""What a fault makes of an answer. Resets and truncation need a real socket."""
 
 import asyncio
 import socket
@@ -16,17 +16,17 @@ from electric_agents_simulator.server.faults import Fault, FaultKind
 from electric_agents_simulator.server.http import ApiError, answer, error_answer, json_answer
 
 TRANSPORT: Final = "electric_agents_simulator.transport"
-"""The ASGI extension under which the serving side puts the connection's transport."""
+"""The ASGI extension that holds the connection's transport."""
 
-_LINGER_NOT: Final = struct.pack("ii", 1, 0)
+_RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 _CHUNK_BYTES: Final = 256 * 1024
 _CODES: Final = {401: "UNAUTHORIZED", 403: "UNAUTHORIZED", 404: "NOT_FOUND"}
 
 
-async def befall(  # noqa: PLR0911  (one return for each kind of fault)
+async def apply_fault(  # noqa: PLR0911  (one return for each kind of fault)
     fault: Fault, clock: Clock, request: Request, respond: Callable[[], Awaitable[Response]]
 ) -> Response:
-    """Give the answer that a request gets when a fault hits it."""
+    """Answer a request that a fault hits."""
     match fault.kind:
         case FaultKind.LATENCY:
             await sleep(clock, fault.seconds)
@@ -68,7 +68,7 @@ class _Reset(Response):
     @override
     async def __call__(self, _scope: Scope, _receive: Receive, _send: Send) -> None:
         connection = self._transport.get_extra_info("socket")
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
         self._transport.abort()
 
 

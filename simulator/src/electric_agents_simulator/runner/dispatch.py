@@ -1,4 +1,4 @@
-"""One claim being worked on: confirmed, kept alive, and released when its handler has ended."""
+"""One claimed wake in work: confirmed, kept alive, and released when its handler has ended."""
 
 import asyncio
 import contextlib
@@ -18,8 +18,8 @@ Handler = Callable[[Json], Awaitable[None]]
 """Does the work of a wake notification."""
 
 
-class Work:
-    """A wake in the hands of its handler.
+class Dispatch:
+    """One claimed wake, and the handler that works on it.
 
     `run` ends with the claim released, whether the handler succeeded, failed or was aborted: what
     it did not finish is not acknowledged and wakes again. Only cancelling `run` itself leaves the
