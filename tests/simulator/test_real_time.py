@@ -45,6 +45,17 @@ async def test_moments_are_those_of_the_real_world_and_spans_as_short_as_they_we
         assert from_text(plain["last_seen_at"]).timestamp() > time.time() + 300
 
 
+async def test_the_moment_of_a_wake_is_a_real_one_too() -> None:
+    clock = RunningClock(SPEED)
+    async with in_memory(system(clock), "service:monitor") as caller:
+        await sleep(clock, 600.0)
+        await caller.register("one")
+        await caller.spawn("one", "/task/a")
+        await caller.send("/task/a")
+        answer = await caller.ask("GET", "/runners/one/wake?offset=-1", None, REAL)
+        assert abs(answer.json()[0]["ts"] / 1000 - time.time()) < 2
+
+
 async def test_what_is_no_json_is_left_as_it_is() -> None:
     fast = system(RunningClock(SPEED))
     async with in_memory(fast, "service:monitor") as caller:

@@ -94,7 +94,7 @@ class Caller:
         """Make an entity at `/TYPE/ID` that works through a runner, and its type if need be."""
         type_name = url.split("/")[1]
         grants = [
-            {"subject_kind": "principal_kind", "subject_value": kind, "permission": "spawn"}
+            {"subject_kind": "principal_kind", "subject_value": kind, "permission": "manage"}
             for kind in ("user", "agent", "service", "system")
         ]
         described = {"name": type_name, "description": "A task", "permission_grants": grants}

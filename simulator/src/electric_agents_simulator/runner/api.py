@@ -50,9 +50,9 @@ class AgentsApi:
         return await self._request("POST", self._runner(runner_id, "claim"), event)
 
     async def add_entity_type(self, name: str) -> None:
-        """Make a type of entity known, which anyone may spawn."""
+        """Make a type of entity known, which anyone may change and spawn."""
         grants = [
-            {"subject_kind": "principal_kind", "subject_value": kind, "permission": "spawn"}
+            {"subject_kind": "principal_kind", "subject_value": kind, "permission": "manage"}
             for kind in KINDS
         ]
         body = {"name": name, "description": "Simulated work", "permission_grants": grants}

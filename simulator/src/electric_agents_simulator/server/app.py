@@ -21,6 +21,7 @@ from electric_agents_simulator.server import (
     claims,
     control,
     entities,
+    entity_types,
     real_time,
     runners,
     streams,
@@ -31,7 +32,6 @@ from electric_agents_simulator.server.http import (
     ApiError,
     Call,
     answer,
-    decode,
     error_answer,
     json_answer,
     normalise_path,
@@ -78,6 +78,7 @@ def _route(
 
 def _routes() -> tuple[Route, ...]:
     runner, entity = "/_electric/runners/:id", "/_electric/entities/:type/:id"
+    stream = "/(?!_electric(/|$)).*"
     return (
         _route("server", "GET", "/_electric/health", _server_health, needs_database=False),
         _route("register", "POST", "/_electric/runners", runners.register),
@@ -89,15 +90,19 @@ def _routes() -> tuple[Route, ...]:
         _route("disable", "POST", f"{runner}/disable", runners.disable),
         _route("claim", "POST", f"{runner}/claim", claims.claim),
         _route("callback", "POST", "/_electric/wake-callbacks/:id", claims.call_back),
-        _route("entity-type", "POST", "/_electric/entity-types", entities.add_type),
+        _route("entity-type", "POST", "/_electric/entity-types", entity_types.register),
         _route("spawn", "PUT", entity, entities.spawn),
         _route("entity", "GET", entity, entities.get),
+        _route("entity", "HEAD", entity, entities.head),
+        _route("kill", "DELETE", entity, entities.delete),
         _route("send", "POST", f"{entity}/send", entities.send),
         _route("signal", "POST", f"{entity}/signal", entities.signal),
         _route("ui", "GET", "", _agents_ui, needs_database=False),
         _route("wake", "GET", "/runners/:id/wake", streams.read, needs_database=False),
-        _route("read", "HEAD", "/(?!_electric(/|$)).*", streams.describe, needs_database=False),
-        _route("read", "GET", "/(?!_electric(/|$)).*", streams.read, needs_database=False),
+        _route("read", "HEAD", stream, streams.describe, needs_database=False),
+        _route("read", "GET", stream, streams.read, needs_database=False),
+        _route("append", "POST", stream, streams.append, needs_database=False),
+        _route("delete", "DELETE", stream, streams.delete, needs_database=False),
     )
 
 
@@ -147,7 +152,7 @@ class _Application:
             headers=request.headers,
             body=await request.body(),
         )
-        fault = self._system.faults.match(route.name if route else "", _runner_id(params))
+        fault = self._system.faults.match(_operation(route, call), call.runner_id)
 
         async def respond() -> Response:
             return await self._answer(request.method, route, call)
@@ -204,8 +209,9 @@ class _Application:
         return send_stamped
 
 
-def _runner_id(params: dict[str, str]) -> str | None:
-    try:
-        return decode(params["id"]) if "id" in params else None
-    except ValueError:
-        return None
+def _operation(route: Route | None, call: Call) -> str:
+    """Name what a request does; a wake stream's tail is read by monitors, `wake` by runners."""
+    if route is None:
+        return ""
+    is_tail = route.name == "wake" and call.query("live") is None
+    return "tail" if is_tail else route.name

@@ -5,6 +5,7 @@ in its order: what is missing first, then what is wrong, of each place.
 """
 
 import json
+import math
 import re
 from collections.abc import Iterator
 from typing import Any, Final
@@ -80,11 +81,36 @@ WAKE_CALLBACK: Final[Json] = {
     },
 }
 
+_POLICY: Final[Json] = {
+    "type": "object",
+    "required": ["targets"],
+    "additionalProperties": False,
+    "properties": {
+        "targets": {
+            "type": "array",
+            "minItems": 1,
+            "items": {
+                "type": "object",
+                "required": ["type", "runnerId"],
+                "properties": {"type": _one_of("runner"), "runnerId": _STRING},
+            },
+        }
+    },
+}
+
 ENTITY_TYPE: Final[Json] = {
     "type": "object",
+    "additionalProperties": False,
     "properties": {
         "name": _STRING,
         "description": _STRING,
+        "creation_schema": {"type": "object"},
+        "inbox_schemas": {"type": "object"},
+        "state_schemas": {"type": "object"},
+        "slash_commands": {"type": "array"},
+        "serve_endpoint": _STRING,
+        "default_dispatch_policy": _POLICY,
+        "externally_writable_collections": {"type": "object"},
         "permission_grants": {
             "type": "array",
             "items": {
@@ -106,20 +132,7 @@ SPAWN: Final[Json] = {
         "args": {"type": "object"},
         "tags": {"type": "object"},
         "initialMessage": {},
-        "dispatch_policy": {
-            "type": "object",
-            "required": ["targets"],
-            "properties": {
-                "targets": {
-                    "type": "array",
-                    "items": {
-                        "type": "object",
-                        "required": ["type", "runnerId"],
-                        "properties": {"type": _one_of("runner"), "runnerId": _STRING},
-                    },
-                }
-            },
-        },
+        "dispatch_policy": _POLICY,
     },
 }
 
@@ -142,7 +155,7 @@ def read_object(body: bytes, schema: Json, *, junk_is_blank: bool = False) -> Js
     """
     text = body.decode(errors="replace")
     try:
-        value = json.loads(text, parse_constant=_refuse) if text.strip() else {}
+        value = _parse(text) if text.strip() else {}
     except (ValueError, RecursionError) as error:
         if junk_is_blank:
             return {}
@@ -159,6 +172,15 @@ def _without_lone_surrogates(value: object) -> Any:  # noqa: ANN401  (any JSON)
     """Put U+FFFD in their place, as everything does that writes UTF-8 for JavaScript."""
     text = json.dumps(value, ensure_ascii=False)
     return json.loads(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
+
+
+def _parse(text: str) -> Any:  # noqa: ANN401  (any JSON)
+    return json.loads(text, parse_constant=_refuse, parse_int=_integer)
+
+
+def _integer(digits: str) -> float:
+    """Read an integer; one that no double holds is infinite, as in JavaScript."""
+    return int(digits) if math.isfinite(float(digits)) else float(digits)
 
 
 def _refuse(constant: str) -> None:
@@ -182,15 +204,24 @@ def _violations(schema: Json, value: Any, path: str) -> Iterator[Json]:  # noqa:
         yield _violation(path, "must be equal to constant")
     if wanted == "object" and isinstance(value, dict):
         yield from _object_violations(schema, value, path)
-    if wanted == "array" and isinstance(value, list) and "items" in schema:
-        for position, item in enumerate(value):
-            yield from _violations(schema["items"], item, f"{path}/{position}")
+    if wanted == "array" and isinstance(value, list):
+        yield from _array_violations(schema, value, path)
+
+
+def _array_violations(schema: Json, value: list[Any], path: str) -> Iterator[Json]:
+    if len(value) < schema.get("minItems", 0):
+        yield _violation(path, f"must NOT have fewer than {schema['minItems']} items")
+    for position, item in enumerate(value):
+        yield from _violations(schema.get("items", {}), item, f"{path}/{position}")
 
 
 def _object_violations(schema: Json, value: Json, path: str) -> Iterator[Json]:
     for name in schema.get("required", ()):
         if name not in value:
             yield _violation(path, f"must have required property '{name}'")
+    if schema.get("additionalProperties") is False:
+        for _ in set(value) - set(schema["properties"]):
+            yield _violation(path, "must NOT have additional properties")
     for name, inner in schema.get("properties", {}).items():
         if name in value:
             yield from _violations(inner, value[name], f"{path}/{name}")
@@ -205,7 +236,9 @@ def _is(wanted: str, value: object) -> bool:
         case "string":
             return isinstance(value, str)
         case "number":
-            return isinstance(value, int | float) and not isinstance(value, bool)
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                return False
+            return math.isfinite(value)
         case "boolean":
             return isinstance(value, bool)
         case "array":

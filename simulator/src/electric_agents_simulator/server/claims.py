@@ -13,17 +13,27 @@ from starlette.responses import Response
 from electric_agents_exporter.contract.principals import PrincipalError, parse_url
 from electric_agents_exporter.contract.vocabulary import AdminStatus
 from electric_agents_simulator import values
+from electric_agents_simulator.clock import sleep
 from electric_agents_simulator.server import bodies
 from electric_agents_simulator.server.http import ApiError, Call, answer, json_answer
 from electric_agents_simulator.server.runners import find_own
 from electric_agents_simulator.server.system import System
-from electric_agents_simulator.storage.records import Callback, Claim, Entity, Runner
+from electric_agents_simulator.storage.records import (
+    Callback,
+    Claim,
+    Entity,
+    EntityStatus,
+    Runner,
+)
 from electric_agents_simulator.values import Json
 from electric_agents_simulator.wakes.subscriptions import LEASE_SECONDS, Ack, Grant, Refusal
 
-_NOT_RUNNABLE: Final = frozenset({"stopped", "paused"})
+_NOT_RUNNABLE: Final = frozenset({EntityStatus.STOPPED, EntityStatus.PAUSED})
 _EXPECTED: Final = frozenset({"NO_PENDING_WORK", "ALREADY_CLAIMED"})
 _URL_SAFE: Final = "!*'()"
+
+RELEASE_SECONDS: Final = 0.012
+"""How long a server takes to give back the wake of an entity that is stopped or paused."""
 
 
 async def claim(system: System, call: Call) -> Response:
@@ -45,7 +55,7 @@ async def claim(system: System, call: Call) -> Response:
         return answer(status=204)
     if system.faults.match("claim-write", runner.id):
         raise ApiError(500, "INTERNAL_SERVER_ERROR", "Internal server error")
-    return json_answer(_open_claim(system, call, runner, subscription_id, grant))
+    return json_answer(await _open_claim(system, call, runner, subscription_id, grant))
 
 
 async def call_back(system: System, call: Call) -> Response:
@@ -60,13 +70,15 @@ async def call_back(system: System, call: Call) -> Response:
     said_to_be_json = "application/json" in call.headers.get("content-type", "").lower()
     body = bodies.read_object(call.body, bodies.WAKE_CALLBACK, junk_is_blank=not said_to_be_json)
     done = body.get("done") is True
-    if not done and not {"wakeId", "wake_id"}.isdisjoint(body):
-        return json_answer({"ok": True, "writeToken": secrets.token_hex(16)})
+    confirms = not {"wakeId", "wake_id"}.isdisjoint(body)
+    write_token = {"writeToken": secrets.token_hex(16)} if confirms else {}
+    if confirms and not done:
+        return json_answer({"ok": True, **write_token})
     epoch = body.get("generation", body.get("epoch"))
     next_wake = _acknowledge(system, call, callback, consumer_id, body)
     if epoch is not None:
-        _settle(system, (consumer_id, int(epoch)), body, callback, done=done)
-    return json_answer({"ok": True, "next_wake": next_wake})
+        _settle(system, (consumer_id, int(epoch)), done=done)
+    return json_answer({"ok": True, "next_wake": next_wake, **write_token})
 
 
 def _subscription_of(runner: Runner, body: Json) -> str:
@@ -77,7 +89,7 @@ def _subscription_of(runner: Runner, body: Json) -> str:
     return subscription_id
 
 
-def _open_claim(
+async def _open_claim(
     system: System, call: Call, runner: Runner, subscription_id: str, grant: Grant
 ) -> Json:
     """Make a granted wake the active claim of its entity, and tell the runner what to do."""
@@ -88,6 +100,9 @@ def _open_claim(
         raise ApiError(404, "NOT_FOUND", "Claim stream is not attached to an entity")
     if entity.status in _NOT_RUNNABLE:
         system.subscriptions.release(subscription_id)
+        # The next wake is written before this is answered. So a paused entity makes its runner
+        # claim 24 times a second: once in this time and in the 25 ms that the runner pauses.
+        await sleep(system.clock, RELEASE_SECONDS)
         return {"done": True}
     now = system.now()
     system.registry.remember_callback(grant.wake_id, Callback(subscription_id, stream_path))
@@ -104,7 +119,7 @@ def _open_claim(
             )
         ]
     )
-    system.registry.set_entity_status(entity.url, "running", values.to_milliseconds(now))
+    system.registry.set_entity_status(entity.url, EntityStatus.RUNNING, values.to_milliseconds(now))
     return _notification(call, entity, stream_path, grant)
 
 
@@ -181,15 +196,14 @@ def _token_of(call: Call) -> str:
     return credentials.strip() if scheme.lower() == "bearer" else ""
 
 
-def _settle(
-    system: System, key: tuple[str, int], body: Json, callback: Callback, *, done: bool
-) -> None:
+def _settle(system: System, key: tuple[str, int], *, done: bool) -> None:
     """Store an accepted callback: a heartbeat of the claim, or its end."""
     now = system.now()
     if not done:
         system.registry.touch_claims([key], now)
         return
-    system.registry.release_claims([key], now, body.get("acks", ()))
-    entity = system.registry.entity(callback.primary_stream.removesuffix("/main"))
-    if entity is not None and entity.status == "running":
-        system.registry.set_entity_status(entity.url, "idle", values.to_milliseconds(now))
+    for url in system.registry.release_claims([key], now):
+        entity = system.registry.entity(url)
+        stopping = entity is not None and entity.status is EntityStatus.STOPPING
+        status = EntityStatus.STOPPED if stopping else EntityStatus.IDLE
+        system.registry.set_entity_status(url, status, values.to_milliseconds(now))

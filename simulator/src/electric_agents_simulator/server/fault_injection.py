@@ -31,7 +31,7 @@ async def apply_fault(  # noqa: PLR0911  (one return for each kind of fault)
         case FaultKind.LATENCY:
             await sleep(clock, fault.seconds)
             return await respond()
-        case FaultKind.HANG:
+        case FaultKind.HANG | FaultKind.SILENCE:
             while (await request.receive())["type"] != "http.disconnect":
                 pass
             return answer()

@@ -25,6 +25,9 @@ class FaultKind(StrEnum):
     """The answer is no JSON at all, as a proxy's error page is not."""
     HUGE = "huge"
     """The answer has so many `bytes` of text in it."""
+    SILENCE = "silence"
+    """Nothing comes through a runner's wake stream any more, whether it is open already or opened
+    later; the connection stays. A proxy that lost the way to the server does so."""
 
 
 class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -65,6 +68,7 @@ class Faults:
         self._seen: dict[int, int] = {}
         self._database = DatabaseState.UP
         self._thawed = asyncio.Event()
+        self._cleared = asyncio.Event()
 
     @property
     def active(self) -> tuple[Fault, ...]:
@@ -84,6 +88,8 @@ class Faults:
         """Switch all faults of requests off; a request that hangs goes on hanging."""
         self._faults.clear()
         self._seen.clear()
+        self._cleared.set()
+        self._cleared = asyncio.Event()
 
     def set_database(self, state: DatabaseState) -> None:
         """Let the database fail, or mend it."""
@@ -96,9 +102,19 @@ class Faults:
         """Wait until a frozen database answers again."""
         await self._thawed.wait()
 
+    async def wake_stream_flows(self, runner: str | None) -> None:
+        """Wait until a runner's wake stream is not (or no longer) silent."""
+        while any(
+            fault.kind is FaultKind.SILENCE and fault.runner in {"*", runner}
+            for fault in self._faults
+        ):
+            await self._cleared.wait()
+
     def match(self, route: str, runner: str | None) -> Fault | None:
         """Find the fault that hits a request, and count the request."""
         for number, fault in enumerate(self._faults):
+            if fault.kind is FaultKind.SILENCE:
+                continue
             if fault.route in {"*", route} and fault.runner in {"*", runner}:
                 seen = self._seen.get(number, 0) + 1
                 self._seen[number] = seen

@@ -54,10 +54,20 @@ class Call:
 
     def query(self, name: str) -> str | None:
         """Give the first value of a query parameter; None when it is not there."""
-        for key, value in parse_qsl(self.query_string, keep_blank_values=True):
-            if key == name:
-                return value
-        return None
+        return next(iter(self.queries(name)), None)
+
+    def queries(self, name: str) -> list[str]:
+        """Give all values of a query parameter."""
+        pairs = parse_qsl(self.query_string, keep_blank_values=True)
+        return [value for key, value in pairs if key == name]
+
+    @property
+    def runner_id(self) -> str | None:
+        """The id in a runner's path; None where there is none that can be read."""
+        try:
+            return self.param("id") if "id" in self.params else None
+        except ValueError:
+            return None
 
     @property
     def base_url(self) -> str:

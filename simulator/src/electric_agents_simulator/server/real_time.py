@@ -51,6 +51,8 @@ def _in_real_time(value: Any, clock: Clock) -> Any:  # noqa: ANN401  (any JSON)
     match value:
         case dict():
             shown = {key: _in_real_time(item, clock) for key, item in value.items()}
+            if shown.get("type") == "wake" and isinstance(shown.get("ts"), int):
+                shown["ts"] = round(clock.real(shown["ts"] / 1000) * 1000)
             if isinstance(shown.get(_REMAINING), int):
                 shown[_REMAINING] = round(shown[_REMAINING] * clock.real_second)
             return shown

@@ -14,6 +14,7 @@ from electric_agents_exporter.contract.principals import Principal, PrincipalErr
 from electric_agents_exporter.contract.vocabulary import AdminStatus
 from electric_agents_simulator import values
 from electric_agents_simulator.server import bodies
+from electric_agents_simulator.server.dates import parse_date
 from electric_agents_simulator.server.diagnostics import sanitise
 from electric_agents_simulator.server.http import ApiError, Call, json_answer
 from electric_agents_simulator.server.system import System
@@ -218,7 +219,7 @@ def _lease_end(body: Json, now: datetime) -> datetime:
         OverflowError: it is beyond all dates. The server answers both with 500.
     """
     if body.get("liveness_lease_expires_at"):
-        return values.from_text(body["liveness_lease_expires_at"])
+        return parse_date(body["liveness_lease_expires_at"])
     lease_ms = float(body.get("lease_ms", _DEFAULT_LEASE_MS))
     return values.from_milliseconds(values.to_milliseconds(now) + lease_ms)
 

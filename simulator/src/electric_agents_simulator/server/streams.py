@@ -1,7 +1,7 @@
-"""The routes of streams: read all at once, by long poll, or as server-sent events.
+"""The routes of streams: read all at once, by long poll or as server-sent events; append; delete.
 
-Any caller may read any stream, as on the real server, which forwards to its streams server
-without looking at the principal.
+Any caller may do all of that to any stream, as on the real server, which forwards to its streams
+server without looking at the principal.
 """
 
 import re
@@ -19,31 +19,43 @@ from electric_agents_simulator.server.http import (
     text_answer,
 )
 from electric_agents_simulator.server.system import System
-from electric_agents_simulator.wakes.streams import BEFORE_FIRST, NOW, Stream
+from electric_agents_simulator.values import Json
+from electric_agents_simulator.wakes.streams import (
+    BEFORE_FIRST,
+    NOW,
+    ClosedStreamError,
+    Stream,
+    offset_of,
+    position_of,
+)
 
 LONG_POLL_SECONDS: Final = 30.0
 """How long a reader is kept waiting before it is told that there is nothing."""
 
-_OFFSET: Final = re.compile(r"-1|now|\d+_\d+")
+_OFFSET: Final = re.compile(r"-1|now|\d+_\d+", re.ASCII)
 _LIVE: Final = {"sse": "SSE", "long-poll": "Long-poll"}
 _CURSOR_EPOCH: Final = 1_728_432_000  # 9 October 2024, by the streams protocol
 _CURSOR_SECONDS: Final = 20
+_JSON: Final = "application/json"
 
 
 async def read(system: System, call: Call) -> Response:
-    """`GET /ANY/STREAM?offset=...[&live=long-poll|sse]`: its messages after an offset."""
+    """`GET /ANY/STREAM?offset=...[&live=long-poll|sse]`: its messages behind an offset."""
     stream = system.streams.get(call.path)
     if stream is None:
-        return text_answer("Stream not found", 404)
-    offset, live = call.query("offset"), call.query("live")
-    problem = _problem_of(offset, live)
+        return _not_found()
+    offsets, live = call.queries("offset"), call.query("live")
+    problem = _problem_of(offsets, live)
     if problem is not None:
         return text_answer(problem, 400)
-    start = stream.tail if offset == NOW else offset or BEFORE_FIRST
+    offset = offsets[0] if offsets else BEFORE_FIRST
+    start = stream.tail if offset == NOW else offset
     if live == "sse":
-        return event_stream(_events(system, stream, start, call.query("cursor")))
+        return event_stream(_events(system, call, stream, position_of(start)))
     if live == "long-poll":
-        return await _long_poll(system, call, stream, start)
+        return await _long_poll(system, call, stream, offset)
+    if offset == NOW:
+        return answer(b"[]", headers=_headers(stream, stream.tail) | {"cache-control": "no-store"})
     return _messages(call, stream, start, {})
 
 
@@ -51,74 +63,133 @@ async def describe(system: System, call: Call) -> Response:
     """`HEAD /ANY/STREAM`: where it ends."""
     stream = system.streams.get(call.path)
     if stream is None:
-        return text_answer("Stream not found", 404)
+        return _not_found()
     headers = {
-        "content-type": "application/json",
+        "content-type": _JSON,
         "cache-control": "no-store",
         "stream-next-offset": stream.tail,
-        "etag": _etag(call, stream.tail),
+        "etag": _etag(call, BEFORE_FIRST, stream, stream.tail),
     }
-    return answer(headers=headers)
+    return answer(headers=headers | _closed_header(stream))
 
 
-def _etag(call: Call, end: str) -> str:
-    path = b64encode(f"/v1/stream{call.path}".encode()).decode()
-    return f'"{path}:{call.query("offset") or BEFORE_FIRST}:{end}"'
+async def append(system: System, call: Call) -> Response:
+    """`POST /ANY/STREAM`: add a JSON value, or the values of an array, as one message."""
+    content_type = call.headers.get("content-type", "")
+    if not call.body:
+        return text_answer("Empty body", 400)
+    if not content_type:
+        return text_answer("Content-Type header is required", 400)
+    if system.streams.get(call.path) is None:
+        return _not_found()
+    if content_type.lower().partition(";")[0].strip() != _JSON:
+        return text_answer("Content-type mismatch", 409)
+    try:
+        values = _values_of(call.body)
+    except ValueError as error:
+        return text_answer(str(error), 400)
+    return _append(system, call, values)
 
 
-def _problem_of(offset: str | None, live: str | None) -> str | None:
-    if offset == "":
+def _values_of(body: bytes) -> list[object]:
+    try:
+        value = msgspec.json.decode(body)
+    except msgspec.DecodeError as error:
+        raise ValueError("Invalid JSON") from error
+    if value == []:
+        raise ValueError("Empty arrays are not allowed")
+    return value if isinstance(value, list) else [value]
+
+
+def _append(system: System, call: Call, values: list[object]) -> Response:
+    try:
+        offset = system.subscriptions.append(call.path, *values)
+    except ClosedStreamError:
+        tail = system.streams.tail(call.path)
+        headers = {"stream-closed": "true", "stream-next-offset": tail}
+        return answer(b"Stream is closed", 409, {"content-type": "text/plain"} | headers)
+    return answer(status=204, headers={"stream-next-offset": offset})
+
+
+async def delete(system: System, call: Call) -> Response:
+    """`DELETE /ANY/STREAM`: it is not found from then on."""
+    if not system.streams.delete(call.path):
+        return _not_found()
+    system.subscriptions.on_delete(call.path)
+    return answer(status=204)
+
+
+def _not_found() -> Response:
+    return text_answer("Stream not found", 404)
+
+
+def _problem_of(offsets: list[str], live: str | None) -> str | None:
+    if not offsets:
+        return f"{_LIVE[live]} requires offset parameter" if live in _LIVE else None
+    if offsets[0] == "":
         return "Empty offset parameter"
-    if offset is not None and not _OFFSET.fullmatch(offset):
-        return "Invalid offset format"
-    if offset is None and live in _LIVE:
-        return f"{_LIVE[live]} requires offset parameter"
-    return None
+    if len(offsets) > 1:
+        return "Multiple offset parameters not allowed"
+    return None if _OFFSET.fullmatch(offsets[0]) else "Invalid offset format"
 
 
-async def _long_poll(system: System, call: Call, stream: Stream, start: str) -> Response:
-    if not stream.after(start):
+async def _long_poll(system: System, call: Call, stream: Stream, offset: str) -> Response:
+    start = stream.tail if offset == NOW else offset
+    if start == stream.tail and not stream.closed:
         await stream.wait(system.clock, LONG_POLL_SECONDS)
+        await system.faults.wake_stream_flows(call.runner_id)
     headers = {"stream-cursor": _next_cursor(system.clock.now(), call.query("cursor"))}
-    if not stream.after(start):
-        headers |= {"stream-next-offset": start, "stream-up-to-date": "true"}
-        return answer(status=204, headers=headers)
-    return _messages(call, stream, start, headers)
+    if start != stream.tail:
+        return _messages(call, stream, start, headers)
+    headers |= {"stream-next-offset": start, "stream-up-to-date": "true"}
+    return answer(status=204, headers=headers | _closed_header(stream))
 
 
-def _messages(call: Call, stream: Stream, offset: str, headers: dict[str, str]) -> Response:
-    messages = stream.after(offset)
-    body = b"[" + b",".join(message.json for message in messages) + b"]"
+def _messages(call: Call, stream: Stream, start: str, more: dict[str, str]) -> Response:
+    messages = stream.after(start)
     end = messages[-1].offset if messages else stream.tail
-    headers = headers | {
-        "content-type": "application/json",
-        "stream-next-offset": end,
-        "stream-up-to-date": "true",
-    }
-    if call.query("offset") == NOW and "stream-cursor" not in headers:
-        headers["cache-control"] = "no-store"
-    else:
-        headers["etag"] = _etag(call, end)
-    return answer(body, headers=headers)
+    etag = _etag(call, call.query("offset") or BEFORE_FIRST, stream, end)
+    if call.headers.get("if-none-match") == etag:
+        return answer(status=304, headers={"etag": etag})
+    body = b"[" + b",".join(message.json for message in messages) + b"]"
+    return answer(body, headers=_headers(stream, end) | {"etag": etag} | more)
 
 
-async def _events(
-    system: System, stream: Stream, position: str, cursor: str | None
-) -> AsyncIterator[str]:
-    while not system.stopping.is_set():
-        for message in stream.after(position):
-            position = message.offset
+def _headers(stream: Stream, end: str) -> dict[str, str]:
+    headers = {"content-type": _JSON, "stream-next-offset": end, "stream-up-to-date": "true"}
+    return headers | _closed_header(stream)
+
+
+def _closed_header(stream: Stream) -> dict[str, str]:
+    return {"stream-closed": "true"} if stream.closed else {}
+
+
+def _etag(call: Call, start: str, stream: Stream, end: str) -> str:
+    path = b64encode(f"/v1/stream{call.path}".encode()).decode()
+    return f'"{path}:{start}:{end}{":c" if stream.closed else ""}"'
+
+
+async def _events(system: System, call: Call, stream: Stream, position: int) -> AsyncIterator[str]:
+    while not (system.stopping.is_set() or stream.deleted):
+        await system.faults.wake_stream_flows(call.runner_id)
+        messages = stream.after(offset_of(position))
+        for message in messages:
             yield f"event: data\ndata:[{message.json.decode()}]\n\n"
-        if position == BEFORE_FIRST:
-            position = stream.tail
-        control = {
-            "streamNextOffset": position,
-            "streamCursor": _next_cursor(system.clock.now(), cursor),
-            "upToDate": True,
-        }
-        yield f"event: control\ndata:{msgspec.json.encode(control).decode()}\n\n"
-        if not stream.after(position):
+        end = messages[-1].offset if messages else stream.tail
+        control = msgspec.json.encode(_control(system, call, stream, end)).decode()
+        yield f"event: control\ndata:{control}\n\n"
+        if stream.closed:
+            return
+        position = position_of(end)
+        if not stream.after(end):
             await stream.wait(system.clock, LONG_POLL_SECONDS)
+
+
+def _control(system: System, call: Call, stream: Stream, end: str) -> Json:
+    if stream.closed:
+        return {"streamNextOffset": end, "streamClosed": True}
+    cursor = _next_cursor(system.clock.now(), call.query("cursor"))
+    return {"streamNextOffset": end, "streamCursor": cursor, "upToDate": True}
 
 
 def _next_cursor(now: float, cursor: str | None) -> str:

@@ -1,6 +1,8 @@
 """Rows of the tables as values."""
 
 from datetime import datetime
+from enum import StrEnum
+from typing import Final
 
 from msgspec import Struct
 
@@ -84,13 +86,33 @@ class Callback(Struct, frozen=True):
     primary_stream: str
 
 
+class EntityStatus(StrEnum):
+    """What an entity is doing."""
+
+    IDLE = "idle"
+    RUNNING = "running"
+    PAUSED = "paused"
+    STOPPING = "stopping"
+    """Told to stop while it was running."""
+    STOPPED = "stopped"
+    KILLED = "killed"
+
+
+ENDED: Final = frozenset({EntityStatus.STOPPED, EntityStatus.KILLED})
+"""No other status follows these."""
+
+
 class EntityType(Struct, frozen=True):
     """A row of `entity_types`."""
 
     name: str
     description: str
+    definition: Json
+    """Its schemas and its default dispatch policy, as they were given."""
     permission_grants: list[Json]
+    revision: int
     created_at: datetime
+    updated_at: datetime
 
 
 class Entity(Struct, frozen=True):
@@ -98,7 +120,7 @@ class Entity(Struct, frozen=True):
 
     url: str
     type: str
-    status: str
+    status: EntityStatus
     dispatch_policy: Json | None
     tags: Json
     spawn_args: Json

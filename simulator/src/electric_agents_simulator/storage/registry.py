@@ -8,11 +8,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+import msgspec
 from sqlalchemy import (
     ColumnElement,
     Connection,
     Dialect,
     Engine,
+    Row,
     StaticPool,
     Table,
     and_,
@@ -30,16 +32,19 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from electric_agents_exporter.contract.vocabulary import AdminStatus
 from electric_agents_simulator.storage.records import (
+    ENDED,
     Callback,
     Claim,
     DispatchCounts,
     Entity,
+    EntityStatus,
     EntityType,
     Heartbeat,
     LastHeartbeat,
     Registration,
     Runner,
 )
+from electric_agents_simulator.storage.streams import DatabaseStreams
 from electric_agents_simulator.storage.tables import DEFAULT_TENANT, Tables
 
 IN_MEMORY = "sqlite://"
@@ -83,6 +88,9 @@ class Registry:
         self._tenant = tenant
         self._tables = Tables()
         self._tables.metadata.create_all(engine)
+        in_memory = engine.dialect.name == "sqlite" and engine.url.database is None
+        self.streams = None if in_memory else DatabaseStreams(engine, self._tables, tenant)
+        """Keeps streams beyond the life of the process, where the rest is kept so too."""
 
     def close(self) -> None:
         """Close all connections to the database."""
@@ -116,7 +124,7 @@ class Registry:
         with self._engine.begin() as connection:
             _upsert(connection, table, key, {"created_at": now}, values)
             rows = connection.execute(select(table).where(self._runner(wanted.id)))
-            return _runner_of(rows.one()._asdict())
+            return _runner_of(rows.one())
 
     def runner(self, runner_id: str) -> Runner | None:
         """Find a runner.
@@ -128,7 +136,7 @@ class Registry:
         with self._engine.connect() as connection:
             query = select(self._tables.runners).where(self._runner(runner_id))
             row = connection.execute(query).one_or_none()
-            return None if row is None else _runner_of(row._asdict())
+            return None if row is None else _runner_of(row)
 
     def runners_of(self, owner: str) -> list[Runner]:
         """List an owner's runners, newest first."""
@@ -139,7 +147,7 @@ class Registry:
             .order_by(table.c.created_at.desc())
         )
         with self._engine.connect() as connection:
-            return [_runner_of(row._asdict()) for row in connection.execute(query)]
+            return [_runner_of(row) for row in connection.execute(query)]
 
     def set_admin_status(self, runner_id: str, status: AdminStatus, now: datetime) -> Runner | None:
         """Enable or disable a runner."""
@@ -246,26 +254,24 @@ class Registry:
         )
 
     def touch_claims(self, keys: Sequence[tuple[str, int]], now: datetime) -> None:
-        """Note that claims, by consumer and epoch, are worked on; their leases stay."""
+        """Store heartbeats of claims, by consumer and epoch; their leases stay."""
         claims = self._tables.claims
         with self._engine.begin() as connection:
-            for consumer_id, epoch in keys:
+            for key in keys:
                 connection.execute(
                     update(claims)
-                    .where(self._claim(consumer_id, epoch))
+                    .where(self._claim(*key))
                     .values(last_heartbeat_at=now, updated_at=now)
                 )
 
-    def release_claims(
-        self, keys: Sequence[tuple[str, int]], now: datetime, acked: Sequence[object] = ()
-    ) -> list[str]:
+    def release_claims(self, keys: Sequence[tuple[str, int]], now: datetime) -> list[str]:
         """Close claims; give the entities whose current claim that was."""
         with self._engine.begin() as connection:
-            freed = (self._release_claim(connection, key, now, acked) for key in keys)
+            freed = (self._release_claim(connection, key, now) for key in keys)
             return [url for url in freed if url is not None]
 
     def _release_claim(
-        self, connection: Connection, key: tuple[str, int], now: datetime, acked: Sequence[object]
+        self, connection: Connection, key: tuple[str, int], now: datetime
     ) -> str | None:
         claims, dispatch = self._tables.claims, self._tables.dispatch
         url = connection.execute(select(claims.c.entity_url).where(self._claim(*key))).scalar()
@@ -274,12 +280,7 @@ class Registry:
         connection.execute(
             update(claims)
             .where(self._claim(*key))
-            .values(
-                status="released",
-                released_at=now,
-                acked_streams=list(acked) or None,
-                updated_at=now,
-            )
+            .values(status="released", released_at=now, updated_at=now)
         )
         current = and_(
             self._here(dispatch),
@@ -361,18 +362,13 @@ class Registry:
 
     # Entities
 
-    def add_entity_type(self, wanted: EntityType) -> None:
+    def put_entity_type(self, wanted: EntityType) -> None:
         """Insert or overwrite a type of entity."""
-        values = {"description": wanted.description, "permission_grants": wanted.permission_grants}
-        key = {"tenant_id": self._tenant, "name": wanted.name}
+        values = msgspec.structs.asdict(wanted)
+        key = {"tenant_id": self._tenant, "name": values.pop("name")}
+        first = {"created_at": values.pop("created_at")}
         with self._engine.begin() as connection:
-            _upsert(
-                connection,
-                self._tables.entity_types,
-                key,
-                {"created_at": wanted.created_at},
-                values,
-            )
+            _upsert(connection, self._tables.entity_types, key, first, values)
 
     def entity_type(self, name: str) -> EntityType | None:
         """Find a type of entity."""
@@ -380,9 +376,7 @@ class Registry:
         query = select(table).where(self._here(table), table.c.name == name)
         with self._engine.connect() as connection:
             row = connection.execute(query).one_or_none()
-        if row is None:
-            return None
-        return EntityType(row.name, row.description, list(row.permission_grants), row.created_at)
+        return None if row is None else EntityType(**_fields_of(row))
 
     def add_entity(self, entity: Entity) -> None:
         """Insert an entity.
@@ -394,15 +388,7 @@ class Registry:
             connection.execute(
                 insert(self._tables.entities).values(
                     tenant_id=self._tenant,
-                    url=entity.url,
-                    type=entity.type,
-                    status=entity.status,
-                    dispatch_policy=entity.dispatch_policy,
-                    tags=entity.tags,
-                    spawn_args=entity.spawn_args,
-                    created_by=entity.created_by,
-                    created_at=entity.created_at,
-                    updated_at=entity.updated_at,
+                    **msgspec.structs.asdict(entity) | {"status": str(entity.status)},
                 )
             )
 
@@ -412,21 +398,16 @@ class Registry:
         query = select(table).where(self._here(table), table.c.url == url)
         with self._engine.connect() as connection:
             row = connection.execute(query).one_or_none()
-        if row is None:
-            return None
-        fields = row._asdict()
-        del fields["tenant_id"]
-        return Entity(**fields)
+        return None if row is None else _entity_of(row)
 
-    def set_entity_status(self, url: str, status: str, now: int) -> None:
-        """Change an entity's status, such as idle, running, paused or stopped."""
+    def set_entity_status(self, url: str, status: EntityStatus, now: int) -> None:
+        """Change an entity's status, unless it has ended: no status follows that."""
         table = self._tables.entities
+        statement = update(table).where(
+            self._here(table), table.c.url == url, table.c.status.not_in(sorted(ENDED))
+        )
         with self._engine.begin() as connection:
-            connection.execute(
-                update(table)
-                .where(self._here(table), table.c.url == url)
-                .values(status=status, updated_at=now)
-            )
+            connection.execute(statement.values(status=str(status), updated_at=now))
 
     # Keys
 
@@ -469,6 +450,17 @@ def _refuse_nul(text: str) -> None:
         raise ValueError("a text cannot hold a NUL")
 
 
-def _runner_of(row: dict[str, Any]) -> Runner:
-    del row["tenant_id"]
-    return Runner(**row | {"admin_status": AdminStatus(row["admin_status"])})
+def _fields_of(row: Row[Any]) -> dict[str, Any]:
+    fields = row._asdict()
+    del fields["tenant_id"]
+    return fields
+
+
+def _entity_of(row: Row[Any]) -> Entity:
+    fields = _fields_of(row)
+    return Entity(**fields | {"status": EntityStatus(fields["status"])})
+
+
+def _runner_of(row: Row[Any]) -> Runner:
+    fields = _fields_of(row)
+    return Runner(**fields | {"admin_status": AdminStatus(fields["admin_status"])})

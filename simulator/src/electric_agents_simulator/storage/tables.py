@@ -2,12 +2,14 @@
 
 Names, keys and types follow `packages/agents-server/src/db/schema.ts`, so that whoever reads the
 real database can read this one. `entities`, `entity_types` and `consumer_callbacks` hold only the
-columns that are used here.
+columns that are used here. `simulator_streams` and `simulator_messages` are the simulator's own:
+the real server keeps its streams in files.
 """
 
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     Index,
@@ -90,7 +92,6 @@ def _claims(metadata: MetaData) -> Table:
         Column("last_heartbeat_at", Instant),
         Column("lease_expires_at", Instant),
         Column("released_at", Instant),
-        _json("acked_streams"),
         Column("updated_at", Instant, nullable=False),
         Index("idx_consumer_claims_runner", "tenant_id", "runner_id"),
         CheckConstraint(
@@ -144,8 +145,11 @@ def _entity_types(metadata: MetaData) -> Table:
         _tenant(),
         Column("name", Text, primary_key=True),
         Column("description", Text),
+        _json("definition", default="{}"),
         _json("permission_grants", default="[]"),
+        Column("revision", Integer, nullable=False, server_default="1"),
         Column("created_at", Instant, nullable=False),
+        Column("updated_at", Instant, nullable=False),
     )
 
 
@@ -166,6 +170,27 @@ def _entities(metadata: MetaData) -> Table:
     )
 
 
+def _streams(metadata: MetaData) -> Table:
+    return Table(
+        "simulator_streams",
+        metadata,
+        _tenant(),
+        Column("path", Text, primary_key=True),
+        Column("closed", Boolean, nullable=False),
+    )
+
+
+def _messages(metadata: MetaData) -> Table:
+    return Table(
+        "simulator_messages",
+        metadata,
+        _tenant(),
+        Column("path", Text, primary_key=True),
+        Column("end", BigInteger, primary_key=True, autoincrement=False),
+        Column("json", Text, nullable=False),
+    )
+
+
 class Tables:
     """Every table, of one metadata of its own (nothing is shared between servers)."""
 
@@ -178,3 +203,5 @@ class Tables:
         self.callbacks = _callbacks(self.metadata)
         self.entity_types = _entity_types(self.metadata)
         self.entities = _entities(self.metadata)
+        self.streams = _streams(self.metadata)
+        self.messages = _messages(self.metadata)

@@ -90,14 +90,36 @@ class Subscriptions:
         subscription.acked.setdefault(path, self._streams.tail(path))
         self._by_stream.setdefault(path, set()).add(subscription_id)
 
-    def append(self, stream: str, event: object) -> None:
-        """Append to a stream and wake who subscribed to it."""
+    def unlink(self, subscription_id: str, stream: str) -> None:
+        """Let a stream wake nobody by this subscription any more."""
         path = stream.strip("/")
-        self._streams.ensure(path).append(event)
-        for subscription_id in self._by_stream.get(path, ()):
+        subscription = self._subscriptions.get(subscription_id)
+        if subscription is not None:
+            subscription.acked.pop(path, None)
+            self._by_stream.get(path, set()).discard(subscription_id)
+
+    def append(self, stream: str, *values: object) -> str:
+        """Append to a stream, which must exist, and wake its subscribers; give the offset behind.
+
+        Raises:
+            ClosedStreamError: the stream is closed.
+        """
+        offset = self._streams.append(stream, *values)
+        self.on_append(stream)
+        return offset
+
+    def on_append(self, stream: str) -> None:
+        """Wake the subscribers of a stream that has grown, unless they have been woken already."""
+        for subscription_id in self._by_stream.get(stream.strip("/"), ()):
             subscription = self._subscriptions[subscription_id]
             if not (subscription.wake_id or subscription.holder):
                 self._wake_if_pending(subscription)
+
+    def on_delete(self, stream: str) -> None:
+        """Let a stream that was deleted wake nobody any more."""
+        path = stream.strip("/")
+        for subscription_id in self._by_stream.pop(path, ()):
+            self._subscriptions[subscription_id].acked.pop(path, None)
 
     def claim(self, subscription_id: str, worker: str) -> Grant | None:
         """Take the wake of a subscription; None when there is no such subscription.
@@ -176,16 +198,15 @@ class Subscriptions:
         subscription.generation += 1
         subscription.wake_id = f"w_{secrets.token_hex(12)}"
         wake_stream = self._streams.get(subscription.wake_stream)
-        if wake_stream is not None:
-            wake_stream.append(
-                {
-                    "type": "wake",
-                    "subscription_id": subscription.id,
-                    "stream": pending[0].path,
-                    "generation": subscription.generation,
-                    "ts": int(self._clock.now() * 1000),
-                }
-            )
+        if wake_stream is not None and not wake_stream.closed:
+            event = {
+                "type": "wake",
+                "subscription_id": subscription.id,
+                "stream": pending[0].path,
+                "generation": subscription.generation,
+                "ts": int(self._clock.now() * 1000),
+            }
+            self._streams.append(subscription.wake_stream, event)
         return True
 
     def _pending_stream(self, subscription: _Subscription, path: str) -> PendingStream:
