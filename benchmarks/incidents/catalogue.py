@@ -20,7 +20,6 @@ from electric_agents_simulator.scenarios.model import (
     ScriptedHeartbeats,
     ServerDown,
     ServerUp,
-    Signal,
     Start,
     Stop,
     TimelineEvent,
@@ -413,14 +412,7 @@ def _troubled_runners() -> tuple[Incident, ...]:
         Incident(
             "paused-agent",
             "an agent is paused that has work, and its runner spins",
-            replace(
-                scenario("paused-agent"),
-                timeline=(
-                    TimelineEvent(0, scenario("paused-agent").timeline[0].action),
-                    TimelineEvent(20, Signal("spinning", "SIGSTOP")),
-                    TimelineEvent(900, Signal("spinning", "SIGCONT")),
-                ),
-            ),
+            _timed("paused-agent", 20, 900),
             lasts=25 * MINUTE,
             lead_in=MINUTE,
             # It spins as fast as the machine lets it, however fast the story is told.

@@ -14,6 +14,7 @@ from electric_agents_simulator.clock import RunningClock
 from electric_agents_simulator.scenarios.player import ScenarioPlayer
 from electric_agents_simulator.server.serving import SimulatedServer
 from electric_agents_simulator.testing import Caller, runner_path, until
+from electric_agents_simulator.values import from_text
 
 pytestmark = pytest.mark.e2e
 
@@ -40,11 +41,25 @@ class Observer:
                     seen[runner["id"]] = response.json()
         return seen
 
-    async def sees(self, holds: Callable[[Fleet], bool], seconds: float = 20.0) -> None:
+    async def sees(self, holds: Callable[[Fleet], bool], seconds: float = 40.0) -> None:
         async def look() -> bool:
             return holds(await self.fleet())
 
         await until(look, seconds)
+
+    async def unheard(self, runner_id: str) -> list[dict[str, Any]]:
+        """Read the wakes behind the offset that a runner told last."""
+        offset = (await self.caller.health(runner_id))["runner"]["wake_stream_offset"]
+        path = f"/runners/{runner_id}/wake?offset={offset}"
+        events: list[dict[str, Any]] = (await self.caller.get(path)).json()
+        return events
+
+    async def is_deaf(self, runner_id: str) -> bool:
+        """Whether it heartbeats long after a wake that it has not heard."""
+        events = await self.unheard(runner_id)
+        seen = str((await self.caller.health(runner_id))["runner"]["last_seen_at"])
+        waits = [from_text(seen).timestamp() - float(event["ts"]) / 1000 for event in events]
+        return max(waits, default=0.0) > 30
 
 
 @asynccontextmanager
@@ -87,6 +102,8 @@ async def demo(observer: Observer) -> None:
             and total(fleet, "claims_succeeded") > 3
         )
     )
+    await until(lambda: observer.is_deaf("cut-off-0"), 40.0)
+    assert issues(await observer.fleet(), "cut-off-0") == []
 
 
 async def healthy_day(observer: Observer) -> None:
@@ -156,6 +173,57 @@ async def deaf(observer: Observer) -> None:
         )
     )
     await observer.sees(lambda fleet: client(fleet, "deaf-0").get("claims_succeeded", 0) > 0)
+
+
+async def cut_off(observer: Observer) -> None:
+    await observer.sees(lambda fleet: client(fleet, "cut-off-0").get("claims_succeeded", 0) > 0)
+    await until(lambda: observer.is_deaf("cut-off-0"), 40.0)
+    fleet = await observer.fleet()
+    assert issues(fleet, "cut-off-0") == []
+    assert client(fleet, "cut-off-0")["stream_connected"]
+
+    async def hears() -> bool:
+        return not await observer.is_deaf("cut-off-0")
+
+    await until(hears, 40.0)
+
+
+async def drain(observer: Observer) -> None:
+    def drains(fleet: Fleet) -> bool:
+        if not claims(fleet, "draining-0"):
+            return False
+        report = fleet["draining-0"]
+        heartbeats = [str(claim["last_heartbeat_at"] or "") for claim in report["claims"]["active"]]
+        expired = str(report["runner"]["liveness_status"]) == "expired"
+        return expired and max(heartbeats) > str(report["runner"]["lease_expires_at"])
+
+    await observer.sees(drains)
+    await observer.sees(lambda fleet: claims(fleet, "draining-0") == 0)
+
+
+async def killed_idle(observer: Observer) -> None:
+    async def waits() -> bool:
+        return len(await observer.unheard("absent-0")) == 2
+
+    await until(waits, 20.0)
+    await observer.sees(
+        lambda fleet: "expired" in str(issues(fleet, "absent-0")) and not claims(fleet, "absent-0")
+    )
+    await observer.sees(lambda fleet: client(fleet, "absent-0").get("claims_succeeded", 0) == 2)
+
+
+async def refused_wakes(observer: Observer) -> None:
+    await observer.sees(
+        lambda fleet: (
+            issues(fleet, "refusing-0") == []
+            and client(fleet, "refusing-0").get("claims_failed", 0) == 2
+            and client(fleet, "refusing-0")["last_claim_result"] == "error"
+        )
+    )
+    await asyncio.sleep(60 / 20)
+    assert await observer.unheard("refusing-0") == []
+    assert client(await observer.fleet(), "refusing-0")["claims_succeeded"] == 0
+    await observer.sees(lambda fleet: client(fleet, "refusing-0").get("claims_succeeded", 0) > 0)
 
 
 async def crash_loop(observer: Observer) -> None:
@@ -335,7 +403,7 @@ async def odd_names(observer: Observer) -> None:
 
 Proof = Callable[[Observer], Awaitable[None]]
 PROOFS: dict[str, tuple[Proof, int] | tuple[Proof, int, float]] = {
-    "demo": (demo, 20),
+    "demo": (demo, 20, 10.0),
     "healthy-day": (healthy_day, 6, 20.0),
     "maintenance": (maintenance, 6),
     "rolling-restart": (rolling_restart, 6),
@@ -343,6 +411,10 @@ PROOFS: dict[str, tuple[Proof, int] | tuple[Proof, int, float]] = {
     "night": (night, 6),
     "killed-at-work": (killed_at_work, 6),
     "deaf": (deaf, 6),
+    "cut-off": (cut_off, 3, 20.0),
+    "drain": (drain, 3, 20.0),
+    "killed-idle": (killed_idle, 3, 20.0),
+    "refused-wakes": (refused_wakes, 3, 20.0),
     "crash-loop": (crash_loop, 6),
     "duplicate-id": (duplicate_id, 6, 40.0),
     "clock-skew": (clock_skew, 6),

@@ -21,9 +21,6 @@ from electric_agents_simulator.values import Json
 
 FIRST_BACKOFF_SECONDS: Final = 1.0
 LONGEST_BACKOFF_SECONDS: Final = 30.0
-STOP_GRACE_SECONDS: Final = 1.0
-"""How long a stop waits for claims that are on their way."""
-
 _RETRY_SECONDS: Final = 0.025
 _REPLAY_ALL: Final = "-1"
 _CONFLICT: Final = 409
@@ -77,8 +74,9 @@ class PullWakeRunner:
         self._session: asyncio.Task[None] | None = None
         self._reset_reason: str | None = None
         self._claims: dict[asyncio.Task[None], str] = {}
-        self._dispatches: dict[str, tuple[Dispatch, asyncio.Task[None]]] = {}
+        self._dispatches: dict[str, asyncio.Task[None]] = {}
         self._deferred: dict[str, Json] = {}
+        self._retries: dict[str, Timer] = {}
 
     @property
     def status(self) -> ClientStatus:
@@ -102,38 +100,33 @@ class PullWakeRunner:
         ]
 
     async def stop(self) -> None:
-        """End gracefully: claims on their way get a second, then work is aborted and released."""
+        """End gracefully; returns when the work in hand has ended.
+
+        Heartbeats, the wake stream and claims on their way end at once. A handler goes on, and so
+        do its claim's heartbeats, until it has ended and the claim is released.
+        """
         if self.status in {ClientStatus.STOPPED, ClientStatus.STOPPING}:
             return
         self._diagnostics.stopping()
-        await self._cut_loops()
-        await self._await_claims()
-        for dispatch, _ in self._dispatches.values():
-            dispatch.abort()
+        await self._end_loops()
         if self._dispatches:
-            await asyncio.wait([task for _, task in self._dispatches.values()])
+            await asyncio.wait(self._dispatches.values())
         self._diagnostics.stopped()
-
-    async def _await_claims(self) -> None:
-        """Give claims on their way a moment. What is granted then is nobody's: it leaks."""
-        grace = asyncio.create_task(sleep(self._clock, STOP_GRACE_SECONDS))
-        while self._claims and not grace.done():
-            await asyncio.wait([*self._claims, grace], return_when=asyncio.FIRST_COMPLETED)
-        await _end([grace, *self._claims])
 
     async def kill(self) -> None:
-        """End as a crashed process does: no goodbye, and what was claimed stays claimed."""
-        await self._cut_loops()
-        await _end([*self._claims, *(task for _, task in self._dispatches.values())])
+        """End as a crashed process does: what was claimed stays claimed."""
+        await self._end_loops()
+        await _end([*self._dispatches.values()])
         self._diagnostics.stopped()
 
-    async def _cut_loops(self) -> None:
-        for timer in (self._interval, self._change):
+    async def _end_loops(self) -> None:
+        for timer in (self._interval, self._change, *self._retries.values()):
             if timer:
                 timer.cancel()
         self._interval = self._change = None
         self._deferred.clear()
-        await _end(self._loops)
+        self._retries.clear()
+        await _end([*self._loops, *self._claims])
 
     # Heartbeats
 
@@ -210,6 +203,7 @@ class PullWakeRunner:
         return None if failure is None else _message(failure)
 
     async def _read_events(self) -> None:
+        heard = False
         async with aclosing(self._api.wake_events(self.id, self._offset)) as events:
             async for name, data in events:
                 if name == "open":
@@ -217,9 +211,11 @@ class PullWakeRunner:
                     self._diagnostics.connected()
                     self._changed()
                 elif name == "data":
+                    heard = True
                     for event in json.loads(data):
                         self._on_event(event)
-                elif name == "control":
+                elif name == "control" and heard:
+                    # Before the first event the runner keeps the offset that it had, also `-1`.
                     self._on_offset(json.loads(data)["streamNextOffset"])
 
     def _on_event(self, event: Json) -> None:
@@ -237,26 +233,29 @@ class PullWakeRunner:
 
     def _spawn_claim(self, event: Json) -> None:
         path = "/" + str(event["stream"]).removeprefix("/")
-        if path in self._claims.values() or path in self._dispatches:
+        if self._is_busy(path):
             self._skip()
-            self._deferred[path] = event
+            self._defer(path, event)
             return
         task = asyncio.create_task(self._claim_and_dispatch(event, path))
         self._claims[task] = path
-        task.add_done_callback(lambda task: self._claim_ended(task, path))
+        task.add_done_callback(self._claims.pop)
 
-    def _claim_ended(self, task: asyncio.Task[None], path: str) -> None:
-        del self._claims[task]
-        self._retry_deferred(path)
+    def _is_busy(self, path: str) -> bool:
+        return path in self._claims.values() or path in self._dispatches
 
-    def _retry_deferred(self, path: str) -> None:
-        """Take up, a moment after a stream became free, the last event that found it busy."""
-        if path in self._deferred and path not in self._dispatches:
-            self._clock.call_later(_RETRY_SECONDS, lambda: self._take_up(path))
+    def _defer(self, path: str, event: Json) -> None:
+        """Try a busy stream's newest event again in a moment, and so on until it is free."""
+        self._deferred[path] = event
+        if path not in self._retries:
+            self._retries[path] = self._clock.call_later(_RETRY_SECONDS, lambda: self._retry(path))
 
-    def _take_up(self, path: str) -> None:
-        event = self._deferred.pop(path, None)
-        if event is not None:
+    def _retry(self, path: str) -> None:
+        del self._retries[path]
+        event = self._deferred.pop(path)
+        if self._is_busy(path):
+            self._defer(path, event)
+        else:
             self._spawn_claim(event)
 
     async def _claim_and_dispatch(self, event: Json, path: str) -> None:
@@ -273,9 +272,8 @@ class PullWakeRunner:
             self._skip()
             return
         self._diagnostics.claim_succeeded()
-        if self.status is not ClientStatus.STOPPING:
-            self._dispatch(notification, path)
-            self._changed()
+        self._dispatch(notification, path)
+        self._changed()
 
     async def _claim(self, event: Json) -> Json | None:
         response = await self._api.claim(self.id, event)
@@ -295,8 +293,8 @@ class PullWakeRunner:
     def _dispatch(self, notification: Json, path: str) -> None:
         dispatch = Dispatch(self._api, self._clock, notification, self._handler)
         task = asyncio.create_task(self._run_dispatch(dispatch))
-        self._dispatches[path] = (dispatch, task)
-        task.add_done_callback(lambda _: self._dispatch_ended(path))
+        self._dispatches[path] = task
+        task.add_done_callback(lambda _: self._dispatches.pop(path))
         self._diagnostics.dispatched()
 
     async def _run_dispatch(self, dispatch: Dispatch) -> None:
@@ -304,10 +302,6 @@ class PullWakeRunner:
             await dispatch.run()
         except _FAILURES as error:
             self._diagnostics.failed(_message(error))
-
-    def _dispatch_ended(self, path: str) -> None:
-        del self._dispatches[path]
-        self._retry_deferred(path)
 
 
 async def _end(tasks: list[asyncio.Task[Any]]) -> None:

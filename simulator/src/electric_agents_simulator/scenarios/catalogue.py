@@ -1,4 +1,4 @@
-"""The stories. Each is short: a cast, and a timeline of a few minutes.
+"""The scenarios. Each has a few roles and a timeline of some minutes.
 
 "Where the status misleads" is a list in the contract; its items are named as (1), (2) ...
 """
@@ -36,6 +36,9 @@ _BRISK: Final = Workload(entities=2, every_seconds=3.0, seconds=(0.5, 2.0))
 _STEADY: Final = Workload(entities=2, every_seconds=10.0, seconds=(1.0, 4.0))
 _LONG: Final = Workload(entities=2, every_seconds=2.0, seconds=(120.0, 240.0))
 _IDLE: Final = Workload(entities=0)
+_ON_DEMAND: Final = Workload(entities=2, every_seconds=1e6, seconds=(1.0, 4.0))
+"""Work only where an action gives it."""
+_SILENCE: Final = Fault(FaultKind.SILENCE, route="wake")
 _OFTEN: Final = HeartbeatTiming(heartbeat_seconds=10.0)
 _STREAMING: Final[dict[str, Any]] = {
     "status": "streaming",
@@ -71,9 +74,11 @@ def _demo() -> Scenario:
         name="demo",
         title="A bit of everything",
         description="A working fleet of all five kinds and three owners, with one runner in each "
-        "of the states that a health report knows, and one that dies at work every five minutes.",
-        watch="Healthy, degraded and unhealthy runners within ten seconds, claims flowing, "
-        "superseded claims growing on the crashing runner.",
+        "of the states that a health report knows. A proxy cuts the wake stream of one runner, "
+        "whose heartbeats go on; another dies at work every five minutes.",
+        watch="Within ten seconds healthy, degraded and unhealthy runners, and claims. Within a "
+        "minute and a half messages have waited for a minute for `cut-off-0`, which the server "
+        "calls healthy. Superseded claims of the crashing runner.",
         roles=(
             Role("worker", 2, kinds=("server", "cloud-worker"), behaviour=_BRISK),
             Role("maintenance", behaviour=_IDLE),
@@ -82,6 +87,7 @@ def _demo() -> Scenario:
                 kinds=("local",),
                 behaviour=ScriptedHeartbeats(_STREAMING, every_seconds=None, lease_ms=1_000),
             ),
+            Role("cut-off", behaviour=Workload(3, 4.0, (0.5, 2.0))),
             Role("deaf", kinds=("sandbox",), behaviour=_IDLE, starts_at_once=False),
             Role("newcomer", kinds=("ci",), behaviour=NoHeartbeats()),
             Role("crashing", kinds=("cloud-worker",), behaviour=Workload(2, 2.0, (20.0, 40.0))),
@@ -100,6 +106,7 @@ def _demo() -> Scenario:
             TimelineEvent(0.1, Start("deaf")),
             TimelineEvent(1.0, Disable("maintenance")),
             TimelineEvent(8.0, Restart("crashing", graceful=False), every_seconds=300.0),
+            TimelineEvent(12.0, AddFault(_SILENCE, role="cut-off")),
         ),
     )
 
@@ -191,11 +198,11 @@ def _runner_troubles() -> tuple[Scenario, ...]:
         ),
         Scenario(
             name="deaf",
-            title="A runner hears no wake",
+            title="A runner never connects to its wake stream",
             description="A runner's stream connection hangs from its start on, as those of old "
             "releases may. After three minutes the network is mended, and it is restarted.",
-            watch="A live lease and heartbeats without fault, but not connected (8), and no event "
-            "ever; work for it piles up, visible nowhere (7).",
+            watch="A live lease and heartbeats without fault, but not connected (8). It never "
+            "hears an event: its messages wait on its wake stream.",
             roles=(
                 Role("deaf", behaviour=_STEADY, timing=_OFTEN, starts_at_once=False),
                 _fleet(),
@@ -208,11 +215,68 @@ def _runner_troubles() -> tuple[Scenario, ...]:
             ),
         ),
         Scenario(
+            name="cut-off",
+            title="A proxy cuts a runner's wake stream, and its messages wait",
+            description="Nothing comes through the wake stream of a runner from the twentieth "
+            "second on, for four minutes, though the connection stays. Its heartbeats pass.",
+            watch="Online, healthy, `stream_connected` throughout: only the tail of its wake "
+            "stream tells. The distance to the offset that the runner told grows without bound, "
+            "one event for each of its agents, the oldest as old as the cut.",
+            roles=(Role("cut-off", behaviour=_STEADY, timing=_OFTEN), _fleet()),
+            timeline=(
+                TimelineEvent(20.0, AddFault(_SILENCE, role="cut-off")),
+                TimelineEvent(260.0, ClearFaults()),
+            ),
+        ),
+        Scenario(
+            name="drain",
+            title="A runner is stopped, and finishes its work",
+            description="A runner is stopped in the middle of long work. Its heartbeats end at "
+            "once; its handlers go on for minutes, and so do the heartbeats of their claims. Then "
+            "the claims are released, and the process ends.",
+            watch="An expired lease beside claims that give signs of life every ten seconds: no "
+            "death, and nobody must be paged (14). Afterwards it holds no claim.",
+            roles=(Role("draining", behaviour=_LONG, timing=_OFTEN), _fleet()),
+            timeline=(TimelineEvent(20.0, Stop("draining")),),
+        ),
+        Scenario(
+            name="killed-idle",
+            title="An idle runner dies, and then gets messages",
+            description="A runner without work is killed. Ten seconds later its agents get "
+            "messages; after four minutes it is started again.",
+            watch="No claim, so no orphan, and healthy until its lease runs out: only the events "
+            "on its wake stream tell that somebody waits.",
+            roles=(Role("absent", behaviour=_ON_DEMAND, timing=_OFTEN), _fleet()),
+            timeline=(
+                TimelineEvent(20.0, Kill("absent")),
+                TimelineEvent(30.0, GiveWork("absent")),
+                TimelineEvent(260.0, Start("absent")),
+            ),
+        ),
+        Scenario(
+            name="refused-wakes",
+            title="Messages come while their runner is disabled",
+            description="An operator disables a runner, its agents get messages, and it is enabled "
+            "again. Each claim was refused with 409, and no later message makes a new wake. After "
+            "four minutes the runner is restarted: it reads its wake stream from the beginning, "
+            "and works.",
+            watch="Enabled, healthy, streaming, caught up with its wake stream - and its agents "
+            "stand still (15). `claims_failed` has risen, and `last_claim_result` is `error`.",
+            roles=(Role("refusing", behaviour=_ON_DEMAND, timing=_OFTEN), _fleet()),
+            timeline=(
+                TimelineEvent(20.0, Disable("refusing")),
+                TimelineEvent(25.0, GiveWork("refusing")),
+                TimelineEvent(40.0, Enable("refusing")),
+                TimelineEvent(60.0, GiveWork("refusing"), every_seconds=30.0),
+                TimelineEvent(260.0, Restart("refusing")),
+            ),
+        ),
+        Scenario(
             name="crash-loop",
             title="A runner that crashes every twenty seconds",
             description="It starts, replays its wake stream from the beginning, takes up work, "
             "and dies.",
-            watch="`started_at` moves on again and again and counts fall to nought; every replay "
+            watch="`started_at` moves on again and again and counts fall to 0; every replay "
             "inflates events and skipped claims at once (9); claims leak with every crash (6).",
             roles=(
                 Role("looper", behaviour=Workload(3, 3.0, (20.0, 60.0)), timing=_OFTEN),
@@ -288,19 +352,15 @@ def _runner_troubles() -> tuple[Scenario, ...]:
             title="An agent is paused, and its runner spins",
             description="An operator pauses the agents of one runner, which have work waiting. "
             "The server wakes the runner, tells it that there is nothing to do, and wakes it "
-            "again, dozens of times a second, until they may go on.",
-            watch="Healthy, no claim and no issue, but events and skipped claims race; "
-            "outstanding wakes and pending work are said to be 0 (7).",
+            "again, 24 times a second, until they may go on.",
+            watch="Healthy, no claim and no issue, but events race, and skipped claims twice as "
+            "fast (17); outstanding wakes and pending work are said to be 0 (7).",
             roles=(
-                # A message would wake the agents up.
+                # A message would let the agents go on.
                 Role("spinning", behaviour=Workload(entities=1, every_seconds=1e6), timing=_OFTEN),
                 _fleet(),
             ),
             timeline=(
-                # The real server takes that long for a claim; so it is what bounds the spin.
-                TimelineEvent(
-                    0.0, AddFault(Fault(FaultKind.LATENCY, route="claim", seconds=0.035))
-                ),
                 TimelineEvent(20.0, Signal("spinning", "SIGSTOP")),
                 TimelineEvent(140.0, Signal("spinning", "SIGCONT")),
             ),

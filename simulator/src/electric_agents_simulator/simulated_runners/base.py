@@ -43,7 +43,7 @@ class SimulatedRunner(Protocol):
         """Register and begin."""
 
     async def stop(self) -> None:
-        """End gracefully; returns at once, work in hand goes on."""
+        """End gracefully; returns when the work in hand has ended."""
 
     async def kill(self) -> None:
         """End at once, as a crashed process does."""

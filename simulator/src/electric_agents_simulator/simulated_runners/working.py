@@ -39,6 +39,7 @@ class WorkingRunner:
         self._runner_clock = runner_clock
         self._random = random
         self._process: PullWakeRunner | None = None
+        self._stopping: set[PullWakeRunner] = set()
         self._messages: asyncio.Task[None] | None = None
         self._entities: list[str] = []
 
@@ -58,10 +59,12 @@ class WorkingRunner:
             self._messages = asyncio.create_task(self._send_messages())
 
     async def stop(self) -> None:
-        """End gracefully."""
+        """End gracefully; returns when the work in hand has ended."""
         if self._process is not None:
             process, self._process = self._process, None
+            self._stopping.add(process)
             await process.stop()
+            self._stopping.discard(process)
 
     async def kill(self) -> None:
         """End at once; what is claimed stays claimed."""
@@ -82,8 +85,10 @@ class WorkingRunner:
                 await self._api.signal(ENTITY_TYPE, entity, signal)
 
     async def close(self) -> None:
-        """Kill it, and send no more messages."""
+        """Kill it, and what has been stopped and still works, and send no more messages."""
         await self.kill()
+        for process in list(self._stopping):
+            await process.kill()
         if self._messages is not None:
             self._messages.cancel()
             await asyncio.wait([self._messages])
