@@ -9,7 +9,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH):$(CURDIR)/$(VENV)/tools/usr/bin
 help: ## Show this help
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-12s %s\n", $$1, $$2}'
 
-$(VENV)/.ready: requirements/dev.txt pyproject.toml scripts/setup
+$(VENV)/.ready: requirements/dev.txt pyproject.toml simulator/pyproject.toml scripts/setup
 	@scripts/setup
 
 setup: $(VENV)/.ready ## Make .venv with the locked dependencies

@@ -4,26 +4,25 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
-from electric_agents_simulator.runner.runner import Pace
+from electric_agents_simulator.runner.runner import HeartbeatTiming
 from electric_agents_simulator.scenarios import find as scenario
 from electric_agents_simulator.scenarios.model import (
-    Calm,
-    Cue,
+    Action,
+    AddFault,
+    ChangeOwner,
+    ClearFaults,
     Disable,
     Enable,
     Kill,
-    Move,
-    Puppet,
     Restart,
     Role,
     Scenario,
+    ScriptedHeartbeats,
     ServerDown,
     ServerUp,
-    Signal,
     Start,
-    Step,
     Stop,
-    Trouble,
+    TimelineEvent,
     Workload,
 )
 from electric_agents_simulator.server.faults import Fault, FaultKind
@@ -45,7 +44,7 @@ QUICK_LEASE: Final = 30.0
 _START: Final = 120.0
 """How long exporter and Prometheus may take to start, in a fast scenario's seconds."""
 
-_QUICK: Final = Pace(heartbeat_seconds=10.0)
+_QUICK: Final = HeartbeatTiming(heartbeat_seconds=10.0)
 _STEADY: Final = Workload(entities=2, every_seconds=30.0, seconds=(1.0, 4.0))
 _BRISK: Final = Workload(entities=2, every_seconds=3.0, seconds=(0.5, 2.0))
 _LONG: Final = Workload(entities=2, every_seconds=2.0, seconds=(120.0, 240.0))
@@ -60,18 +59,18 @@ _WELL: Final[dict[str, Any]] = {
 }
 
 
-def _fleet(conduct: Workload = _STEADY) -> Role:
-    return Role("fleet", None, kinds=("server", "cloud-worker"), conduct=conduct)
+def _fleet(behaviour: Workload = _STEADY) -> Role:
+    return Role("fleet", None, kinds=("server", "cloud-worker"), behaviour=behaviour)
 
 
-def _played(*roles: Role, steps: dict[float, Step | tuple[Step, ...]]) -> Scenario:
+def _played(*roles: Role, steps: dict[float, Action | tuple[Action, ...]]) -> Scenario:
     """Make a story of some roles beside a fleet that works, and of what happens when."""
-    cues = [
-        Cue(at, step)
+    events = [
+        TimelineEvent(at, step)
         for at, those in steps.items()
         for step in (those if isinstance(those, tuple) else (those,))
     ]
-    return Scenario("", "", "", "", (*roles, _fleet()), tuple(cues))
+    return Scenario("", "", "", "", (*roles, _fleet()), tuple(events))
 
 
 def _at_usual_pace(name: str) -> Scenario:
@@ -81,20 +80,22 @@ def _at_usual_pace(name: str) -> Scenario:
     machine is busy elsewhere.
     """
     told = scenario(name)
-    return replace(told, cast=tuple(replace(role, pace=Pace()) for role in told.cast))
+    return replace(
+        told, roles=tuple(replace(role, timing=HeartbeatTiming()) for role in told.roles)
+    )
 
 
 def _idle(told: Scenario) -> Scenario:
     """Give a scenario whose fleet has nothing to do, so that nothing of it can be left undone."""
-    cast = (replace(role, conduct=_IDLE) if role.name == "fleet" else role for role in told.cast)
-    return replace(told, cast=tuple(cast))
+    cast = (replace(role, behaviour=_IDLE) if role.name == "fleet" else role for role in told.roles)
+    return replace(told, roles=tuple(cast))
 
 
 def _timed(name: str, *ats: float) -> Scenario:
     """Give a scenario with its steps at other times."""
     told = scenario(name)
-    cues = (replace(cue, at=at) for cue, at in zip(told.timeline, ats, strict=True))
-    return replace(told, timeline=tuple(cues))
+    events = (replace(event, at=at) for event, at in zip(told.timeline, ats, strict=True))
+    return replace(told, timeline=tuple(events))
 
 
 def catalogue() -> tuple[Incident, ...]:
@@ -127,7 +128,7 @@ def find(name: str) -> Incident:
 
 
 def _ordinary_life() -> tuple[Incident, ...]:
-    jobs = Role("job", 4, kinds=("ci", "sandbox"), conduct=_STEADY)
+    jobs = Role("job", 4, kinds=("ci", "sandbox"), behaviour=_STEADY)
     return (
         Incident("quiet-day", "a fleet works", scenario("healthy-day"), lasts=40 * MINUTE),
         Incident(
@@ -148,8 +149,8 @@ def _ordinary_life() -> tuple[Incident, ...]:
             replace(
                 _played(jobs, steps={}),
                 timeline=(
-                    Cue(60, Stop("job"), every_seconds=240),
-                    Cue(180, Start("job"), every_seconds=240),
+                    TimelineEvent(60, Stop("job"), every_seconds=240),
+                    TimelineEvent(180, Start("job"), every_seconds=240),
                 ),
             ),
             lasts=40 * MINUTE,
@@ -159,7 +160,12 @@ def _ordinary_life() -> tuple[Incident, ...]:
             "long-dead",
             "servers that died long ago are still listed when an exporter starts",
             _played(
-                Role("old", 4, conduct=Puppet(_WELL, every_seconds=None, lease_ms=1_000)), steps={}
+                Role(
+                    "old",
+                    4,
+                    behaviour=ScriptedHeartbeats(_WELL, every_seconds=None, lease_ms=1_000),
+                ),
+                steps={},
             ),
             lasts=20 * MINUTE,
             runners=10,
@@ -171,8 +177,8 @@ def _ordinary_life() -> tuple[Incident, ...]:
             "maintenance",
             "runners are disabled for a while, at work or stopped, and enabled again",
             _played(
-                Role("patient", 2, conduct=_STEADY),
-                Role("absent", 2, conduct=_IDLE),
+                Role("patient", 2, behaviour=_STEADY),
+                Role("absent", 2, behaviour=_IDLE),
                 steps={
                     20: (Disable("patient"), Disable("absent")),
                     60: Stop("absent"),
@@ -193,7 +199,7 @@ def _ordinary_life() -> tuple[Incident, ...]:
             "replayed-stream",
             "a busy runner restarts and replays its whole wake stream",
             _played(
-                Role("replayer", conduct=_BRISK, pace=_QUICK), steps={1500: Restart("replayer")}
+                Role("replayer", behaviour=_BRISK, timing=_QUICK), steps={1500: Restart("replayer")}
             ),
             lasts=45 * MINUTE,
         ),
@@ -201,7 +207,7 @@ def _ordinary_life() -> tuple[Incident, ...]:
             "new-runners",
             "runners start, each degraded for its first two seconds",
             _played(
-                Role("newcomer", 4, conduct=_STEADY, on_stage=False),
+                Role("newcomer", 4, behaviour=_STEADY, starts_at_once=False),
                 steps={10: Start("newcomer", apart_seconds=5)},
             ),
             lasts=20 * MINUTE,
@@ -211,7 +217,7 @@ def _ordinary_life() -> tuple[Incident, ...]:
             "shrinking-fleet",
             "half of the fleet is disabled and then stopped for good",
             _played(
-                Role("spare", 5, kinds=("cloud-worker",), conduct=_IDLE),
+                Role("spare", 5, kinds=("cloud-worker",), behaviour=_IDLE),
                 steps={60: Disable("spare"), 80: Stop("spare")},
             ),
             lasts=30 * MINUTE,
@@ -250,7 +256,7 @@ def _passing_troubles() -> tuple[Incident, ...]:
         Incident(
             "one-failed-poll",
             "one poll fails",
-            _played(steps={60: Trouble(failed_poll), 74: Calm()}),
+            _played(steps={60: AddFault(failed_poll), 74: ClearFaults()}),
             lasts=15 * MINUTE,
         ),
         Incident(
@@ -267,7 +273,7 @@ def _passing_troubles() -> tuple[Incident, ...]:
 
 
 def _lost_runners() -> tuple[Incident, ...]:
-    victim = Role("victim", conduct=_LONG)
+    victim = Role("victim", behaviour=_LONG)
     death = _played(victim, steps={30: Kill("victim"), 1200: Start("victim")})
     lost_at_work = Expected(
         "RunnerUnhealthy", PAGE, since=30, shows_after=LEASE, until=1200, runner="victim-0"
@@ -292,7 +298,7 @@ def _lost_runners() -> tuple[Incident, ...]:
             "death-idle",
             "a runner dies that had nothing to do",
             _played(
-                Role("victim", conduct=_IDLE), steps={30: Kill("victim"), 1200: Start("victim")}
+                Role("victim", behaviour=_IDLE), steps={30: Kill("victim"), 1200: Start("victim")}
             ),
             lasts=35 * MINUTE,
             expected=(
@@ -310,7 +316,7 @@ def _lost_runners() -> tuple[Incident, ...]:
             "laptop-closed-at-work",
             "a laptop is closed while its runner works",
             _played(
-                Role("night-owl", kinds=("local",), conduct=_LONG), steps={30: Kill("night-owl")}
+                Role("night-owl", kinds=("local",), behaviour=_LONG), steps={30: Kill("night-owl")}
             ),
             lasts=20 * MINUTE,
             expected=(
@@ -349,7 +355,7 @@ def _lost_runners() -> tuple[Incident, ...]:
 def _troubled_runners() -> tuple[Incident, ...]:
     lost_heartbeats = Fault(FaultKind.STATUS, route="heartbeat", share=0.67)
     no_heartbeat = Fault(FaultKind.STATUS, route="heartbeat")
-    flapper = Role("flapper", conduct=Puppet(_WELL, lease_ms=15_000))
+    flapper = Role("flapper", behaviour=ScriptedHeartbeats(_WELL, lease_ms=15_000))
     return (
         Incident(
             "deaf",
@@ -373,8 +379,8 @@ def _troubled_runners() -> tuple[Incident, ...]:
             replace(
                 _played(flapper, steps={}),
                 timeline=(
-                    Cue(0, Trouble(no_heartbeat, role="flapper"), every_seconds=120),
-                    Cue(60, Calm(), every_seconds=120),
+                    TimelineEvent(0, AddFault(no_heartbeat, role="flapper"), every_seconds=120),
+                    TimelineEvent(60, ClearFaults(), every_seconds=120),
                 ),
             ),
             lasts=30 * MINUTE,
@@ -386,8 +392,8 @@ def _troubled_runners() -> tuple[Incident, ...]:
             "reconnects",
             "two of three heartbeats of a runner are lost, and its stream is reset each time",
             _played(
-                Role("flappy", conduct=_IDLE, pace=Pace(10.0, lease_seconds=90.0)),
-                steps={5: Trouble(lost_heartbeats, role="flappy"), 905: Calm()},
+                Role("flappy", behaviour=_IDLE, timing=HeartbeatTiming(10.0, lease_seconds=90.0)),
+                steps={5: AddFault(lost_heartbeats, role="flappy"), 905: ClearFaults()},
             ),
             lasts=30 * MINUTE,
             expected=(
@@ -423,14 +429,7 @@ def _troubled_runners() -> tuple[Incident, ...]:
         Incident(
             "paused-agent",
             "an agent is paused that has work, and its runner spins",
-            replace(
-                scenario("paused-agent"),
-                timeline=(
-                    Cue(0, scenario("paused-agent").timeline[0].step),
-                    Cue(20, Signal("spinning", "SIGSTOP")),
-                    Cue(900, Signal("spinning", "SIGCONT")),
-                ),
-            ),
+            _timed("paused-agent", 20, 900),
             lasts=25 * MINUTE,
             lead_in=MINUTE,
             # It spins as fast as the machine can, however fast the scenario is played.
@@ -479,7 +478,7 @@ def _work() -> tuple[Incident, ...]:
         Incident(
             "leaked-claims",
             "a runner crashes at work, is back at once, and claims anew",
-            _played(Role("victim", conduct=_LONG), steps={30: Restart("victim", graceful=False)}),
+            _played(Role("victim", behaviour=_LONG), steps={30: Restart("victim", graceful=False)}),
             lasts=75 * MINUTE,
             expected=(
                 # It claims again within a minute; the median of ten minutes needs half of them.
@@ -502,7 +501,7 @@ def _work() -> tuple[Incident, ...]:
             "the database is away for 55 seconds while all work; some agents stand still after it",
             replace(
                 _at_usual_pace("database-outage"),
-                cast=(_fleet(replace(_STEADY, every_seconds=5.0)),),
+                roles=(_fleet(replace(_STEADY, every_seconds=5.0)),),
             ),
             lasts=30 * MINUTE,
             expected=(Expected("ClaimStuck", TICKET, since=30, shows_after=900),),
@@ -516,10 +515,10 @@ def _work() -> tuple[Incident, ...]:
                 "",
                 "",
                 (
-                    Role("stuck", conduct=Workload(1, 20.0, (9_000.0, 9_001.0))),
+                    Role("stuck", behaviour=Workload(1, 20.0, (9_000.0, 9_001.0))),
                     _fleet(_IDLE),
                 ),
-                (Cue(60, Trouble(Fault(FaultKind.STATUS, route="callback"))),),
+                (TimelineEvent(60, AddFault(Fault(FaultKind.STATUS, route="callback"))),),
             ),
             lasts=30 * MINUTE,
             expected=(Expected("ClaimStuck", TICKET, since=60, shows_after=900, runner="stuck-0"),),
@@ -529,7 +528,10 @@ def _work() -> tuple[Incident, ...]:
             "four claims in ten fail, for twenty minutes",
             replace(
                 _at_usual_pace("claim-failures"),
-                timeline=(Cue(20, Trouble(unwritten)), Cue(1300, Calm())),
+                timeline=(
+                    TimelineEvent(20, AddFault(unwritten)),
+                    TimelineEvent(1300, ClearFaults()),
+                ),
             ),
             lasts=28 * MINUTE,
             lead_in=60,
@@ -542,7 +544,7 @@ def _work() -> tuple[Incident, ...]:
 
 def _servers() -> tuple[Incident, ...]:
     rejected = tuple(
-        Trouble(Fault(FaultKind.STATUS, route=route, status=401)) for route in ("list", "health")
+        AddFault(Fault(FaultKind.STATUS, route=route, status=401)) for route in ("list", "health")
     )
     return (
         Incident(
@@ -555,7 +557,7 @@ def _servers() -> tuple[Incident, ...]:
         Incident(
             "credentials-rejected",
             "the server refuses the exporter's credentials",
-            _played(steps={60: rejected, 960: Calm()}),
+            _played(steps={60: rejected, 960: ClearFaults()}),
             lasts=30 * MINUTE,
             expected=(Expected("CredentialsRejected", PAGE, since=60, until=960),),
         ),
@@ -565,8 +567,8 @@ def _servers() -> tuple[Incident, ...]:
             replace(
                 _idle(scenario("wrong-principal")),
                 timeline=(
-                    Cue(30, Move("fleet", "service:monitr")),
-                    Cue(1500, Move("fleet", "service:monitor")),
+                    TimelineEvent(30, ChangeOwner("fleet", "service:monitr")),
+                    TimelineEvent(1500, ChangeOwner("fleet", "service:monitor")),
                 ),
             ),
             lasts=40 * MINUTE,
@@ -576,7 +578,7 @@ def _servers() -> tuple[Incident, ...]:
             "stale-data",
             "the server lists its runners, and never answers for one",
             _played(
-                steps={60: Trouble(Fault(FaultKind.HANG, route="health")), 960: Calm()},
+                steps={60: AddFault(Fault(FaultKind.HANG, route="health")), 960: ClearFaults()},
             ),
             lasts=30 * MINUTE,
             expected=(Expected("ExporterDataStale", TICKET, since=60, shows_after=45, until=960),),
@@ -634,7 +636,7 @@ def _watchers() -> tuple[Incident, ...]:
 
 
 def _budgets() -> tuple[Incident, ...]:
-    lost = Role("lost", 2, conduct=_IDLE)
+    lost = Role("lost", 2, behaviour=_IDLE)
     tickets = tuple(
         Expected("RunnerUnhealthy", TICKET, since=0, shows_after=LEASE, runner=f"lost-{number}")
         for number in range(2)
@@ -655,7 +657,7 @@ def _budgets() -> tuple[Incident, ...]:
         Incident(
             "availability-burns-slowly",
             "two of forty runners are gone, for long",
-            Scenario("", "", "", "", (lost, _fleet(_IDLE)), (Cue(0, Kill("lost")),)),
+            Scenario("", "", "", "", (lost, _fleet(_IDLE)), (TimelineEvent(0, Kill("lost")),)),
             lasts=45 * MINUTE,
             runners=40,
             lead_in=35 * MINUTE,
@@ -671,7 +673,9 @@ def _budgets() -> tuple[Incident, ...]:
         Incident(
             "claims-burn-fast",
             "four claims in ten fail, for most of an hour",
-            replace(_at_usual_pace("claim-failures"), timeline=(Cue(0, Trouble(unwritten)),)),
+            replace(
+                _at_usual_pace("claim-failures"), timeline=(TimelineEvent(0, AddFault(unwritten)),)
+            ),
             lasts=52 * MINUTE,
             lead_in=35 * MINUTE,
             expected=(

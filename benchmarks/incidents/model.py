@@ -64,7 +64,7 @@ class Incident:
     Attributes:
         name: of the incident.
         what: what happens, in a sentence.
-        scenario: what the simulator plays; its times count from the end of the lead-in.
+        scenario: what the simulator plays; its events count from the end of the lead-in.
         lasts: how long to watch.
         runners: how many runners the fleet has.
         expected: every page and ticket that should be delivered.
@@ -95,17 +95,17 @@ class Incident:
 
     @property
     def story(self) -> Scenario:
-        """The scenario with its cues after the lead-in."""
-        cues = (replace(cue, at=cue.at + self.lead_in) for cue in self.scenario.timeline)
-        return replace(self.scenario, timeline=tuple(cues))
+        """The scenario with its events after the lead-in."""
+        events = (replace(event, at=event.at + self.lead_in) for event in self.scenario.timeline)
+        return replace(self.scenario, timeline=tuple(events))
 
 
 def without(scenario: Scenario, *roles: str) -> Scenario:
     """Take roles out of a scenario, and their steps."""
     return replace(
         scenario,
-        cast=tuple(role for role in scenario.cast if role.name not in roles),
+        roles=tuple(role for role in scenario.roles if role.name not in roles),
         timeline=tuple(
-            cue for cue in scenario.timeline if getattr(cue.step, "role", None) not in roles
+            event for event in scenario.timeline if getattr(event.action, "role", None) not in roles
         ),
     )

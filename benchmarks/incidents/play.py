@@ -5,7 +5,7 @@ import signal
 import sys
 
 from electric_agents_simulator.clock import RunningClock
-from electric_agents_simulator.fleet.stage import Stage
+from electric_agents_simulator.scenarios.player import ScenarioPlayer
 from electric_agents_simulator.server.serving import SimulatedServer
 from incidents.catalogue import find
 
@@ -18,8 +18,8 @@ async def play(name: str, speed: float) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     clock = RunningClock(speed)
     async with SimulatedServer(clock) as server:
-        stage = Stage(server, incident.story, incident.runners, seed=7, clock=clock)
-        async with stage.play():
+        player = ScenarioPlayer(server, incident.story, incident.runners, seed=7, clock=clock)
+        async with player.play():
             print(server.url, flush=True)
             await stop.wait()
 

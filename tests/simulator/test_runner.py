@@ -12,7 +12,7 @@ import pytest
 from electric_agents_exporter.contract.vocabulary import ClientStatus
 from electric_agents_simulator.clock import Clock, RunningClock, SkewedClock, sleep
 from electric_agents_simulator.runner.api import AgentsApi
-from electric_agents_simulator.runner.runner import Pace, PullWakeRunner
+from electric_agents_simulator.runner.runner import HeartbeatTiming, PullWakeRunner
 from electric_agents_simulator.server.faults import DatabaseState, Fault, FaultKind
 from electric_agents_simulator.server.serving import SimulatedServer
 from electric_agents_simulator.testing import Caller, runner_path, until
@@ -23,7 +23,7 @@ Health = dict[str, Any]
 
 @dataclass
 class Bench:
-    """A server, one registered runner with one agent, and eyes on its health."""
+    """A server, one registered runner with one agent, and a view of its health."""
 
     server: SimulatedServer
     clock: Clock
@@ -36,7 +36,11 @@ class Bench:
             await sleep(self.clock, self.work_seconds)
 
         return PullWakeRunner(
-            self.api, "busy", work, clock or self.clock, pace=Pace(heartbeat_seconds=10.0)
+            self.api,
+            "busy",
+            work,
+            clock or self.clock,
+            timing=HeartbeatTiming(heartbeat_seconds=10.0),
         )
 
     async def send(self) -> None:
@@ -54,6 +58,13 @@ class Bench:
 
         await until(look)
         return seen
+
+    async def unheard(self) -> list[dict[str, Any]]:
+        """Read, as a monitor does, the wakes behind the offset that the runner told last."""
+        offset = (await self.health())["runner"]["wake_stream_offset"] or "-1"
+        response = await self.caller.get(f"/runners/busy/wake?offset={offset}")
+        events: list[dict[str, Any]] = response.json()
+        return events
 
     def fault(self, kind: FaultKind, route: str, **more: Any) -> None:  # noqa: ANN401  (a fault's fields)
         self.server.system.faults.add(Fault(kind, route=route, **more))
@@ -174,7 +185,9 @@ async def _holds(condition: bool) -> bool:  # noqa: FBT001  (the condition itsel
     return condition
 
 
-async def test_a_killed_runner_leaves_its_claim_and_its_last_words(bench: Bench, run: Run) -> None:
+async def test_a_killed_runner_leaves_its_claim_and_its_last_diagnostics(
+    bench: Bench, run: Run
+) -> None:
     bench.work_seconds = 1_000.0
     runner = run()
     await bench.send()
@@ -188,15 +201,51 @@ async def test_a_killed_runner_leaves_its_claim_and_its_last_words(bench: Bench,
     assert leaked["dispatch"]["entities_with_active_claim"] == 1
 
 
-async def test_a_stopped_runner_gives_its_work_back(bench: Bench, run: Run) -> None:
+async def test_a_stopped_runner_drains(bench: Bench, run: Run) -> None:
+    """Its heartbeats end at once; the handler and the claim's heartbeats go on, to the release."""
+    bench.work_seconds = 120.0
+    runner = run()
+    await bench.send()
+    await bench.until(lambda health: health["claims"]["active_count"] == 1 and connected(health))
+    stopping = asyncio.create_task(runner.stop())
+    draining = await bench.until(
+        lambda health: (
+            health["runner"]["liveness_status"] == "expired"
+            and health["claims"]["active_count"] == 1
+            and (health["claims"]["active"][0]["last_heartbeat_at"] or "")
+            > health["runner"]["lease_expires_at"]
+        )
+    )
+    assert draining["client"]["status"] == "streaming"
+    await bench.until(lambda health: health["claims"]["active_count"] == 0)
+    await stopping
+    assert runner.status is ClientStatus.STOPPED
+    assert len(await bench.caller.wakes("busy")) == 1
+
+
+async def test_a_runner_that_is_killed_while_it_drains_leaves_its_claim(
+    bench: Bench, run: Run
+) -> None:
     bench.work_seconds = 1_000.0
     runner = run()
     await bench.send()
     await bench.until(lambda health: health["claims"]["active_count"] == 1)
-    await runner.stop()
-    assert runner.status is ClientStatus.STOPPED
-    assert (await bench.health())["claims"]["active_count"] == 0
-    assert len(await bench.caller.wakes("busy")) == 2
+    stopping = asyncio.create_task(runner.stop())
+    await until(lambda: _holds(runner.status is ClientStatus.STOPPING))
+    await runner.kill()
+    await stopping
+    assert (await bench.health())["claims"]["active_count"] == 1
+
+
+async def test_a_rejected_claim_heartbeat_loses_the_result_of_the_run(
+    bench: Bench, run: Run
+) -> None:
+    bench.work_seconds = 25.0
+    runner = run()
+    await bench.send()
+    await bench.until(lambda health: health["claims"]["active_count"] == 1)
+    bench.fault(FaultKind.STATUS, "callback", share=0.5)  # one of the two heartbeats
+    await until(lambda: _holds(runner.diagnostics["claims_succeeded"] == 2))
 
 
 async def test_stopping_does_not_wait_for_a_claim_that_hangs(bench: Bench, run: Run) -> None:
@@ -252,6 +301,66 @@ async def test_a_hung_wake_stream_leaves_it_alive_but_deaf(bench: Bench, run: Ru
     assert health["client"]["events_received"] == 0
 
 
+async def test_a_wake_stream_that_falls_silent_leaves_it_connected_and_deaf(
+    bench: Bench, run: Run
+) -> None:
+    """As behind a proxy that lost its way: it heartbeats, says streaming, and hears nothing."""
+    runner = run()
+    await bench.send()
+    told = await bench.until(
+        lambda health: (
+            connected(health)
+            and health["client"]["claims_succeeded"] == 1
+            and health["runner"]["wake_stream_offset"] != "-1"
+            and health["claims"]["active_count"] == 0
+        )
+    )
+    bench.fault(FaultKind.SILENCE, "wake", runner="busy")
+    await bench.send()
+    seen = told["runner"]["last_seen_at"]
+    deaf = await bench.until(lambda health: health["runner"]["last_seen_at"] > seen)
+    deaf = await bench.until(
+        lambda health: health["runner"]["last_seen_at"] > deaf["runner"]["last_seen_at"]
+    )
+    assert deaf["health"] == {"status": "healthy", "issues": []}
+    assert deaf["client"]["stream_connected"]
+    assert deaf["client"]["events_received"] == 1
+    assert deaf["runner"]["wake_stream_offset"] == told["runner"]["wake_stream_offset"]
+    assert len(await bench.unheard()) == 1
+    bench.server.system.faults.clear()
+    await until(lambda: _holds(runner.diagnostics["claims_succeeded"] == 2))
+
+
+async def test_a_new_connection_to_a_silent_wake_stream_hears_nothing_either(
+    bench: Bench, run: Run
+) -> None:
+    bench.fault(FaultKind.SILENCE, "wake", runner="busy")
+    runner = run()
+    await bench.send()
+    health = await bench.until(connected)
+    assert health["runner"]["wake_stream_offset"] == "-1"
+    await quiet(bench, 30.0)
+    assert runner.diagnostics["events_received"] == 0
+
+
+async def test_a_monitor_reads_the_tail_of_a_stream_that_is_silent_for_its_runner(
+    bench: Bench,
+) -> None:
+    bench.fault(FaultKind.SILENCE, "wake", runner="busy")
+    bench.fault(FaultKind.HANG, "wake", runner="busy")
+    await bench.send()
+    assert len(await bench.unheard()) == 1
+
+
+async def test_it_says_minus_one_until_it_has_heard_an_event(bench: Bench, run: Run) -> None:
+    run()
+    health = await bench.until(connected)
+    assert health["runner"]["wake_stream_offset"] == "-1"
+    await bench.send()
+    await bench.until(lambda health: health["runner"]["wake_stream_offset"] != "-1")
+    assert await bench.unheard() == []
+
+
 @pytest.mark.parametrize("status", [500, 409])
 async def test_a_claim_that_is_refused_counts_as_failed(
     status: int, bench: Bench, run: Run
@@ -271,6 +380,47 @@ async def test_a_disabled_runner_heartbeats_on_and_fails_to_claim(bench: Bench, 
     await bench.send()
     await until(lambda: _holds(runner.diagnostics["claims_failed"] == 1))
     assert (await bench.health())["health"]["issues"] == ["Runner is disabled"]
+
+
+async def test_a_wake_that_was_refused_while_disabled_is_never_repeated(
+    bench: Bench, run: Run
+) -> None:
+    """Not when it is enabled, not by the next message: only a start from the beginning helps."""
+    runner = run()
+    await bench.until(connected)
+    await bench.caller.post(runner_path("busy", "disable"))
+    await bench.send()
+    await until(lambda: _holds(runner.diagnostics["claims_failed"] == 1))
+    await bench.caller.post(runner_path("busy", "enable"))
+    await bench.send()
+    await quiet(bench, 60.0)
+    health = await bench.health()
+    assert health["health"] == {"status": "healthy", "issues": []}
+    assert health["client"]["last_claim_result"] == "error"
+    assert runner.diagnostics["events_received"] == 1
+    assert runner.diagnostics["claims_succeeded"] == 0
+    assert await bench.unheard() == []
+    await runner.kill()
+    again = run()
+    await until(lambda: _holds(again.diagnostics["claims_succeeded"] == 1))
+
+
+@pytest.mark.parametrize("speed", [1.0])
+async def test_a_paused_entity_with_pending_input_makes_it_claim_24_times_a_second(
+    bench: Bench, run: Run
+) -> None:
+    runner = run()
+    await until(lambda: _holds(runner.status is ClientStatus.STREAMING))
+    await bench.caller.post("/_electric/entities/task/one/signal", {"signal": "SIGSTOP"})
+    begun = bench.clock.now()
+    await until(lambda: _holds(runner.diagnostics["events_received"] >= 20))
+    # A busy machine makes it slower, nothing makes it faster.
+    assert bench.clock.now() - begun >= 20 / 28
+    seen = runner.diagnostics
+    assert seen["claims_skipped"] > 1.5 * seen["events_received"]
+    assert seen["claims_succeeded"] == seen["claims_failed"] == 0
+    await bench.send()
+    await until(lambda: _holds(runner.diagnostics["claims_succeeded"] == 1))
 
 
 async def test_its_times_are_those_of_its_own_clock(bench: Bench, run: Run) -> None:

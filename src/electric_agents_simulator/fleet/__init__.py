@@ -1,1 +1,0 @@
-"""Runners on a stage: real ones, puppets, and crowds, led through a scenario."""
