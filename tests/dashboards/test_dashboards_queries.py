@@ -9,7 +9,7 @@ import yaml
 from alert_values import load as load_values
 from checks import every_query
 from electric_agents_exporter.metrics.family import Each, Kind, OneOf, SomeOf
-from electric_agents_exporter.metrics.reference import rows
+from electric_agents_exporter.metrics.reference import all_families
 from made_dashboards import BUILT_IN, FOLDER, NAMES, BoardQuery, interpolated, queries
 from promql import CHOSEN, Selection, children, labels, parsed, selections
 
@@ -54,7 +54,7 @@ PER_RUNNER: Final = "electric_agents_runner_"
 
 def known() -> Iterator[tuple[str, set[str], Kind]]:
     """Give every metric that can be asked for, with its labels and kind."""
-    for _, subject, row in rows():
+    for _, subject, row in all_families():
         all_labels = {*subject, *row.labels, *(ADDED if subject else ())}
         if row.kind is Kind.HISTOGRAM:
             for ending in ("_bucket", "_sum", "_count"):
@@ -76,7 +76,7 @@ KNOWN: Final = {name: (names, kind) for name, names, kind in known()}
 EVERY_LABEL: Final = SCRAPED.union(*(names for names, _ in KNOWN.values()))
 WORDS: Final = {
     (row.name, row.labels[0]): {word.value for word in row.samples.words}
-    for _, _, row in rows()
+    for _, _, row in all_families()
     if isinstance(row.samples, (OneOf, SomeOf, Each))
 }
 
@@ -255,13 +255,13 @@ def test_every_metric_of_the_exporters_own_is_on_a_dashboard_or_left_out_with_a_
         "electric_agents_exporter_config_last_reload_success_timestamp_seconds": "since when the "
         "settings are as they are, not whether that is well",
     }
-    own = {row.name for title, _, row in rows() if title == "This process"}
+    own = {row.name for title, _, row in all_families() if title == "This process"}
     assert own - shown == set(left_out)
 
 
 def test_what_is_announced_is_not_there_yet() -> None:
     """Once it is, its name, labels and words are checked against the table: take it out here."""
-    assert not set(ANNOUNCED) & {row.name for _, _, row in rows()}
+    assert not set(ANNOUNCED) & {row.name for _, _, row in all_families()}
 
 
 def test_a_runners_id_can_be_anything() -> None:

@@ -55,7 +55,7 @@ async def test_moments_are_those_of_the_real_world_and_spans_as_short_as_they_we
 
 async def test_the_moment_of_a_wake_is_a_real_one_too() -> None:
     clock = RunningClock(SPEED)
-    async with in_memory(system(clock), "service:monitor") as caller:
+    async with monitor(clock) as caller:
         await sleep(clock, 600.0)
         await caller.register("one")
         await caller.spawn("one", "/task/a")

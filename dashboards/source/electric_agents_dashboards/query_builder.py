@@ -62,12 +62,12 @@ class QueryBuilder:
     @property
     def lasting(self) -> str:
         """The matcher of kinds that are meant to stay."""
-        return f'kind=~"{"|".join(self.values.permanent_kinds)}"'
+        return f'kind=~"{"|".join(self.values.lasting_kinds)}"'
 
     @property
     def transient(self) -> str:
         """The matcher of kinds that come and go."""
-        return f'kind!~"{"|".join(self.values.permanent_kinds)}"'
+        return f'kind!~"{"|".join(self.values.lasting_kinds)}"'
 
     def window(self, alert: str, key: str = "window") -> Duration:
         """Give a window that an alert looks back over."""
