@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final, TypeVar
 from urllib.parse import quote
 
@@ -156,10 +157,10 @@ class HttpSource:
                 poll.listed(name, requests)
             return False
         sweep = _Sweep(self._server, requests, poll, wakes=self._wakes)
-        await asyncio.gather(
-            self._server.ask_health(requests),
-            share(options.principals, options.concurrency, sweep.list_runners),
-        )
+        first: list[Callable[[], Awaitable[None]]] = [partial(self._server.ask_health, requests)]
+        first += [partial(sweep.list_runners, name) for name in options.principals]
+        # No more at once than connections: who waits for one spends its own time.
+        await share(first, options.concurrency, lambda ask: ask())
         due = poll.due()
         pacer = Pacer.over(options.interval, len(due), paced=paced)
         return await sweep.ask_all(due, pacer)

@@ -14,6 +14,7 @@ import pytest
 import trustme
 
 from electric_agents_exporter.contract.vocabulary import HealthStatus
+from electric_agents_exporter.fleet.reasons import Operation
 from electric_agents_exporter.sources.credentials import Credentials
 from electric_agents_exporter.sources.http_transport import Tls
 
@@ -559,17 +560,6 @@ async def test_no_more_than_the_concurrency_is_in_flight(server: Server, connect
     assert server.most_in_flight == 4
 
 
-async def test_a_paced_sweep_is_spread_over_part_of_the_interval(
-    server: Server, connect: Connect
-) -> None:
-    for number in range(20):
-        server.add(f"runner-{number}")
-    exchange = connect(interval=1.0)
-    began = time.monotonic()
-    assert await exchange.poll(paced=True)
-    assert 0.4 < time.monotonic() - began < 1.0
-
-
 async def test_reports_take_effect_as_they_arrive(server: Server, connect: Connect) -> None:
     server.add("quick")
     server.add("stuck")
@@ -614,6 +604,86 @@ async def test_a_server_that_fails_altogether_is_not_asked_after_every_runner(
     assert server.about_runners[1].runner_id not in asked_first
 
 
+async def test_a_server_that_fails_now_and_then_is_asked_after_every_runner(
+    server: Server, connect: Connect
+) -> None:
+    for number in range(60):
+        server.add(f"runner-{number}")
+
+    async def answer(request: Any) -> None:  # noqa: ANN401
+        if request.runner_id and int(request.runner_id.removeprefix("runner-")) % 2:
+            request.send_json({"error": {}}, "500 Internal Server Error")
+        else:
+            await server.well(request)
+
+    server.answer = answer
+    # With one call at a time there are never two failures in a row, of thirty in all.
+    exchange = connect(concurrency=1)
+    result = await exchange.result()
+    assert exchange.errors() == {"health server_error": 30}
+    assert [fault.text for fault in result.faults] == [
+        "30 of 60 runners did not answer (server_error 30)"
+    ]
+    assert len({r.runner_id for r in server.requests if r.runner_id}) == 60
+
+
+async def test_a_server_whose_own_health_hangs_is_polled_all_the_same(
+    server: Server, connect: Connect
+) -> None:
+    server.add("one")
+
+    async def answer(request: Any) -> None:  # noqa: ANN401
+        if request.path.endswith("/_electric/health"):
+            await asyncio.Event().wait()
+        await server.well(request)
+
+    server.answer = answer
+    exchange = connect(timeout=0.5, concurrency=1)
+    assert await exchange.poll()
+    assert exchange.errors() == {"server timeout": 1}
+    assert exchange.seen.poll_success == {
+        Operation.LIST: True,
+        Operation.HEALTH: True,
+        Operation.SERVER: False,
+    }
+    assert not exchange.seen.up
+
+
+@pytest.mark.parametrize("status", ["401 Unauthorized", "403 Forbidden", "404 Not Found"])
+async def test_a_server_that_refuses_to_say_how_it_is_lives(
+    status: str, server: Server, connect: Connect
+) -> None:
+    server.add("one")
+
+    async def answer(request: Any) -> None:  # noqa: ANN401
+        if request.path.endswith("/_electric/health"):
+            request.send_json({"error": {}}, status)
+        else:
+            await server.well(request)
+
+    server.answer = answer
+    exchange = connect()
+    assert await exchange.poll()
+    assert exchange.seen.up
+
+
+async def test_a_server_of_which_only_the_lists_fail_is_told_to_be_alive(
+    server: Server, connect: Connect
+) -> None:
+    async def answer(request: Any) -> None:  # noqa: ANN401
+        if request in server.about_runners:
+            request.send_json({"error": {}}, "500 Internal Server Error")
+        else:
+            await server.well(request)
+
+    server.answer = answer
+    exchange = connect()
+    assert not await exchange.poll()
+    assert exchange.errors() == {"list server_error": 1}
+    assert exchange.seen.poll_success[Operation.SERVER]
+    assert not exchange.seen.up
+
+
 async def test_a_server_is_polled_again_after_every_kind_of_failure(
     server: Server, connect: Connect
 ) -> None:
@@ -648,9 +718,11 @@ async def test_cookies_are_not_kept(server: Server, connect: Connect) -> None:
         request.send(b"[]", "200 OK", "Set-Cookie: a=b")
 
     server.answer = answer
-    exchange = connect()
+    # Of an address, cookies are never kept: it takes a name.
+    exchange = connect(url=server.url.replace("127.0.0.1", "localhost"))
     await exchange.poll()
     await exchange.poll()
+    assert len(server.about_runners) == 2
     assert all("cookie" not in request.headers for request in server.requests)
 
 
