@@ -559,8 +559,8 @@ def _words_of(error: Exception) -> str:
     """Say in one sentence what went wrong."""
     words = str(error).partition("\n")[0]
     if isinstance(error, psycopg.errors.InsufficientPrivilege) and "row-level security" in words:
-        table = words.rpartition("table ")[2]
-        return f"row-level security hides rows of {table} from this role; give it BYPASSRLS"
+        table = words.rpartition("table ")[2].strip('"')
+        return f"rows of {table} are hidden from this role by row level security"
     return words
 
 
