@@ -17,6 +17,8 @@ from electric_agents_exporter.fleet.policy import Policy
 from electric_agents_exporter.fleet.reasons import Operation
 from electric_agents_exporter.fleet.snapshot import Observation, RunnerState, WakeLag
 
+_QUIET_INTERVALS: Final = 1.5  # two, less what polls drift by
+
 AT_ONCE: Final = -math.inf
 """When a runner was last asked after that is to be asked after before all others."""
 
@@ -124,10 +126,12 @@ class RunnerRecord:
     def question(
         self, moment: Moment, policy: Policy, unanswered: tuple[str, ...]
     ) -> WakeQuestion | None:
-        """Give what to ask of the runner's wake stream; None where its offset is none."""
+        """Give what to ask of the runner's wake stream; None where that is known, or cannot be."""
         listed = self.state.listed
         if self._offset is None or listed.wake_stream is None:
             self._forget_wakes(success=False)
+            return None
+        if not unanswered and not self._unanswered and self._heard_all_lately(moment, policy):
             return None
         ahead = before = None
         if moment.server is not None:
@@ -184,6 +188,18 @@ class RunnerRecord:
             self._refused_at = None
         if changes.growth.error:
             self._refused_at = moment.monotonic
+
+    def _heard_all_lately(self, moment: Moment, policy: Policy) -> bool:
+        """Tell whether the stream was read not long ago, and the runner had heard all of it.
+
+        A wake must wait longer than that to matter, so a quiet stream is asked for at every second
+        poll; who falls behind is asked for at every poll from then on.
+        """
+        reading, read_at = self._reading, self._reading_at
+        if reading is None or read_at is None or reading.wakes or not is_of(reading, self._offset):
+            return False
+        lately = min(_QUIET_INTERVALS * policy.interval, policy.thresholds.unheard_after / 2)
+        return moment.monotonic - read_at.monotonic < lately
 
     def _forget_wakes(self, *, success: bool | None) -> None:
         self._reading = self._reading_at = self._unanswered = None

@@ -69,7 +69,8 @@ class Requests:
     def __init__(self, names: tuple[str, ...], wire: Wire, poll: Poll) -> None:
         common = _HEADERS | {name.lower(): value for name, value in wire.headers.items()}
         self._headers = {
-            name: common | {principals.HEADER: _header(name, principals.parse(name))}
+            # Made once, as httpx takes long to make them.
+            name: httpx.Headers(common | {principals.HEADER: _header(name, principals.parse(name))})
             for name in names
         }
         self._wire = wire
@@ -100,7 +101,8 @@ class Requests:
             if isinstance(response, Reason):
                 answer = response
             else:
-                date = _date(response.headers)
+                # A report, which tells the time to the millisecond, came just before a wake stream.
+                date = None if operation is Operation.WAKES else _date(response.headers)
                 answer = await _read(read, response)
         received = self._wire.clock.monotonic()
         written_at, within = (sent + received) / 2, (received - sent) / 2
@@ -121,7 +123,7 @@ class Requests:
         return Answer(answer, written_at, within)
 
     async def _fetch(
-        self, operation: Operation, url: str, headers: dict[str, str]
+        self, operation: Operation, url: str, headers: httpx.Headers
     ) -> tuple[int, Response | Reason]:
         """Make one request, and give the status and what was answered, or why that is no use."""
         request = httpx.Request("GET", url, headers=headers)

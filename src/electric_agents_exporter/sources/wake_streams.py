@@ -2,7 +2,7 @@
 
 A stream is asked for its tail, and read only where the runner has not heard it to there: from the
 runner's own offset, and no further than the first wakes. Who was behind at the last poll is read at
-once. So a runner costs one request a poll, and a second one when it falls behind.
+once. So a runner costs one request, and a second one when it falls behind.
 
 Source: measured on agents-server 0.6.4 with embedded streams. A tail costs the server no SQL;
 reading loads the stream's whole file there, so a stream is never read from its start for its own

@@ -556,6 +556,50 @@ def test_every_wake_is_followed_where_claims_are_read_too(record: RunnerRecord) 
     assert question.follow
 
 
+def test_a_stream_that_was_heard_to_its_end_is_asked_for_at_every_second_poll(
+    record: RunnerRecord,
+) -> None:
+    hears(record, offset(99))
+    read(record, behind(99))
+    for at, asked in ((15.0, False), (22.4, False), (22.5, True), (30.0, True)):
+        hears(record, offset(99), at)
+        assert (record.question(moment(at), POLICY, ()) is not None) is asked
+
+
+def test_a_quiet_stream_is_asked_for_before_a_wake_could_wait_too_long(
+    record: RunnerRecord,
+) -> None:
+    hears(record, offset(99))
+    read(record, behind(99))
+    hears(record, offset(99), 15.0)
+    policy = replace(POLICY, thresholds=Thresholds(unheard_after=30.0))
+    assert record.question(moment(15.0), policy, ()) is not None
+
+
+@pytest.mark.parametrize(
+    "heard, wakes, unanswered",
+    [
+        (offset(99), (wake("one", 1),), ()),
+        (offset(100), (), ()),
+        (offset(99), (), ("agents/one/main",)),
+    ],
+)
+def test_a_stream_is_asked_for_at_once_where_something_waits_moved_or_stands_unanswered(
+    heard: str, wakes: tuple[Wake, ...], unanswered: tuple[str, ...], record: RunnerRecord
+) -> None:
+    hears(record, offset(99))
+    read(record, behind(99, *wakes))
+    hears(record, heard, 15.0)
+    assert record.question(moment(15.0), POLICY, unanswered) is not None
+
+
+def test_a_stream_is_asked_for_at_once_while_work_is_refused(record: RunnerRecord) -> None:
+    hears(record, offset(99), policy=JOINED)
+    read(record, behind(99), policy=JOINED, unanswered=True)
+    hears(record, offset(99), 15.0, policy=JOINED)
+    assert record.question(moment(15.0), JOINED, ()) is not None
+
+
 def test_the_furthest_of_two_processes_offsets_is_asked_for(record: RunnerRecord) -> None:
     hears(record, offset(7))
     hears(record, offset(5), at=15.0)
