@@ -63,51 +63,52 @@ def _fleet(behaviour: Workload = _STEADY) -> Role:
     return Role("fleet", None, kinds=("server", "cloud-worker"), behaviour=behaviour)
 
 
-def _played(*roles: Role, steps: dict[float, Action | tuple[Action, ...]]) -> Scenario:
-    """Make a story of some roles beside a fleet that works, and of what happens when."""
+def _beside_fleet(*roles: Role, actions: dict[float, Action | tuple[Action, ...]]) -> Scenario:
+    """Give a scenario with some roles beside a fleet that works, and actions by their time."""
     events = [
-        TimelineEvent(at, step)
-        for at, those in steps.items()
-        for step in (those if isinstance(those, tuple) else (those,))
+        TimelineEvent(at, action)
+        for at, those in actions.items()
+        for action in (those if isinstance(those, tuple) else (those,))
     ]
     return Scenario("", "", "", "", (*roles, _fleet()), tuple(events))
 
 
-def _at_usual_pace(name: str) -> Scenario:
+def _with_usual_timing(name: str) -> Scenario:
     """Give a scenario whose runners heartbeat as by default.
 
-    The stories' own are quicker, with leases so short that a hastened one can run out while the
-    machine is busy elsewhere.
+    The scenarios' own heartbeats are quicker. Their leases are so short that one can expire while
+    the machine is busy, when the scenario is played fast.
     """
-    told = scenario(name)
-    return replace(
-        told, roles=tuple(replace(role, timing=HeartbeatTiming()) for role in told.roles)
+    found = scenario(name)
+    roles = (replace(role, timing=HeartbeatTiming()) for role in found.roles)
+    return replace(found, roles=tuple(roles))
+
+
+def _idle(busy: Scenario) -> Scenario:
+    """Give a scenario whose fleet has nothing to do, so that it cannot leave work undone."""
+    roles = (
+        replace(role, behaviour=_IDLE) if role.name == "fleet" else role for role in busy.roles
     )
-
-
-def _idle(told: Scenario) -> Scenario:
-    """Give a scenario whose fleet has nothing to do, so that nothing of it can be left undone."""
-    cast = (replace(role, behaviour=_IDLE) if role.name == "fleet" else role for role in told.roles)
-    return replace(told, roles=tuple(cast))
+    return replace(busy, roles=tuple(roles))
 
 
 def _timed(name: str, *ats: float) -> Scenario:
-    """Give a scenario with its steps at other times."""
-    told = scenario(name)
-    events = (replace(event, at=at) for event, at in zip(told.timeline, ats, strict=True))
-    return replace(told, timeline=tuple(events))
+    """Give a scenario with its actions at other times."""
+    found = scenario(name)
+    events = (replace(event, at=at) for event, at in zip(found.timeline, ats, strict=True))
+    return replace(found, timeline=tuple(events))
 
 
 def catalogue() -> tuple[Incident, ...]:
     """Give all incidents: first those that must be silent."""
     return (
         *_ordinary_life(),
-        *_passing_troubles(),
+        *_passing_faults(),
         *_lost_runners(),
-        *_troubled_runners(),
+        *_faulty_runners(),
         *_work(),
         *_servers(),
-        *_watchers(),
+        *_exporters(),
         *_budgets(),
     )
 
@@ -147,7 +148,7 @@ def _ordinary_life() -> tuple[Incident, ...]:
             "ci-jobs",
             "runners of kind ci and sandbox come and go",
             replace(
-                _played(jobs, steps={}),
+                _beside_fleet(jobs, actions={}),
                 timeline=(
                     TimelineEvent(60, Stop("job"), every_seconds=240),
                     TimelineEvent(180, Start("job"), every_seconds=240),
@@ -159,13 +160,13 @@ def _ordinary_life() -> tuple[Incident, ...]:
         Incident(
             "long-dead",
             "servers that died long ago are still listed when an exporter starts",
-            _played(
+            _beside_fleet(
                 Role(
                     "old",
                     4,
                     behaviour=ScriptedHeartbeats(_WELL, every_seconds=None, lease_ms=1_000),
                 ),
-                steps={},
+                actions={},
             ),
             lasts=20 * MINUTE,
             runners=10,
@@ -176,10 +177,10 @@ def _ordinary_life() -> tuple[Incident, ...]:
         Incident(
             "maintenance",
             "runners are disabled for a while, at work or stopped, and enabled again",
-            _played(
+            _beside_fleet(
                 Role("patient", 2, behaviour=_STEADY),
                 Role("absent", 2, behaviour=_IDLE),
-                steps={
+                actions={
                     20: (Disable("patient"), Disable("absent")),
                     60: Stop("absent"),
                     1500: Enable("patient"),
@@ -198,17 +199,18 @@ def _ordinary_life() -> tuple[Incident, ...]:
         Incident(
             "replayed-stream",
             "a busy runner restarts and replays its whole wake stream",
-            _played(
-                Role("replayer", behaviour=_BRISK, timing=_QUICK), steps={1500: Restart("replayer")}
+            _beside_fleet(
+                Role("replayer", behaviour=_BRISK, timing=_QUICK),
+                actions={1500: Restart("replayer")},
             ),
             lasts=45 * MINUTE,
         ),
         Incident(
             "new-runners",
             "runners start, each degraded for its first two seconds",
-            _played(
+            _beside_fleet(
                 Role("newcomer", 4, behaviour=_STEADY, starts_at_once=False),
-                steps={10: Start("newcomer", apart_seconds=5)},
+                actions={10: Start("newcomer", apart_seconds=5)},
             ),
             lasts=20 * MINUTE,
             runners=10,
@@ -216,9 +218,9 @@ def _ordinary_life() -> tuple[Incident, ...]:
         Incident(
             "shrinking-fleet",
             "half of the fleet is disabled and then stopped for good",
-            _played(
+            _beside_fleet(
                 Role("spare", 5, kinds=("cloud-worker",), behaviour=_IDLE),
-                steps={60: Disable("spare"), 80: Stop("spare")},
+                actions={60: Disable("spare"), 80: Stop("spare")},
             ),
             lasts=30 * MINUTE,
             runners=10,
@@ -226,43 +228,43 @@ def _ordinary_life() -> tuple[Incident, ...]:
         Incident(
             "rush",
             "everybody gets work at once, again and again",
-            _at_usual_pace("rush"),
+            _with_usual_timing("rush"),
             lasts=20 * MINUTE,
         ),
     )
 
 
-def _passing_troubles() -> tuple[Incident, ...]:
+def _passing_faults() -> tuple[Incident, ...]:
     failed_poll = Fault(FaultKind.STATUS, route="list", status=500)
     return (
         Incident(
             "database-outage",
             "the database is away for 55 seconds; afterwards all are degraded for good, and well",
-            _idle(_at_usual_pace("database-outage")),
+            _idle(_with_usual_timing("database-outage")),
             lasts=45 * MINUTE,
         ),
         Incident(
             "frozen-database",
             "the database does not answer for a minute",
-            _at_usual_pace("frozen-database"),
+            _with_usual_timing("frozen-database"),
             lasts=25 * MINUTE,
         ),
         Incident(
             "slow-server",
             "for three minutes health reports are slow, hang, fail, and lie in turn",
-            _at_usual_pace("slow-server"),
+            _with_usual_timing("slow-server"),
             lasts=25 * MINUTE,
         ),
         Incident(
             "one-failed-poll",
             "one poll fails",
-            _played(steps={60: AddFault(failed_poll), 74: ClearFaults()}),
+            _beside_fleet(actions={60: AddFault(failed_poll), 74: ClearFaults()}),
             lasts=15 * MINUTE,
         ),
         Incident(
             "exporter-restart",
             "the exporter is restarted",
-            _played(steps={}),
+            _beside_fleet(actions={}),
             lasts=25 * MINUTE,
             stack_events=(
                 StackEvent(60, StackAction.EXPORTER_STOPS),
@@ -274,7 +276,7 @@ def _passing_troubles() -> tuple[Incident, ...]:
 
 def _lost_runners() -> tuple[Incident, ...]:
     victim = Role("victim", behaviour=_LONG)
-    death = _played(victim, steps={30: Kill("victim"), 1200: Start("victim")})
+    death = _beside_fleet(victim, actions={30: Kill("victim"), 1200: Start("victim")})
     lost_at_work = Expected(
         "RunnerUnhealthy", PAGE, since=30, shows_after=LEASE, until=1200, runner="victim-0"
     )
@@ -297,8 +299,8 @@ def _lost_runners() -> tuple[Incident, ...]:
         Incident(
             "death-idle",
             "a runner dies that had nothing to do",
-            _played(
-                Role("victim", behaviour=_IDLE), steps={30: Kill("victim"), 1200: Start("victim")}
+            _beside_fleet(
+                Role("victim", behaviour=_IDLE), actions={30: Kill("victim"), 1200: Start("victim")}
             ),
             lasts=35 * MINUTE,
             expected=(
@@ -315,8 +317,9 @@ def _lost_runners() -> tuple[Incident, ...]:
         Incident(
             "laptop-closed-at-work",
             "a laptop is closed while its runner works",
-            _played(
-                Role("night-owl", kinds=("local",), behaviour=_LONG), steps={30: Kill("night-owl")}
+            _beside_fleet(
+                Role("night-owl", kinds=("local",), behaviour=_LONG),
+                actions={30: Kill("night-owl")},
             ),
             lasts=20 * MINUTE,
             expected=(
@@ -352,7 +355,7 @@ def _lost_runners() -> tuple[Incident, ...]:
     )
 
 
-def _troubled_runners() -> tuple[Incident, ...]:
+def _faulty_runners() -> tuple[Incident, ...]:
     lost_heartbeats = Fault(FaultKind.STATUS, route="heartbeat", share=0.67)
     no_heartbeat = Fault(FaultKind.STATUS, route="heartbeat")
     flapper = Role("flapper", behaviour=ScriptedHeartbeats(_WELL, lease_ms=15_000))
@@ -377,7 +380,7 @@ def _troubled_runners() -> tuple[Incident, ...]:
             "flapping",
             "every other minute the heartbeats of a runner are lost",
             replace(
-                _played(flapper, steps={}),
+                _beside_fleet(flapper, actions={}),
                 timeline=(
                     TimelineEvent(0, AddFault(no_heartbeat, role="flapper"), every_seconds=120),
                     TimelineEvent(60, ClearFaults(), every_seconds=120),
@@ -391,9 +394,9 @@ def _troubled_runners() -> tuple[Incident, ...]:
         Incident(
             "reconnects",
             "two of three heartbeats of a runner are lost, and its stream is reset each time",
-            _played(
+            _beside_fleet(
                 Role("flappy", behaviour=_IDLE, timing=HeartbeatTiming(10.0, lease_seconds=90.0)),
-                steps={5: AddFault(lost_heartbeats, role="flappy"), 905: ClearFaults()},
+                actions={5: AddFault(lost_heartbeats, role="flappy"), 905: ClearFaults()},
             ),
             lasts=30 * MINUTE,
             expected=(
@@ -478,7 +481,9 @@ def _work() -> tuple[Incident, ...]:
         Incident(
             "leaked-claims",
             "a runner crashes at work, is back at once, and claims anew",
-            _played(Role("victim", behaviour=_LONG), steps={30: Restart("victim", graceful=False)}),
+            _beside_fleet(
+                Role("victim", behaviour=_LONG), actions={30: Restart("victim", graceful=False)}
+            ),
             lasts=75 * MINUTE,
             expected=(
                 # It claims again within a minute; the median of ten minutes needs half of them.
@@ -488,7 +493,7 @@ def _work() -> tuple[Incident, ...]:
         Incident(
             "server-restart",
             "the server restarts and has forgotten its claim tokens: what was worked on leaks",
-            _at_usual_pace("server-restart"),
+            _with_usual_timing("server-restart"),
             lasts=80 * MINUTE,
             expected=(
                 Expected("ClaimsLeaking", TICKET, since=30, shows_after=600, runner="long-0"),
@@ -500,7 +505,7 @@ def _work() -> tuple[Incident, ...]:
             "outage-at-work",
             "the database is away for 55 seconds while all work; some agents stand still after it",
             replace(
-                _at_usual_pace("database-outage"),
+                _with_usual_timing("database-outage"),
                 roles=(_fleet(replace(_STEADY, every_seconds=5.0)),),
             ),
             lasts=30 * MINUTE,
@@ -527,7 +532,7 @@ def _work() -> tuple[Incident, ...]:
             "claim-failures",
             "four claims in ten fail, for twenty minutes",
             replace(
-                _at_usual_pace("claim-failures"),
+                _with_usual_timing("claim-failures"),
                 timeline=(
                     TimelineEvent(20, AddFault(unwritten)),
                     TimelineEvent(1300, ClearFaults()),
@@ -550,14 +555,14 @@ def _servers() -> tuple[Incident, ...]:
         Incident(
             "server-down",
             "the server is down for a quarter of an hour",
-            _played(steps={60: ServerDown(), 960: ServerUp()}),
+            _beside_fleet(actions={60: ServerDown(), 960: ServerUp()}),
             lasts=35 * MINUTE,
             expected=(Expected("ServerUnreachable", PAGE, since=60, until=960),),
         ),
         Incident(
             "credentials-rejected",
             "the server refuses the exporter's credentials",
-            _played(steps={60: rejected, 960: ClearFaults()}),
+            _beside_fleet(actions={60: rejected, 960: ClearFaults()}),
             lasts=30 * MINUTE,
             expected=(Expected("CredentialsRejected", PAGE, since=60, until=960),),
         ),
@@ -577,8 +582,8 @@ def _servers() -> tuple[Incident, ...]:
         Incident(
             "stale-data",
             "the server lists its runners, and never answers for one",
-            _played(
-                steps={60: AddFault(Fault(FaultKind.HANG, route="health")), 960: ClearFaults()},
+            _beside_fleet(
+                actions={60: AddFault(Fault(FaultKind.HANG, route="health")), 960: ClearFaults()},
             ),
             lasts=30 * MINUTE,
             expected=(Expected("ExporterDataStale", TICKET, since=60, shows_after=45, until=960),),
@@ -586,8 +591,8 @@ def _servers() -> tuple[Incident, ...]:
     )
 
 
-def _watchers() -> tuple[Incident, ...]:
-    incident = partial(Incident, scenario=_played(steps={}))
+def _exporters() -> tuple[Incident, ...]:
+    incident = partial(Incident, scenario=_beside_fleet(actions={}))
     return (
         incident(
             "exporter-down",
@@ -646,7 +651,7 @@ def _budgets() -> tuple[Incident, ...]:
         Incident(
             "availability-burns-fast",
             "a third of the fleet is gone, for more than half an hour",
-            _played(lost, steps={0: Kill("lost")}),
+            _beside_fleet(lost, actions={0: Kill("lost")}),
             lasts=40 * MINUTE,
             lead_in=35 * MINUTE,
             expected=(
@@ -674,7 +679,8 @@ def _budgets() -> tuple[Incident, ...]:
             "claims-burn-fast",
             "four claims in ten fail, for most of an hour",
             replace(
-                _at_usual_pace("claim-failures"), timeline=(TimelineEvent(0, AddFault(unwritten)),)
+                _with_usual_timing("claim-failures"),
+                timeline=(TimelineEvent(0, AddFault(unwritten)),),
             ),
             lasts=52 * MINUTE,
             lead_in=35 * MINUTE,

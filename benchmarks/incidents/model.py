@@ -94,14 +94,14 @@ class Incident:
     lead_in: float = LEAD_IN
 
     @property
-    def story(self) -> Scenario:
+    def after_lead_in(self) -> Scenario:
         """The scenario with its events after the lead-in."""
         events = (replace(event, at=event.at + self.lead_in) for event in self.scenario.timeline)
         return replace(self.scenario, timeline=tuple(events))
 
 
 def without(scenario: Scenario, *roles: str) -> Scenario:
-    """Take roles out of a scenario, and their steps."""
+    """Take roles out of a scenario, and what is done to them."""
     return replace(
         scenario,
         roles=tuple(role for role in scenario.roles if role.name not in roles),

@@ -18,7 +18,9 @@ async def play(name: str, speed: float) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     clock = RunningClock(speed)
     async with SimulatedServer(clock) as server:
-        player = ScenarioPlayer(server, incident.story, incident.runners, seed=7, clock=clock)
+        player = ScenarioPlayer(
+            server, incident.after_lead_in, incident.runners, seed=7, clock=clock
+        )
         async with player.play():
             print(server.url, flush=True)
             await stop.wait()
