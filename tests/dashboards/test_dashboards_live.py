@@ -34,17 +34,7 @@ AT_WORK: Final = ("worker-0", "crashing-0")
 RUNNERS: Final = (LOST, RESTARTED, *AT_WORK)
 """Gone, just restarted, at work: between them they have everything."""
 
-NOT_GIVEN_YET: Final = "the exporter does not give it yet"
 EMPTY: Final = {
-    "fleet: Waiting, A": NOT_GIVEN_YET,
-    "fleet: Abandoned, A": NOT_GIVEN_YET,
-    "fleet: Refused, A": NOT_GIVEN_YET,
-    "fleet: Oldest wake, A": NOT_GIVEN_YET,
-    "fleet: Not known, A": NOT_GIVEN_YET,
-    "runner: Conditions, A": NOT_GIVEN_YET,
-    "runner: Heartbeat age against the lease, B": NOT_GIVEN_YET,
-    "runner: Wakes unheard, A": NOT_GIVEN_YET,
-    "runner: Wakes unheard, B": NOT_GIVEN_YET,
     "exporter: Unrecognized values/min by field, A": "the simulator says what the contract has",
     **dict.fromkeys(
         (f"{name}: variable tenant" for name in NAMES), "no target polls several tenants"

@@ -19,6 +19,7 @@ from alert_values import Duration
 from alert_values import load as load_values
 from checks import every_panel
 from electric_agents_dashboards import output, states, theme
+from electric_agents_exporter.conditions import Condition
 from electric_agents_exporter.contract.vocabulary import (
     ClaimResult,
     ClientStatus,
@@ -340,6 +341,7 @@ def test_every_word_of_the_contract_has_a_code_of_its_own() -> None:
         assert {word.text for word in known} == {w.value for w in vocabulary}
         assert len({word.code for word in known}) == len(known)
     assert len({word.code for word in states.STATES}) == len(states.STATES)
+    assert set(states.CONDITIONS) == {condition.value for condition in Condition}
 
 
 def leads_to(url: str) -> tuple[str, dict[str, list[str]]]:
