@@ -279,8 +279,6 @@ class Poll:
 
     def _end_tenants(self, *, complete: bool) -> None:
         tenants = self._target.tenants
-        if self._got and not self._tenants:
-            tenants.clear()
         for name, tenant in tenants.items():
             poll = self._tenants.get(name)
             if poll is None:

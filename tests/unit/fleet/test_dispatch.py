@@ -1,3 +1,4 @@
+import math
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
@@ -70,6 +71,11 @@ def test_every_kind_begins_with_nothing_observed(watched: Watched) -> None:
     assert all(watched.seen(kind) == (0, 0.0) for kind in RunnerKind)
 
 
+def test_the_buckets_tell_a_good_dispatch_from_one_that_took_an_hour(watched: Watched) -> None:
+    bounds = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0, math.inf)
+    assert watched.tracker.snapshot()[SERVER].bounds == bounds
+
+
 def test_the_time_from_a_wake_to_its_claim_is_observed(watched: Watched) -> None:
     watched.read(wake(100.0))
     watched.claim(claim(100.25))
@@ -139,6 +145,15 @@ def test_the_same_claim_answers_one_wake_only(watched: Watched) -> None:
     watched.claim(claim(101.0))
     watched.read(wake(100.0))
     watched.read(wake(100.5))
+    assert watched.seen() == (1, 1.0)
+
+
+def test_a_wake_that_was_answered_is_not_answered_by_a_later_claim_too(watched: Watched) -> None:
+    watched.read(wake(100.0))
+    watched.claim(claim(101.0))
+    watched.read()
+    watched.claim(claim(500.0))
+    watched.read()
     assert watched.seen() == (1, 1.0)
 
 
@@ -309,8 +324,8 @@ def test_of_a_runners_wakes_some_of_the_newest_are_kept(watched: Watched) -> Non
 
 def test_of_a_streams_claims_some_of_the_newest_wait_for_their_wakes(watched: Watched) -> None:
     watched.claim(*(claim(100.0 + n, epoch=n) for n in reversed(range(10))))
-    watched.read(*(wake(100.0 + n, generation=n) for n in range(10)))
-    assert watched.seen() == (8, 0.0)
+    watched.read(*(wake(100.0, generation=n) for n in range(10)))
+    assert watched.seen() == (8, 2.0 + 3 + 4 + 5 + 6 + 7 + 8 + 9)
 
 
 def test_streams_that_were_claimed_longest_ago_are_forgotten(watched: Watched) -> None:
@@ -321,6 +336,10 @@ def test_streams_that_were_claimed_longest_ago_are_forgotten(watched: Watched) -
     watched.read(*(wake(99.0, stream=everyone[n]) for n in (0, 1, 2, 20_000)))
     assert watched.seen() == (3, 3.0)
     assert watched.overdue(1_000.0) == {everyone[1]}
+    watched.claim(claim(102.0, epoch=9, stream=everyone[1]))
+    watched.read()
+    assert watched.seen() == (3, 3.0)
+    assert watched.overdue(1_000.0) == set()
 
 
 # --- whatever happens -----------------------------------------------------------------------------
