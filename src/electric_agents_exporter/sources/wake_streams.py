@@ -94,6 +94,7 @@ class WakeStreams:
         self._entities = entities
         self._first = principals_[0]
         self._by_url = {principals.parse(name).url: name for name in principals_}
+        self._entities_hang = False
 
     async def read(self, question: WakeQuestion) -> WakeReading | Reason:
         """Read what a question asks for."""
@@ -165,7 +166,7 @@ class WakeStreams:
         at_rest, left = set(), _MOST_ENTITIES
         for stream in dict.fromkeys(streams):
             resting = self._entities.known(stream)
-            if resting is None and left:
+            if resting is None and left and not self._entities_hang:
                 left -= 1
                 resting = await self._ask_entity(question, stream)
             if resting:
@@ -187,12 +188,14 @@ class WakeStreams:
         answer = await self._requests.ask(
             Operation.WAKES, url, self._who(question), read, refusals=_REFUSALS
         )
-        if answer.read is Reason.NOT_FOUND:
-            at_rest = True  # anybody may write of entities that are not there
-        elif isinstance(answer.read, Reason):
-            return None
-        else:
+        if not isinstance(answer.read, Reason):
             at_rest = answer.read
+        elif answer.read in _REFUSALS:
+            # Anybody may write of entities that are not there; who hides one may let it work.
+            at_rest = answer.read is Reason.NOT_FOUND
+        else:
+            self._entities_hang |= answer.read is Reason.TIMEOUT
+            return None
         self._entities.note(stream, at_rest=at_rest)
         return at_rest
 

@@ -73,11 +73,52 @@ class Request:
 Answer = Callable[[Request], Awaitable[None]]
 
 
+class WakeStream:
+    """The events of a runner's wake stream, and where each of them ends."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple[int, object]] = []
+        self.tail = 0
+
+    def append(self, event: object) -> None:
+        """Write an event at the end."""
+        self.tail += 100
+        self.events.append((self.tail, event))
+
+    def wake(self, stream: str, *, at: float, generation: int = 1) -> None:
+        """Wake an entity at a moment of the server's clock."""
+        event = {
+            "type": "wake",
+            "stream": f"/{stream}",
+            "ts": round(1000 * at),
+            "generation": generation,
+        }
+        self.append(event)
+
+    def answer(self, request: "Request") -> None:
+        """Answer as the real server does: with what stands behind an offset, and the tail."""
+        offset = request.query["offset"]
+        heard = self.tail if offset == "now" else place_of(offset)
+        left = [event for end, event in self.events if end > heard]
+        request.send_json(left, "200 OK", f"Stream-Next-Offset: {offset_at(self.tail)}")
+
+
+def offset_at(place: int) -> str:
+    """Write an offset as a server does."""
+    return f"{0:016}_{place:016}"
+
+
+def place_of(offset: str) -> int:
+    return 0 if offset == "-1" else int(offset.partition("_")[2])
+
+
 class ScriptedServer:
     """Answers by `answer`, which a test may replace at any time."""
 
     def __init__(self) -> None:
         self.runners: dict[str, dict[str, Any]] = {}
+        self.streams: dict[str, WakeStream] = {}
+        self.entities: dict[str, str] = {}
         self.owner = "/principal/service%3Amonitor"
         self.requests: list[Request] = []
         self.in_flight = 0
@@ -96,7 +137,7 @@ class ScriptedServer:
 
     def add(self, runner_id: str, sample: str = "health-healthy") -> None:
         report = json.loads((SAMPLES / f"{sample}.json").read_text())
-        report["runner"]["id"] = runner_id
+        report["runner"] |= {"id": runner_id, "wake_stream": f"/runners/{runner_id}/wake"}
         self.runners[runner_id] = report
 
     @property
@@ -112,12 +153,21 @@ class ScriptedServer:
             request.send_json([self.item(runner_id) for runner_id in self.runners])
         elif request.runner_id is not None:
             request.send_json(self.runners[request.runner_id])
+        elif request.path in self.streams:
+            self.streams[request.path].answer(request)
+        elif request.path in self.entities:
+            request.send_json({"url": request.path, "status": self.entities[request.path]})
         else:
             request.send_json({"error": {}}, "404 Not Found")
 
+    def hear(self, runner_id: str, offset: object) -> None:
+        """Let a runner say how far it has heard its wake stream."""
+        self.runners[runner_id]["runner"]["wake_stream_offset"] = offset
+
     def item(self, runner_id: str) -> dict[str, Any]:
         base = json.loads((SAMPLES / "runner.json").read_text())
-        return {**base, "id": runner_id, "owner_principal": self.owner}
+        stream = self.runners[runner_id]["runner"]["wake_stream"]
+        return {**base, "id": runner_id, "owner_principal": self.owner, "wake_stream": stream}
 
     async def start(self, context: ssl.SSLContext | None = None) -> None:
         self._secure = context is not None
