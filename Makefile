@@ -71,7 +71,7 @@ format: setup ## Format and mend what can be mended by a tool
 generate: setup ## Write the generated references anew
 	PYTHONPATH=alerts:dashboards/source python scripts/generate.py
 
-pictures: tools render ## Draw the dashboards as Grafana does, on a live fleet, into docs/images (ten minutes)
+pictures: tools render ## Draw the dashboards as Grafana does, on a live fleet, into build/pictures (ten minutes); ARGS=--write renews those that pages show
 	PYTHONPATH=tests/support:tools/dashboard-render python scripts/pictures.py $(ARGS)
 
 rules: setup ## The alert rules with values of your own: ARGS="--output DIR --set links.grafana=https://..."
