@@ -179,7 +179,7 @@ def test_a_large_fleet_is_written_whole(
     kinds = itertools.cycle(samples.values())
     reports = {
         f"runner-{number}": {**report, "runner": {**report["runner"], "id": f"runner-{number}"}}
-        for number, report in zip(range(700), kinds, strict=False)
+        for number, report in zip(range(300), kinds, strict=False)
     }
     polled.poll([listing(name) for name in reports], reports)
     snapshot, made = polled.fleet.snapshot(), exposer()
