@@ -98,7 +98,7 @@ class ChurningFleet:
     def __init__(self) -> None:
         self._clock = FakeClock()
         self._fleet = Fleet(self._clock)
-        policy = Policy("production", (PRINCIPAL,), operations=tuple(Operation), joined=True)
+        policy = Policy("production", (PRINCIPAL,), operations=tuple(Operation), database=True)
         self._fleet.configure([policy])
         self._exposer = Exposer(build_table(), ProcessState("1", "3"), CollectorRegistry())
 

@@ -38,7 +38,7 @@ class Policy:
         selection: which of the listed runners are watched.
         thresholds: when time makes a condition true.
         operations: what is asked of it.
-        joined: both wakes and the claims that answer them are read.
+        database: lists, reports and claims come from the server's database.
     """
 
     name: str
@@ -51,4 +51,9 @@ class Policy:
     selection: Selection = field(default_factory=Selection)
     thresholds: Thresholds = field(default_factory=Thresholds)
     operations: tuple[Operation, ...] = (Operation.LIST, Operation.HEALTH)
-    joined: bool = False
+    database: bool = False
+
+    @property
+    def joined(self) -> bool:
+        """Whether both wakes and the claims that answer them are read."""
+        return self.database and Operation.WAKES in self.operations

@@ -16,10 +16,6 @@ from electric_agents_exporter.fleet.target import Target
 
 _TOLERATED_SHARE: Final = 0.1
 _TOLERATED: Final = 1
-_SIGNS_OF_LIFE: Final = frozenset(
-    {Reason.UNAUTHORIZED, Reason.FORBIDDEN, Reason.NOT_FOUND, Reason.RATE_LIMITED}
-)
-"""A server that refuses the question whether it lives does; a proxy may guard that path."""
 
 
 class PollFault(NamedTuple):
@@ -253,12 +249,11 @@ class Poll:
         health = complete and bool(self._got) and self.answers.tolerable
         # What was not asked for did not fail, and is not known to succeed either.
         reached = bool(self._got) and (self.answers.good > 0 or not self.answers.asked)
-        alive = self._server is None or self._server in _SIGNS_OF_LIFE
         outcomes = {
             Operation.LIST: lists,
             Operation.HEALTH: health,
             Operation.WAKES: reached and self._wake_answers.tolerable,
-            Operation.SERVER: self._server_asked and alive,
+            Operation.SERVER: self._server_asked and self._server not in SERVER_FAILS,
         }
         target.poll_success = {each: outcomes[each] for each in target.policy.operations}
         now, monotonic = target.clock.time(), target.clock.monotonic()
@@ -300,7 +295,7 @@ class Poll:
         return failed > self.answers.good
 
     def _faults(self, *, complete: bool) -> Iterable[PollFault]:
-        if self._server is not None and self._server not in _SIGNS_OF_LIFE:
+        if self._server in SERVER_FAILS:
             text = f"the server does not answer ({self._server})"
             yield PollFault(text, text)
         for principal in self._target.policy.principals:

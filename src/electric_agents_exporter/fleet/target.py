@@ -53,6 +53,11 @@ class Target:
         """Whether a first poll has ended, well or badly."""
         return self.last_poll_at is not None
 
+    @property
+    def _server_answers(self) -> bool:
+        """Whether the server answers: a list that came over HTTP says so, a database's does not."""
+        return not self.policy.database or self.poll_success.get(Operation.SERVER, True)
+
     def adopt(self, policy: Policy) -> None:
         """Follow new settings and keep what is known."""
         self.version += 1
@@ -110,7 +115,7 @@ class Target:
             shard=shard.index if shard.count > 1 else None,
             interval=policy.interval,
             stale_after=policy.stale_after,
-            up=self.got_list and bool(fresh) and self.poll_success.get(Operation.SERVER, True),
+            up=self.got_list and bool(fresh) and self._server_answers,
             poll_success=dict(self.poll_success),
             last_poll_at=self.last_poll_at,
             last_success_at=self.last_success_at,

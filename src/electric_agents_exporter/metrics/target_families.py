@@ -262,8 +262,8 @@ def _polling() -> tuple[TargetFamily, ...]:
             "server_up",
             "target.up",
             value(lambda s: s.target.up),
-            "1 if the last poll got a list of runners, it is not stale, and the server answers "
-            "where it is asked; else 0. server_poll_success tells which of these fails.",
+            "1 if the last poll got a list of runners, it is not stale, and where that is the "
+            "database's the server answers too; else 0. server_poll_success tells which fails.",
         ),
         _family(
             "server_poll_success",

@@ -263,7 +263,7 @@ class _Watched(_Named):
         principals_: tuple[str, ...],
         operations: tuple[Operation, ...],
         *,
-        joined: bool = False,
+        database: bool = False,
     ) -> Policy:
         of_kind = {RunnerKind(kind): after for kind, after in self.retire_after.items()}
         return Policy(
@@ -279,7 +279,7 @@ class _Watched(_Named):
             ),
             thresholds=Thresholds(**self.conditions.model_dump()),
             operations=operations,
-            joined=joined,
+            database=database,
         )
 
 
@@ -452,7 +452,8 @@ class PostgresTarget(_Watched, _Stored):
 
     def policy(self, shard: Shard) -> Policy:
         """Give how it is watched."""
-        return self._policy(shard, (EVERYONE,), (Operation.LIST, Operation.HEALTH))
+        operations = (Operation.LIST, Operation.HEALTH)
+        return self._policy(shard, (EVERYONE,), operations, database=True)
 
     def source(self, clock: Clock) -> Source:
         """Make what it is asked with."""
@@ -469,7 +470,7 @@ class HttpPostgresTarget(_Watched, _Stored, _Served):
     def policy(self, shard: Shard) -> Policy:
         """Give how it is watched."""
         operations = (Operation.LIST, Operation.HEALTH, *self._http_operations)
-        return self._policy(shard, (EVERYONE,), operations, joined=self.wakes)
+        return self._policy(shard, (EVERYONE,), operations, database=True)
 
     def source(self, clock: Clock) -> Source:
         """Make what it is asked with."""

@@ -21,7 +21,6 @@ from electric_agents_exporter.fleet.target import Target
 
 ALICE, BOB = "user:alice", "user:bob"
 SERVER_AHEAD = 1_795_346_000.0
-ALIVE = [Reason.UNAUTHORIZED, Reason.FORBIDDEN, Reason.NOT_FOUND, Reason.RATE_LIMITED]
 STREAM = "agents/one/main"
 SCAN = FullScan(5.0, 0.5)
 
@@ -30,7 +29,7 @@ POLICY = Policy(
     (ALICE,),
     operations=(Operation.LIST, Operation.HEALTH, Operation.WAKES, Operation.SERVER),
 )
-JOINED = replace(POLICY, joined=True)
+JOINED = replace(POLICY, database=True)
 
 MakeTarget = Callable[[Policy], Target]
 
@@ -230,7 +229,16 @@ def test_a_server_that_does_not_answer_is_told_beside_what_does(target: Target) 
         Operation.WAKES: True,
         Operation.SERVER: False,
     }
-    assert not take(target).up
+
+
+def test_a_list_over_http_is_a_sign_that_the_server_lives_and_a_databases_is_none(
+    make_target: MakeTarget,
+) -> None:
+    over_http, of_database = make_target(POLICY), make_target(JOINED)
+    for target in (over_http, of_database):
+        ask(target, 2, server=Reason.CONNECT)
+    assert take(over_http).up
+    assert not take(of_database).up
 
 
 @pytest.mark.parametrize("reason", Reason)
@@ -238,9 +246,8 @@ def test_a_server_that_refuses_the_question_whether_it_lives_does(
     target: Target, reason: Reason
 ) -> None:
     result = ask(target, 2, server=reason)
-    alive = reason in ALIVE
+    alive = reason not in SERVER_FAILS
     assert success(target, Operation.SERVER) is alive
-    assert take(target).up is alive
     assert bool(result.faults) is not alive
 
 

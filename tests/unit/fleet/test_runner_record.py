@@ -39,7 +39,7 @@ HEALTHY, DEGRADED = HealthStatus.HEALTHY, HealthStatus.DEGRADED
 
 WAKES = (Operation.LIST, Operation.HEALTH, Operation.WAKES)
 POLICY = Policy("t", stale_after=STALE_AFTER, operations=WAKES)
-JOINED = Policy("t", stale_after=STALE_AFTER, operations=WAKES, joined=True)
+JOINED = Policy("t", stale_after=STALE_AFTER, operations=WAKES, database=True)
 
 
 def moment(monotonic: float = 0.0, *gaps: Gap) -> Moment:

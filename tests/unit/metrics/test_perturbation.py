@@ -225,7 +225,7 @@ def watched(samples: dict[str, Any], listing: Listing, clock: Any) -> TargetSubj
         ("service:monitor",),
         expected_min=3,
         operations=tuple(Operation),
-        joined=True,
+        database=True,
     )
     fleet.configure([policy])
     target = fleet.targets["production"]
