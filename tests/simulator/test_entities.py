@@ -184,3 +184,31 @@ async def test_a_lease_that_no_double_holds_is_refused_before_the_owner_is_looke
         assert response.json()["error"]["details"] == [
             {"path": "/lease_ms", "message": "must be number"}
         ]
+
+
+async def test_an_entitys_stream_is_for_who_may_read_it_and_the_holder_of_its_claim(
+    spawned: Caller,
+) -> None:
+    stream = "/task/one/main"
+    stranger = spawned.as_principal("user:stranger")
+    assert (await stranger.get(stream)).status_code == 401
+    assert (await spawned.get(stream)).status_code == 200
+    assert (await spawned.post(stream, {"type": "note"})).status_code == 401
+    await spawned.send("/task/one")
+    claim = await spawned.claim_newest("worker")
+    confirmed = (await spawned.call_back(claim, wakeId=claim["wakeId"])).json()
+    token = {"electric-claim-token": confirmed["writeToken"]}
+    assert (await spawned.ask("POST", stream, {"type": "note"}, token)).status_code == 204
+
+
+async def test_a_message_that_is_to_wait_leaves_a_paused_entity_paused(spawned: Caller) -> None:
+    await signal(spawned, "SIGSTOP")
+    await spawned.post(f"{ENTITY}/send", {"payload": 1, "mode": "paused"})
+    assert await status(spawned) == "paused"
+    event = (await spawned.get("/task/one/main?offset=-1")).json()[-1]
+    assert event["value"]["status"] == "pending"
+
+
+async def test_nobody_sends_in_anothers_name(spawned: Caller) -> None:
+    refused = await spawned.post(f"{ENTITY}/send", {"payload": 1, "from": "/principal/user%3Aeve"})
+    assert (refused.status_code, refused.json()["error"]["code"]) == (400, "INVALID_REQUEST")

@@ -326,7 +326,7 @@ async def slow_server(observer: Observer) -> None:
             kinds.add(type(error).__name__)
         return kinds >= {"200", "503", "ReadTimeout", "ReadError", "RemoteProtocolError"}
 
-    await until(met, 20.0)
+    await until(met, 60.0)
 
 
 async def server_restart(observer: Observer) -> None:
@@ -416,14 +416,14 @@ PROOFS: dict[str, tuple[Proof, int] | tuple[Proof, int, float]] = {
     "killed-idle": (killed_idle, 3, 20.0),
     "refused-wakes": (refused_wakes, 3, 20.0),
     "crash-loop": (crash_loop, 6),
-    "duplicate-id": (duplicate_id, 6, 40.0),
+    "duplicate-id": (duplicate_id, 3, 20.0),
     "clock-skew": (clock_skew, 6),
     "claim-failures": (claim_failures, 6),
-    "reconnects": (reconnects, 6, 60.0),
+    "reconnects": (reconnects, 3, 30.0),
     "paused-agent": (paused_agent, 6, 5.0),
-    "database-outage": (database_outage, 6, 30.0),
+    "database-outage": (database_outage, 6, 15.0),
     "frozen-database": (frozen_database, 6),
-    "slow-server": (slow_server, 6, 40.0),
+    "slow-server": (slow_server, 3, 20.0),
     "server-restart": (server_restart, 6),
     "mass-expiry": (mass_expiry, 6, 70.0),
     "wrong-principal": (wrong_principal, 6, 70.0),

@@ -130,13 +130,23 @@ SPAWN: Final[Json] = {
     "type": "object",
     "properties": {
         "args": {"type": "object"},
-        "tags": {"type": "object"},
+        "tags": {"type": "object", "values": _STRING},
         "initialMessage": {},
         "dispatch_policy": _POLICY,
     },
 }
 
-SEND: Final[Json] = {"type": "object", "properties": {"key": _STRING, "type": _STRING}}
+SEND: Final[Json] = {
+    "type": "object",
+    "properties": {
+        "key": _STRING,
+        "type": _STRING,
+        "mode": _one_of("immediate", "queued", "paused", "steer"),
+        "position": _STRING,
+        "from": _STRING,
+        "from_principal": _STRING,
+    },
+}
 
 SIGNAL: Final[Json] = {
     "type": "object",
@@ -225,6 +235,8 @@ def _object_violations(schema: Json, value: Json, path: str) -> Iterator[Json]:
     for name, inner in schema.get("properties", {}).items():
         if name in value:
             yield from _violations(inner, value[name], f"{path}/{name}")
+    for name, item in value.items() if "values" in schema else ():
+        yield from _violations(schema["values"], item, f"{path}/{name}")
 
 
 def _violation(path: str, message: str) -> Json:

@@ -71,14 +71,20 @@ async def call_back(system: System, call: Call) -> Response:
     body = bodies.read_object(call.body, bodies.WAKE_CALLBACK, junk_is_blank=not said_to_be_json)
     done = body.get("done") is True
     confirms = not {"wakeId", "wake_id"}.isdisjoint(body)
-    write_token = {"writeToken": secrets.token_hex(16)} if confirms else {}
     if confirms and not done:
-        return json_answer({"ok": True, **write_token})
+        return json_answer({"ok": True, "writeToken": _write_token(system, callback)})
     epoch = body.get("generation", body.get("epoch"))
     next_wake = _acknowledge(system, call, callback, consumer_id, body)
     if epoch is not None:
         _settle(system, (consumer_id, int(epoch)), done=done)
+    write_token = {"writeToken": _write_token(system, callback)} if confirms else {}
     return json_answer({"ok": True, "next_wake": next_wake, **write_token})
+
+
+def _write_token(system: System, callback: Callback) -> str:
+    token = secrets.token_hex(16)
+    system.write_tokens[callback.primary_stream] = token
+    return token
 
 
 def _subscription_of(runner: Runner, body: Json) -> str:
@@ -163,7 +169,7 @@ def _creator(entity: Entity) -> Json:
 def _acknowledge(
     system: System, call: Call, callback: Callback, consumer_id: str, body: Json
 ) -> bool:
-    token = _token_of(call)
+    token = call.claim_token
     if not token:
         raise ApiError(401, "UNAUTHORIZED", "Missing claim token")
     try:
@@ -186,14 +192,6 @@ def _acknowledge(
 def _ack(given: Json) -> Ack:
     path = given.get("path", given.get("stream", ""))
     return Ack(str(path).strip("/"), str(given.get("offset", "")))
-
-
-def _token_of(call: Call) -> str:
-    token = call.headers.get("electric-claim-token", "").strip()
-    if token:
-        return token
-    scheme, _, credentials = call.headers.get("authorization", "").partition(" ")
-    return credentials.strip() if scheme.lower() == "bearer" else ""
 
 
 def _settle(system: System, key: tuple[str, int], *, done: bool) -> None:

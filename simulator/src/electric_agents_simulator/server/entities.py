@@ -22,13 +22,15 @@ from electric_agents_simulator.server.system import System
 from electric_agents_simulator.storage.records import ENDED, Entity, EntityStatus
 from electric_agents_simulator.values import Json
 
+_WAITING_MODES: Final = frozenset({"queued", "paused"})
+"""A message of these waits in the entity's queue."""
 _NO_MORE_WRITES: Final = ENDED | {EntityStatus.STOPPING}
 _KILLED_BY_DELETE: Final[Json] = {"signal": "SIGKILL", "reason": "Legacy kill command"}
 
 
 async def spawn(system: System, call: Call) -> Response:
     """`PUT /_electric/entities/:type/:id`: make an entity, and link it to the runner it names."""
-    type_name, entity_id = call.param("type"), call.param("id")
+    type_name, entity_id = call.params["type"], call.params["id"]
     entity_type = system.registry.entity_type(type_name)
     if entity_type is None:
         raise _unknown_type(type_name)
@@ -59,7 +61,8 @@ async def spawn(system: System, call: Call) -> Response:
     _open_main_stream(system, entity)
     _link(system, entity)
     if "initialMessage" in body:
-        _deliver(system, entity, {"from": call.principal.url, "payload": body["initialMessage"]})
+        sent = {"payload": body["initialMessage"]}
+        _deliver(system, entity, call.principal.url, sent)
     described = _entity_body(entity)
     if "args" not in body:
         del described["spawn_args"]
@@ -82,19 +85,17 @@ async def send(system: System, call: Call) -> Response:
     """`POST /_electric/entities/:type/:id/send`: a message for an entity, awake from then on."""
     entity = _existing(system, call)
     body = bodies.read_object(call.body, bodies.SEND)
-    _check_access(call, entity, "write")
+    check_access(call, entity, "write")
+    _check_sender(call, body)
     _link(system, entity)  # a restarted server knows of no subscription until now
     if entity.status in _NO_MORE_WRITES:
         raise ApiError(409, "NOT_RUNNING", "Entity is not accepting writes")
     if "payload" not in body:
         raise ApiError(400, "INVALID_REQUEST", "Missing required field: payload")
-    if entity.status is EntityStatus.PAUSED:
+    if entity.status is EntityStatus.PAUSED and body.get("mode") != "paused":
         _set_status(system, entity, EntityStatus.IDLE)
-    sender = call.principal.url
-    transaction = _deliver(
-        system, entity, {"from": sender, "payload": body["payload"]}, {"from_principal": sender}
-    )
-    return json_answer({"txid": transaction})
+    by_send = {"from_principal": call.principal.url}
+    return json_answer({"txid": _deliver(system, entity, call.principal.url, body, by_send)})
 
 
 async def signal(system: System, call: Call) -> Response:
@@ -105,7 +106,7 @@ async def signal(system: System, call: Call) -> Response:
     """
     entity = _existing(system, call)
     body = bodies.read_object(call.body, bodies.SIGNAL)
-    _check_access(call, entity, "signal")
+    check_access(call, entity, "signal")
     return json_answer(_signal(system, entity, body))
 
 
@@ -196,17 +197,37 @@ def _subscription(runner_id: str, entity: Entity) -> str:
     return f"runner:{runner_id}:{sha256(entity.url.encode()).hexdigest()[:16]}"
 
 
-def _deliver(system: System, entity: Entity, said: Json, more: Json | None = None) -> str:
+def _deliver(
+    system: System, entity: Entity, sender: str, sent: Json, more: Json | None = None
+) -> str:
     """Append a message to an entity's stream; give its transaction."""
     now = system.now()
-    moment, transaction = values.to_text(now), str(uuid4())
-    value = said | {"timestamp": moment, "mode": "immediate", "status": "processed"}
+    moment, milliseconds = values.to_text(now), values.to_milliseconds(now)
+    transaction = str(uuid4())
+    mode = sent.get("mode", "immediate")
+    value = {
+        "from": sender,
+        "payload": sent["payload"],
+        "timestamp": moment,
+        "mode": mode,
+        "status": "pending" if mode in _WAITING_MODES else "processed",
+        **(more or {}),
+    }
+    if sent.get("type"):
+        value["message_type"] = sent["type"]
+    if sent.get("position"):
+        value["position"] = sent["position"]
+    if mode in _WAITING_MODES:
+        value.setdefault("position", f"{milliseconds:016d}:a0")
+    else:
+        value["processed_at"] = moment
+    key = f"msg-in-{milliseconds}-{secrets.token_hex(3)}"
     system.subscriptions.append(
         entity.main_stream,
         {
             "type": "inbox",
-            "key": f"msg-in-{values.to_milliseconds(now)}-{secrets.token_hex(3)}",
-            "value": value | (more or {}) | {"processed_at": moment},
+            "key": sent.get("key", key),
+            "value": value,
             "headers": {"txid": transaction, "operation": "insert"},
         },
     )
@@ -232,16 +253,17 @@ def _open_main_stream(system: System, entity: Entity) -> None:
 
 def _accessible(system: System, call: Call, permission: str) -> Entity:
     entity = _existing(system, call)
-    _check_access(call, entity, permission)
+    check_access(call, entity, permission)
     return entity
 
 
 def _existing(system: System, call: Call) -> Entity:
-    url = f"/{call.param('type')}/{call.param('id')}"
+    type_name, entity_id = call.params["type"], call.params["id"]
+    url = f"/{type_name}/{entity_id}"  # escapes stay as they are written
     entity = system.registry.entity(url)
     if entity is None:
-        if system.registry.entity_type(call.param("type")) is None:
-            raise _unknown_type(call.param("type"))
+        if system.registry.entity_type(type_name) is None:
+            raise _unknown_type(type_name)
         raise ApiError(404, "NOT_FOUND", f"Entity not found at {url}")
     return entity
 
@@ -250,11 +272,22 @@ def _unknown_type(name: str) -> ApiError:
     return ApiError(404, "UNKNOWN_ENTITY_TYPE", f'Entity type "{name}" not found')
 
 
-def _check_access(call: Call, entity: Entity, permission: str) -> None:
+def check_access(call: Call, entity: Entity, permission: str) -> None:
+    """Let the caller do something with an entity.
+
+    Raises:
+        ApiError: 401, it is another's.
+    """
     if entity.created_by != call.principal.url and not is_built_in(call.principal):
         raise ApiError(
             401, "UNAUTHORIZED", f"Principal is not allowed to {permission} {entity.url}"
         )
+
+
+def _check_sender(call: Call, body: Json) -> None:
+    for name in ("from", "from_principal"):
+        if body.get(name, call.principal.url) != call.principal.url:
+            raise ApiError(400, "INVALID_REQUEST", f"Request {name} must match Electric-Principal")
 
 
 def _check_policy(system: System, call: Call, policy: Json | None) -> None:

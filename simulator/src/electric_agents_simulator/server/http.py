@@ -62,6 +62,15 @@ class Call:
         return [value for key, value in pairs if key == name]
 
     @property
+    def claim_token(self) -> str:
+        """The token of a claim that the caller shows; empty where there is none."""
+        token = self.headers.get("electric-claim-token", "").strip()
+        if token:
+            return token
+        scheme, _, credentials = self.headers.get("authorization", "").partition(" ")
+        return credentials.strip() if scheme.lower() == "bearer" else ""
+
+    @property
     def runner_id(self) -> str | None:
         """The id in a runner's path; None where there is none that can be read."""
         try:

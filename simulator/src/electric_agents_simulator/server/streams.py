@@ -1,7 +1,8 @@
 """The routes of streams: read all at once, by long poll or as server-sent events; append; delete.
 
-Any caller may do all of that to any stream, as on the real server, which forwards to its streams
-server without looking at the principal.
+Any caller may do all of that to a wake stream, as on the real server, which forwards to its streams
+server without looking at the principal. An entity's stream is read by who may read the entity, and
+appended to with the write token of its claim.
 """
 
 import re
@@ -12,13 +13,16 @@ from typing import Final
 import msgspec
 from starlette.responses import Response
 
+from electric_agents_simulator.server.entities import check_access
 from electric_agents_simulator.server.http import (
+    ApiError,
     Call,
     answer,
     event_stream,
     text_answer,
 )
 from electric_agents_simulator.server.system import System
+from electric_agents_simulator.storage.records import Entity
 from electric_agents_simulator.values import Json
 from electric_agents_simulator.wakes.streams import (
     BEFORE_FIRST,
@@ -41,7 +45,7 @@ _JSON: Final = "application/json"
 
 async def read(system: System, call: Call) -> Response:
     """`GET /ANY/STREAM?offset=...[&live=long-poll|sse]`: its messages behind an offset."""
-    stream = system.streams.get(call.path)
+    stream = _readable(system, call)
     if stream is None:
         return _not_found()
     offsets, live = call.queries("offset"), call.query("live")
@@ -61,7 +65,7 @@ async def read(system: System, call: Call) -> Response:
 
 async def describe(system: System, call: Call) -> Response:
     """`HEAD /ANY/STREAM`: where it ends."""
-    stream = system.streams.get(call.path)
+    stream = _readable(system, call)
     if stream is None:
         return _not_found()
     headers = {
@@ -76,6 +80,8 @@ async def describe(system: System, call: Call) -> Response:
 async def append(system: System, call: Call) -> Response:
     """`POST /ANY/STREAM`: add a JSON value, or the values of an array, as one message."""
     content_type = call.headers.get("content-type", "")
+    if _entity_of(system, call) and call.claim_token != system.write_tokens.get(call.path):
+        raise ApiError(401, "UNAUTHORIZED", "Invalid write token")
     if not call.body:
         return text_answer("Empty body", 400)
     if not content_type:
@@ -117,6 +123,19 @@ async def delete(system: System, call: Call) -> Response:
         return _not_found()
     system.subscriptions.on_delete(call.path)
     return answer(status=204)
+
+
+def _readable(system: System, call: Call) -> Stream | None:
+    entity = _entity_of(system, call)
+    if entity is not None:
+        check_access(call, entity, "read")
+    return system.streams.get(call.path)
+
+
+def _entity_of(system: System, call: Call) -> Entity | None:
+    """Find the entity whose main stream is asked for."""
+    url = call.path.removesuffix("/main")
+    return None if url == call.path else system.registry.entity(url)
 
 
 def _not_found() -> Response:

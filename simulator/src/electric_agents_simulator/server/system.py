@@ -29,6 +29,8 @@ class System:
     production: bool = False
     """Refuse a caller without a principal instead of taking it for `system:dev-local`."""
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    write_tokens: dict[str, str] = field(default_factory=dict)
+    """By an entity's main stream, the token of the claim that may append to it."""
     transactions: Iterator[int] = field(default_factory=lambda: itertools.count(_FIRST_TRANSACTION))
     """Numbers for what the real server numbers by its database's transactions."""
 
