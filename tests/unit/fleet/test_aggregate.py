@@ -159,6 +159,9 @@ def test_fields_that_were_not_read_are_unknown_each_for_itself(summed: Sum) -> N
     }
     assert fleet.issues is None
     assert (fleet.active_claims, fleet.superseded_claims, fleet.orphaned_claims) == (None,) * 3
+    assert set(summed(runner(Report("r", admin_status=DISABLED))).states) == {
+        StateLabels(RunnerKind.CI, DISABLED, *UNKNOWN)
+    }
 
 
 def test_issues_overlap(summed: Sum) -> None:
