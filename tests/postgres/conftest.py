@@ -107,7 +107,7 @@ class Database:
             created,
         )
 
-    def heartbeat(
+    def heartbeat(  # noqa: PLR0913  (the columns of a row)
         self,
         runner_id: str,
         diagnostics: object = None,
@@ -115,19 +115,22 @@ class Database:
         tenant: str = "default",
         seen: float = NOW - 10,
         lease: float = NOW + 80,
+        offset: str | None = None,
     ) -> None:
         self.execute(
-            "INSERT INTO runner_runtime_diagnostics "
-            "(tenant_id, runner_id, last_seen_at, liveness_lease_expires_at, diagnostics) "
-            "VALUES (%s, %s, to_timestamp(%s), to_timestamp(%s), %s) "
+            "INSERT INTO runner_runtime_diagnostics (tenant_id, runner_id, last_seen_at, "
+            "liveness_lease_expires_at, diagnostics, wake_stream_offset) "
+            "VALUES (%s, %s, to_timestamp(%s), to_timestamp(%s), %s, %s) "
             "ON CONFLICT (tenant_id, runner_id) DO UPDATE SET last_seen_at = "
             "excluded.last_seen_at, liveness_lease_expires_at = "
-            "excluded.liveness_lease_expires_at, diagnostics = excluded.diagnostics",
+            "excluded.liveness_lease_expires_at, diagnostics = excluded.diagnostics, "
+            "wake_stream_offset = excluded.wake_stream_offset",
             tenant,
             runner_id,
             seen,
             lease,
             None if diagnostics is None else Jsonb(diagnostics),
+            offset,
         )
 
     def claim(  # noqa: PLR0913  (the columns of a row)

@@ -300,36 +300,95 @@ def count_ended(tracker: ClaimTracker, rows: list[ClaimRow], now: float) -> int:
     return sum(len(news.ended) for news in tracker.take(rows, now).values())
 
 
-steps = st.lists(
-    st.tuples(st.sampled_from(["claim", "end", "poll", "scan", "wait"]), st.integers(0, 200)),
-    max_size=60,
-)
+SMALL_STEP = 110
+"""Seconds that a database's clock may be set back by, and nothing is missed for it."""
 
 
-@given(steps=steps)
+def steps_of(*happenings: str) -> st.SearchStrategy[list[tuple[str, int]]]:
+    """What happens, to which of the claims or for how many seconds."""
+    return st.lists(
+        st.tuples(st.sampled_from(happenings), st.integers(0, 200)), min_size=1, max_size=60
+    )
+
+
+class History:
+    """A table of claims over time, and a tracker that reads it now and then."""
+
+    def __init__(self) -> None:
+        self.counted = 0
+        self.expected = 0
+        self._tracker = ClaimTracker()
+        self._table = _Table()
+        self._now = 1000.0
+        self._furthest = self._now
+        self.read(scan=True)
+
+    def read(self, *, scan: bool = False) -> None:
+        """Read the claims, which are known to be active where they are."""
+        rows = self._table.read(self._tracker, self._now, scan=scan)
+        self.counted += count_ended(self._tracker, rows, self._now)
+        active_now = {row.consumer_id for row in rows if row.status == ClaimStatus.ACTIVE}
+        truth = {name for name, (status, _) in self._table.rows.items() if status == "active"}
+        assert active_now == truth
+
+    def happen(self, what: str, number: int) -> None:
+        match what:
+            case "claim":
+                name = f"c{len(self._table.rows)}"
+                self._table.rows[name] = ("active", self._now + 30)
+            case "end":
+                self._end(number)
+            case "wait":
+                self._now += number * 10
+            case "step back":
+                # A little each time, and never far behind what was seen.
+                self._now = max(self._now - number, self._furthest - SMALL_STEP)
+            case "jump back":
+                self._now -= number * 100
+            case _:
+                self.read(scan=what == "scan")
+        self._furthest = max(self._now, self._furthest)
+
+    def _end(self, number: int) -> None:
+        running = [name for name, (status, _) in self._table.rows.items() if status == "active"]
+        if running:
+            name = running[number % len(running)]
+            self._table.rows[name] = ("released", self._table.rows[name][1])
+            self.expected += 1
+
+
+@given(steps=steps_of("claim", "end", "poll", "scan", "wait", "step back"))
 @settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
 def test_whatever_happens_every_claim_that_ends_is_counted_once(
     steps: list[tuple[str, int]],
 ) -> None:
-    tracker, table, now, counted = ClaimTracker(), _Table(), 1000.0, 0
-    tracker.take(table.read(tracker, now, scan=True), now)
-    expected = 0
-    for step, (what, number) in enumerate(steps):
-        if what == "claim":
-            table.rows[f"c{step}"] = ("active", now + 30)
-        elif what == "wait":
-            now += number * 10
-        elif what == "end":
-            running = [name for name, (status, _) in table.rows.items() if status == "active"]
-            if running:
-                name = running[number % len(running)]
-                table.rows[name] = ("released", table.rows[name][1])
-                expected += 1
-        else:
-            rows = table.read(tracker, now, scan=what == "scan")
-            counted += count_ended(tracker, rows, now)
-            active_now = {row.consumer_id for row in rows if row.status == ClaimStatus.ACTIVE}
-            truth = {name for name, (status, _) in table.rows.items() if status == "active"}
-            assert active_now == truth
-    counted += count_ended(tracker, table.read(tracker, now, scan=False), now)
-    assert counted == expected
+    history = History()
+    for what, number in steps:
+        history.happen(what, number)
+    history.read()
+    assert history.counted == history.expected
+
+
+@given(steps=steps_of("claim", "end", "scan", "wait", "step back", "jump back"))
+@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+def test_however_far_a_clock_is_set_back_no_claim_is_counted_twice(
+    steps: list[tuple[str, int]],
+) -> None:
+    history = History()
+    for what, number in steps:
+        history.happen(what, number)
+    history.read(scan=True)
+    assert history.counted <= history.expected
+
+
+async def test_a_clock_that_is_set_back_a_little_counts_nothing_twice(
+    database: Database, watching: Polled
+) -> None:
+    database.claim("c", "r", at=NOW - 40)
+    database.finish("c")
+    assert await watching.poll()
+    assert ended(watching) == {"released": 1}
+    for now in (NOW + 150, NOW + 40, NOW + 50, NOW + 60):
+        database.freeze(now)
+        assert await watching.poll()
+    assert ended(watching) == {"released": 1}

@@ -100,6 +100,9 @@ async def test_a_poll_is_one_bounded_read_only_transaction_on_one_snapshot(
         "IF current_setting('transaction_isolation') <> 'repeatable read' "
         "OR current_setting('transaction_read_only') <> 'on' "
         "OR current_setting('statement_timeout') <> '5s' "
+        "OR current_setting('jit') <> 'off' "
+        "OR current_setting('cursor_tuple_fraction') <> '1' "
+        "OR current_setting('row_security') <> 'off' "
         "THEN RAISE 'not as promised'; END IF; "
         "RETURN to_timestamp(1795348800); END $$"
     )
@@ -140,6 +143,60 @@ async def test_a_revoked_privilege_is_forbidden_and_named(
     told = [record.__dict__["error"] for record in caplog.records if hasattr(record, "error")]
     assert f"this role needs SELECT on {table}" in told
     database.execute(f"GRANT SELECT ON {table} TO {role}")
+    assert await limited.poll()
+
+
+def hide(database: Database, table: str, shown: str = "tenant_id = 'nobody'") -> None:
+    """Let row-level security show some rows of a table only."""
+    database.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
+    database.execute(f"CREATE POLICY shown ON {table} USING ({shown})")
+
+
+def told_of(caplog: pytest.LogCaptureFixture) -> list[object]:
+    return [vars(record)["error"] for record in caplog.records if "error" in vars(record)]
+
+
+@pytest.mark.parametrize("shown", ["tenant_id = 'nobody'", "true"])
+@pytest.mark.parametrize("table", TABLES)
+async def test_rows_that_row_level_security_may_hide_are_no_empty_fleet(
+    table: str, shown: str, database: Database, limited: Polled, caplog: pytest.LogCaptureFixture
+) -> None:
+    hide(database, table, shown)
+
+    for _ in range(2):
+        assert not await limited.poll()
+
+    assert {reason for _, reason in errors(limited)} == {Reason.FORBIDDEN}
+    sentence = f"rows of {table} are hidden from this role by row level security"
+    assert told_of(caplog) == [sentence]
+    assert limited.snapshot.poll_success[Operation.HEALTH] is False
+    if table == "runners":
+        assert not limited.snapshot.up
+        assert limited.snapshot.listed == {}
+        assert limited.snapshot.runners == ()
+    else:
+        # Of those that are listed nothing else is known: not even that they hold nothing.
+        assert limited.states()["r"].report is None
+
+
+@pytest.mark.parametrize("table", TABLES)
+async def test_row_level_security_that_comes_while_connected_takes_no_runner_away(
+    table: str, database: Database, limited: Polled, role: str
+) -> None:
+    assert await limited.poll()
+    before = limited.states()["r"].report
+    hide(database, table)
+
+    assert not await limited.poll()
+
+    assert {reason for _, reason in errors(limited)} == {Reason.FORBIDDEN}
+    assert limited.states()["r"].report is before
+    assert limited.snapshot.fleet.removed == 0
+    database.execute(f"ALTER ROLE {role} BYPASSRLS")
+    assert await limited.poll()
+    database.execute(f"ALTER ROLE {role} NOBYPASSRLS")
+    assert not await limited.poll()
+    database.execute(f"ALTER TABLE {table} DISABLE ROW LEVEL SECURITY")
     assert await limited.poll()
 
 

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from tests.conftest import FakeClock
 from tests.postgres.conftest import ALICE, WATCHED, Database, MakePolled, Polled
 
 from electric_agents_exporter.contract.report import Claims, Client, Dispatch, Report
@@ -20,6 +21,7 @@ from electric_agents_exporter.fleet.selection import Selection, Selector, Shard
 from electric_agents_exporter.sources.postgres import PostgresOptions
 
 NOW = Database.NOW
+DAY = 86_400.0
 STREAMING = {
     "status": "streaming",
     "started_at": "2026-11-22T11:00:00.000Z",
@@ -326,3 +328,34 @@ async def test_selection_limit_and_shard_keep_the_same_runners_as_over_http(
         Suppression.RETIRED: 0,
     }
     assert all(state.poll_success for state in polled.states().values())
+
+
+async def test_the_diagnostics_of_those_who_are_not_due_are_not_read(
+    database: Database, make_polled: MakePolled, clock: FakeClock
+) -> None:
+    database.freeze()
+    for number, name in enumerate(("alive", "retired", "another")):
+        database.add_runner(name, created=NOW - 100 * DAY - number)
+        database.heartbeat(name, seen=NOW - (10 if name == "alive" else 90 * DAY))
+    # Of the retired one is due at a time; whoever reads the diagnostics of all meets the worst.
+    database.execute("ALTER TABLE runner_runtime_diagnostics RENAME TO stored_diagnostics")
+    database.execute(
+        "CREATE FUNCTION guarded(text, jsonb) RETURNS jsonb LANGUAGE plpgsql STABLE AS $$ BEGIN "
+        "IF $1 = current_setting('guarded.runner', true) THEN RAISE 'read'; END IF; "
+        "RETURN $2; END $$"
+    )
+    database.execute(
+        "CREATE VIEW runner_runtime_diagnostics AS SELECT tenant_id, runner_id, last_seen_at, "
+        "liveness_lease_expires_at, wake_stream_offset, "
+        "public.guarded(runner_id, diagnostics) AS diagnostics FROM stored_diagnostics"
+    )
+    polled = make_polled(PostgresOptions(database.url))
+    assert await polled.poll()
+    assert set(polled.states()) == {"alive"}
+
+    await polled.source.aclose()
+    database.execute(f"ALTER DATABASE {database.name} SET guarded.runner = 'another'")
+
+    for succeeds in (True, False):
+        clock.advance(15)
+        assert await polled.poll() is succeeds

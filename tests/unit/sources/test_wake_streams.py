@@ -59,42 +59,53 @@ def unheard(exchange: Any) -> int | None:  # noqa: ANN401
 # --- one runner over several polls ----------------------------------------------------------------
 
 
-async def test_a_runner_that_has_heard_all_costs_one_request_a_poll(
-    server: Server, connect: Connect, stream: WakeStream
+async def polls_at(exchange: Any, clock: FakeClock, server: Server, polls: int) -> list[list[str]]:  # noqa: ANN401
+    """Poll every 15 s; gives what was asked of streams and entities each time."""
+    each = []
+    for _ in range(polls):
+        assert await exchange.poll()
+        each.append(asked(server))
+        clock.advance(15)
+    return each
+
+
+async def test_a_runner_that_has_heard_all_costs_one_request_at_every_second_poll(
+    server: Server, connect: Connect, stream: WakeStream, clock: FakeClock
 ) -> None:
     stream.wake("task/1/main", at=LONG_AGO)
     server.hear("one", offset_at(100))
-    exchange = connect(wakes=True)
-    for offset in (offset_at(100), "now", "now"):
-        assert await exchange.poll()
-        assert asked(server) == [f"?offset={offset}"]
-        assert unheard(exchange) == 0
-        assert state_of(exchange).wake_read_success
+    exchange = connect(wakes=True, clock=clock)
+    assert await polls_at(exchange, clock, server, 5) == [
+        [f"?offset={offset_at(100)}"],
+        [],
+        ["?offset=now"],
+        [],
+        ["?offset=now"],
+    ]
+    assert unheard(exchange) == 0
+    assert state_of(exchange).wake_read_success
 
 
 async def test_minus_one_on_an_empty_stream_is_all_there_is(
-    server: Server, connect: Connect, stream: WakeStream
+    server: Server, connect: Connect, stream: WakeStream, clock: FakeClock
 ) -> None:
-    exchange = connect(wakes=True)
-    for offset in ("-1", "now"):
-        assert await exchange.poll()
-        assert asked(server) == [f"?offset={offset}"]
-        assert unheard(exchange) == 0
+    exchange = connect(wakes=True, clock=clock)
+    assert await polls_at(exchange, clock, server, 3) == [["?offset=-1"], [], ["?offset=now"]]
+    assert unheard(exchange) == 0
     assert stream.tail == 0
 
 
 async def test_a_runner_that_falls_behind_is_asked_after_a_second_time_from_its_own_offset(
-    server: Server, connect: Connect, stream: WakeStream
+    server: Server, connect: Connect, stream: WakeStream, clock: FakeClock
 ) -> None:
     stream.wake("task/1/main", at=LONG_AGO)
     server.hear("one", offset_at(100))
-    exchange = connect(wakes=True)
-    await exchange.poll()
-    asked(server)
+    exchange = connect(wakes=True, clock=clock)
+    await polls_at(exchange, clock, server, 2)
     for number, seconds in ((2, 59), (2, 58), (3, 57)):
         stream.wake(f"task/{number}/main", at=SERVER_TIME - seconds)
 
-    await exchange.poll()
+    assert await exchange.poll()
 
     assert asked(server) == ["?offset=now", f"?offset={offset_at(100)}"]
     state = state_of(exchange)
@@ -102,14 +113,12 @@ async def test_a_runner_that_falls_behind_is_asked_after_a_second_time_from_its_
     assert state.lag.unheard == 2
     assert state.lag.oldest_age == pytest.approx(59, abs=0.01)
 
-    # It is known to be behind: there is no tail to ask for first.
-    await exchange.poll()
-    assert asked(server) == [f"?offset={offset_at(100)}"]
+    # It is known to be behind: there is no tail to ask for first, and no poll to leave out.
+    clock.advance(15)
+    assert await polls_at(exchange, clock, server, 3) == [[f"?offset={offset_at(100)}"]] * 3
     server.hear("one", offset_at(stream.tail))
-    for _ in range(2):
-        await exchange.poll()
-        assert asked(server) == ["?offset=now"]
-        assert unheard(exchange) == 0
+    assert await polls_at(exchange, clock, server, 3) == [["?offset=now"], [], ["?offset=now"]]
+    assert unheard(exchange) == 0
 
 
 async def test_without_wakes_nothing_is_asked_and_nothing_said(
