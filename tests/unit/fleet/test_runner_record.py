@@ -231,6 +231,11 @@ def test_a_newer_list_replaces_what_is_listed_and_who_lists_it(record: RunnerRec
     assert record.asked_at == 0.0
 
 
+def test_a_runner_can_change_hands_and_nothing_else(record: RunnerRecord) -> None:
+    record.relist(LISTED, BOB)
+    assert record.state == RunnerState(LISTED, BOB)
+
+
 def test_a_runner_that_registers_anew_is_asked_after_at_once(record: RunnerRecord) -> None:
     report(record)
     record.relist(ListedRunner("a", updated_at=2.0), ALICE)
@@ -345,8 +350,10 @@ def test_a_runner_is_behind_by_entities_and_by_the_oldest_wake(record: RunnerRec
 
 
 def test_the_oldest_unheard_wake_grows_older_from_report_to_report(record: RunnerRecord) -> None:
-    hears(record, offset(5))
-    read(record, behind(5, wake("one", 30)))
+    hears(record, offset(5), at=10.0)
+    read(record, behind(5, wake("one", 30)), at=10.0)
+    assert told(record, Condition.WORK_UNHEARD) is False
+    hears(record, offset(5), at=30.0)
     assert told(record, Condition.WORK_UNHEARD) is False
     hears(record, offset(5), at=31.0)
     lag = record.state.lag
@@ -379,6 +386,9 @@ def test_where_the_reading_is_cut_off_somebody_may_wait_behind_entities_at_rest(
     at_rest = frozenset({stopped.stream})
     read(record, WakeReading(offset(5), offset(9), (stopped,), at_rest=at_rest, whole=False))
     assert told(record, Condition.WORK_UNHEARD) is None
+    both = (stopped, wake("awake", 61))
+    read(record, WakeReading(offset(5), offset(9), both, at_rest=at_rest, whole=False))
+    assert told(record, Condition.WORK_UNHEARD) is True
 
 
 def test_wakes_whose_time_cannot_be_read_are_of_no_known_age(record: RunnerRecord) -> None:
