@@ -63,7 +63,7 @@ class Service:
         """Serve on a socket, which is closed at the end; `on_serving` is called once it answers."""
         server = _Server(
             uvicorn.Config(
-                create_app(self._served()),
+                create_app(self.served()),
                 log_config=None,
                 access_log=False,
                 server_header=False,
@@ -129,7 +129,8 @@ class Service:
         self._settings = fresh
         self._exporter.process.reload_succeeded = True
 
-    def _served(self) -> Served:
+    def served(self) -> Served:
+        """Give what the routes answer from."""
         web = self._settings.web
         return Served(
             fleet=self._exporter.fleet,

@@ -1,0 +1,71 @@
+"""How a service ends, in its own process and in real time."""
+
+import asyncio
+import contextlib
+import gc
+import logging
+import signal
+import socket
+import sys
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from electric_agents_exporter.contract.reading import read_health, read_list
+from electric_agents_exporter.fleet.poll import Poll
+from electric_agents_exporter.service import Service, listen
+from electric_agents_exporter.settings.loading import load
+from electric_agents_exporter.web.routes import Served
+
+RUNNERS = 3000
+WITHIN = 3.0
+
+
+@pytest.fixture(autouse=True)
+def restored_process() -> Iterator[None]:
+    interval, uvicorn = sys.getswitchinterval(), logging.getLogger("uvicorn.error")
+    level = uvicorn.level
+    yield
+    sys.setswitchinterval(interval)
+    gc.unfreeze()
+    uvicorn.setLevel(level)
+
+
+def fill(served: Served) -> None:
+    """Let there be so many runners that no socket holds what is said of them."""
+    (target,) = served.fleet.targets.values()
+    poll = Poll(target)
+    ids = ",".join(f'{{"id": "runner-{number}"}}' for number in range(RUNNERS))
+    poll.listed("service:monitor", read_list(f"[{ids}]".encode()))
+    for due in poll.due():
+        report = b'{"runner": {"id": "%s"}, "client": {"status": "streaming"}}'
+        poll.reported(read_health(report % due.runner_id.encode()), served.clock.monotonic())
+    poll.end()
+
+
+async def test_a_scrape_that_nobody_reads_holds_the_end_up_for_a_moment_only() -> None:
+    target = {"url": "http://127.0.0.1:1", "principals": ["service:monitor"]}
+    settings = load(None, {"targets": [target]}, {})
+    service = Service(settings, lambda: settings)
+    fill(service.served())
+    sock = listen("127.0.0.1:0")
+    serving = asyncio.Event()
+    address = sock.getsockname()
+    running = asyncio.create_task(service.run(sock, on_serving=serving.set))
+    await serving.wait()
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    client.settimeout(0)
+    with contextlib.closing(client):
+        loop = asyncio.get_running_loop()
+        await loop.sock_connect(client, address)
+        await loop.sock_sendall(client, b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert (await loop.sock_recv(client, 12)).endswith(b"200")
+
+        began = time.monotonic()
+        signal.raise_signal(signal.SIGTERM)
+        async with asyncio.timeout(WITHIN):
+            await running
+        # It was given a moment to be read.
+        assert time.monotonic() - began > 0.5

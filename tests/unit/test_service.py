@@ -1,0 +1,80 @@
+"""Reloading: what a running service follows, and what it refuses."""
+
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from electric_agents_exporter.service import Service
+from electric_agents_exporter.settings.faults import Fault, SettingsFault
+from electric_agents_exporter.settings.loading import load
+from electric_agents_exporter.settings.model import Settings
+
+
+def settings(**changes: Any) -> Settings:  # noqa: ANN401
+    target = {"name": "one", "url": "http://127.0.0.1:1", "principals": ["service:monitor"]}
+    return load(None, {"targets": [target], **changes}, {})
+
+
+@pytest.fixture(autouse=True)
+def restored_logs() -> Iterator[None]:
+    root, ours = logging.getLogger(), logging.getLogger("electric_agents_exporter")
+    handlers, levels = list(root.handlers), (root.level, ours.level)
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(levels[0])
+    ours.setLevel(levels[1])
+
+
+@pytest.mark.parametrize(
+    "changes, refused",
+    [
+        ({"listen": "127.0.0.1:9"}, ["listen"]),
+        ({"web": {"max_concurrent_scrapes": 7}}, ["web"]),
+        ({"web": {"enable_reload": True}}, ["web"]),
+        ({"listen": "127.0.0.1:9", "web": {"enable_reload": True}}, ["listen", "web"]),
+    ],
+)
+async def test_what_only_a_restart_can_change_is_refused_by_name_and_nothing_is_followed(
+    changes: dict[str, object], refused: list[str]
+) -> None:
+    other = {"name": "two", "url": "http://127.0.0.1:2", "principals": ["user:a"]}
+    service = Service(settings(), lambda: settings(**changes, targets=[other]))
+
+    told = await service.reload()
+
+    assert told.splitlines() == [
+        f"{name}: cannot change while running; restart the exporter" for name in refused
+    ]
+    served = service.served()
+    assert set(served.fleet.targets) == {"one"}
+    assert (served.max_concurrent_scrapes, served.reload) == (4, None)
+    assert not served.process.reload_succeeded
+
+
+async def test_settings_that_are_wrong_are_told_and_the_old_ones_stay_until_they_are_right() -> (
+    None
+):
+    fresh: list[Settings] = []
+
+    def reread() -> Settings:
+        if not fresh:
+            raise SettingsFault([Fault("config.yaml:3", "is wrong")])
+        return fresh[0]
+
+    service = Service(settings(), reread)
+    process = service.served().process
+    before = process.reloaded_at
+
+    assert await service.reload() == "config.yaml:3: is wrong"
+    assert not service.served().process.reload_succeeded
+    assert process.reloaded_at == before
+    assert set(service.served().fleet.targets) == {"one"}
+
+    other = {"name": "two", "url": "http://127.0.0.1:2", "principals": ["user:a"]}
+    fresh.append(settings(targets=[other]))
+    assert await service.reload() == ""
+    assert service.served().process.reload_succeeded
+    assert process.reloaded_at != before
+    assert set(service.served().fleet.targets) == {"two"}

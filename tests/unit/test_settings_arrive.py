@@ -1,0 +1,369 @@
+"""Change one setting, and exactly the options that hang on it differ, wherever they are used.
+
+The model is walked: a setting without an entry here fails, and so does one that arrives nowhere.
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import trustme
+from prometheus_client.parser import text_string_to_metric_families
+from pydantic import BaseModel
+from tests.conftest import FakeClock
+
+from electric_agents_exporter.app import Exporter
+from electric_agents_exporter.contract.reading import read_health, read_list
+from electric_agents_exporter.fleet.poll import Poll
+from electric_agents_exporter.metrics.formats import Format
+from electric_agents_exporter.service import Service
+from electric_agents_exporter.settings.loading import load
+from electric_agents_exporter.settings.model import Settings
+from electric_agents_exporter.settings.targets import TARGET_MODELS
+from electric_agents_exporter.sources.credentials import Credentials
+from electric_agents_exporter.sources.http import HttpOptions
+from electric_agents_exporter.sources.http_transport import Tls
+from electric_agents_exporter.sources.postgres import PostgresOptions
+
+
+class Change(NamedTuple):
+    """Two values of a setting, and the options that differ between them, as `consumer.option`.
+
+    A value of None leaves the setting out; `beside` are other settings of the target that it needs.
+    """
+
+    values: tuple[object, object]
+    differs: tuple[str, ...]
+    beside: Mapping[str, object] = {}
+
+
+KINDS = ("local", "cloud-worker", "sandbox", "ci", "server")
+
+
+def selectors(name: str) -> dict[str, Change]:
+    where = f"policy.selection.{name}"
+    return {
+        f"{name}.kind": Change((["ci"], ["server"]), (f"{where}.kinds",)),
+        f"{name}.id": Change(("a.*", "b.*"), (f"{where}.id",)),
+        f"{name}.label": Change(("a.*", "b.*"), (f"{where}.label",)),
+        f"{name}.owner": Change(("a.*", "b.*"), (f"{where}.owner",)),
+    }
+
+
+def conditions(*names: str) -> dict[str, Change]:
+    return {
+        f"conditions.{name}": Change(("31s", "32s"), (f"policy.thresholds.{name}",))
+        for name in names
+    }
+
+
+WATCHED: dict[str, Change] = {
+    "name": Change(("a", "b"), ("policy.name", "schedule.name")),
+    "interval": Change(("16s", "17s"), ("policy.interval", "schedule.interval", "http.interval")),
+    "timeout": Change(("2s", "3s"), ("http.timeout", "database.timeout")),
+    "stale_after": Change(("70s", "80s"), ("policy.stale_after",)),
+    "expected_runners.min": Change((1, 2), ("policy.expected_min",)),
+    **selectors("include"),
+    **selectors("exclude"),
+    "max_runners": Change((5, 6), ("policy.max_runners",)),
+    "retire_after": Change(("8d", "9d"), tuple(f"policy.retire_after.{kind}" for kind in KINDS)),
+    **conditions("unheard_after", "abandoned_after", "stuck_after", "deaf_after", "refused_for"),
+    **conditions("recovery"),
+}
+SERVED: dict[str, Change] = {
+    "url": Change(("http://a.test", "http://b.test"), ("http.url", "source.server.base")),
+    "headers": Change(({"x-a": "b"}, {"x-a": "c"}), ("credentials.headers.x-a",)),
+    "header_files": Change(({"x-a": "one"}, {"x-a": "two"}), ("credentials.header_files.x-a",)),
+    "bearer_token": Change(("a", "b"), ("credentials.bearer_token",)),
+    "bearer_token_file": Change(("one", "two"), ("credentials.bearer_token_file",)),
+    "tls.ca_file": Change(("ca", "ca2"), ("tls.ca_file",)),
+    "tls.cert_file": Change(("cert", "cert2"), ("tls.cert_file",), {"tls.key_file": "key"}),
+    "tls.key_file": Change(("key", "key2"), ("tls.key_file",), {"tls.cert_file": "cert"}),
+    "tls.insecure_skip_verify": Change((None, True), ("tls.insecure_skip_verify",)),
+    "concurrency": Change((3, 4), ("http.concurrency",)),
+}
+STORED: dict[str, Change] = {
+    "postgres": Change(("postgresql://a/x", "postgresql://b/x"), ("database.url",)),
+    "password_file": Change(("one", "two"), ("database.password_file",)),
+    "tenant": Change(("a", "b"), ("database.tenant",)),
+}
+BY_TARGET: dict[str, dict[str, Change]] = {
+    "http": {
+        **WATCHED,
+        **SERVED,
+        "principals": Change((["user:a"], ["user:b"]), ("http.principals", "policy.principals")),
+        "wakes": Change((True, False), ("policy.operations", "source.wakes")),
+    },
+    "postgres": {
+        **WATCHED,
+        **STORED,
+        "tenants": Change((None, "all"), ("database.tenant",)),
+        "tls.ca_file": Change(("ca", "ca2"), ("database.ca_file",)),
+        "tls.cert_file": Change(
+            ("cert", "cert2"), ("database.cert_file",), {"tls.key_file": "key"}
+        ),
+        "tls.key_file": Change(("key", "key2"), ("database.key_file",), {"tls.cert_file": "cert"}),
+        # Refused: the URL of a database says how safely to connect.
+        "tls.insecure_skip_verify": Change((None, False), ()),
+    },
+    "http-postgres": {
+        **WATCHED,
+        **SERVED,
+        **STORED,
+        # One system is listed as a whole, whoever asks its server.
+        "principals": Change((["user:a"], ["user:b"]), ("http.principals",)),
+        "wakes": Change((True, False), ("policy.operations", "policy.joined", "source.wakes")),
+    },
+}
+GENERAL: dict[str, Change] = {
+    "metrics.groups": Change((["core"], ["core", "client"]), ("shown.families",)),
+    "metrics.per_runner": Change((True, False), ("shown.families", "shown.labels")),
+    "metrics.owner_label": Change((False, True), ("shown.labels",)),
+    "shard.index": Change((0, 1), ("policy.selection.shard.index",), {"shard.count": 3}),
+    "shard.count": Change((2, 3), ("policy.selection.shard.count",)),
+    "web.max_concurrent_scrapes": Change((3, 4), ("served.max_concurrent_scrapes",)),
+    "web.enable_reload": Change((False, True), ("served.reload",)),
+    "log.level": Change(("info", "error"), ("logs.level",)),
+    "log.format": Change(("logfmt", "json"), ("logs.format",)),
+    # What opens the socket reads it as it stands; the tests of the command line see it there.
+    "listen": Change(("127.0.0.1:1", "127.0.0.1:2"), ("settings.listen",)),
+}
+
+BASE: dict[str, dict[str, object]] = {
+    "http": {"url": "http://agents.test", "principals": ["service:monitor"]},
+    "postgres": {"postgres": "postgresql://db/agents"},
+    "http-postgres": {
+        "url": "http://agents.test",
+        "principals": ["service:monitor"],
+        "postgres": "postgresql://db/agents",
+    },
+}
+
+
+def leaves(model: type[BaseModel], above: str = "") -> Iterator[str]:
+    """Give the path of every setting of a model that is no section."""
+    for name, field in model.model_fields.items():
+        inner = [
+            each
+            for each in (field.annotation, *getattr(field.annotation, "__args__", ()))
+            if isinstance(each, type) and issubclass(each, BaseModel)
+        ]
+        if inner:
+            yield from leaves(inner[0], f"{above}{name}.")
+        else:
+            yield f"{above}{name}"
+
+
+@pytest.mark.parametrize("tag", TARGET_MODELS)
+def test_every_setting_of_a_target_has_an_entry_here(tag: str) -> None:
+    settings = set(leaves(TARGET_MODELS[tag]))
+    advice = (
+        f"say in BY_TARGET[{tag!r}] of {__file__} between which two values of the setting which "
+        "options of which consumer differ"
+    )
+    assert settings == set(BY_TARGET[tag]), advice
+
+
+def test_every_other_setting_has_an_entry_here() -> None:
+    settings = {name for name in leaves(Settings) if name != "targets"}
+    advice = f"say in GENERAL of {__file__} which options of which consumer a setting changes"
+    assert settings == set(GENERAL), advice
+
+
+# --- what the consumers of settings are given -----------------------------------------------------
+
+CONSUMERS = {
+    HttpOptions: "http",
+    Credentials: "credentials",
+    Tls: "tls",
+    PostgresOptions: "database",
+}
+"""Options that are called by their own name, wherever they stand in a source."""
+
+
+def flatten(value: object, path: str) -> Iterator[tuple[str, object]]:
+    """Give every option that an object of ours holds, by its path."""
+    path = CONSUMERS.get(type(value), path)
+    inner: Mapping[Any, object] | None = None
+    if is_dataclass(value):
+        inner = {each.name: getattr(value, each.name) for each in fields(value)}
+    elif isinstance(value, Mapping):
+        inner = value
+    elif type(value).__module__.startswith("electric_agents_exporter.") and hasattr(
+        value, "__dict__"
+    ):
+        inner = {} if isinstance(value, StrEnum) else vars(value)
+    if inner is None or isinstance(value, FakeClock):
+        yield path, value
+        return
+    for name, each in inner.items():
+        yield from flatten(each, f"{path}.{str(name).removeprefix('_')}")
+
+
+def shown(settings: Settings) -> dict[str, object]:
+    """Which families are exposed of runners, and with which labels the first of these."""
+    clock = FakeClock()
+    exporter = Exporter(settings, clock)
+    (target,) = exporter.fleet.targets.values()
+    poll = Poll(target)
+    # So many that every shard has some.
+    ids = ",".join(f'{{"id": "r{number}", "kind": "server"}}' for number in range(20))
+    poll.listed(target.policy.principals[0], read_list(f"[{ids}]".encode()))
+    for due in poll.due():
+        report = b'{"runner": {"id": "%s"}, "client": {"reconnect_count": 1}}'
+        poll.reported(read_health(report % due.runner_id.encode()), clock.monotonic())
+    poll.end()
+    text = b"".join(asyncio.run(exporter.scraper.scrape(Format.TEXT))).decode()
+    of_runners = [
+        sample
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+        if "runner_id" in sample.labels
+    ]
+    infos = (each.labels for each in of_runners if each.name == "electric_agents_runner_info")
+    return {
+        "shown.families": sorted({sample.name for sample in of_runners}),
+        "shown.labels": {name for labels in infos for name in labels},
+    }
+
+
+def of_exporter(exporter: Exporter) -> dict[str, object]:
+    """Everything that an exporter gives to its parts, from the next poll on."""
+    ((name, (poller, interval)),) = exporter.intervals().items()
+    (target,) = exporter.fleet.targets.values()
+    given = {"schedule.name": name, "schedule.interval": interval}
+    given |= dict(flatten(target.policy, "policy"))
+    parts = vars(poller)
+    given |= dict(flatten(parts["_next_source"] or parts["_source"], "source"))
+    return given
+
+
+def given_by(settings: Settings) -> dict[str, object]:
+    return of_exporter(Exporter(settings, FakeClock()))
+
+
+def given_after_reload(before: Settings, after: Settings) -> dict[str, object]:
+    exporter = Exporter(before, FakeClock())
+    exporter.configure(after)
+    return of_exporter(exporter)
+
+
+async def of_service(settings: Settings) -> dict[str, object]:
+    """What a service made of the settings serves and logs with."""
+    service = Service(settings, lambda: settings)
+    served = service.served()
+    assert await service.reload() == ""
+    (handler,) = logging.getLogger().handlers
+    return {
+        "served.max_concurrent_scrapes": served.max_concurrent_scrapes,
+        "served.reload": served.reload is not None,
+        "logs.level": logging.getLogger("electric_agents_exporter").level,
+        "logs.format": type(handler.formatter),
+        "settings.listen": settings.listen,
+    }
+
+
+@pytest.fixture
+def restored_logs() -> Iterator[None]:
+    names = (None, "electric_agents_exporter", "apscheduler")
+    levels = [(logging.getLogger(name), logging.getLogger(name).level) for name in names]
+    handlers = list(logging.getLogger().handlers)
+    yield
+    logging.getLogger().handlers[:] = handlers
+    for logger, level in levels:
+        logger.setLevel(level)
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture
+def files(tmp_path: Path, authority: trustme.CA, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The files that settings name, each under two names."""
+    own = authority.issue_cert("localhost")
+    contents = {
+        "one": b"secret",
+        "two": b"secret",
+        "ca": authority.cert_pem.bytes(),
+        "cert": own.cert_chain_pems[0].bytes(),
+        "key": own.private_key_pem.bytes(),
+    }
+    for name, content in contents.items():
+        (tmp_path / name).write_bytes(content)
+        (tmp_path / f"{name}2").write_bytes(content)
+    monkeypatch.chdir(tmp_path)
+
+
+def put(section: dict[str, Any], path: str, value: object) -> None:
+    """Set a setting in nested sections; None leaves it out."""
+    *above, name = path.split(".")
+    for each in above:
+        section = section.setdefault(each, {})
+    if value is not None:
+        section[name] = value
+
+
+def settings_with(tag: str, target: dict[str, object], general: dict[str, object]) -> Settings:
+    of_target: dict[str, Any] = dict(BASE[tag])
+    for path, value in target.items():
+        put(of_target, path, value)
+    content: dict[str, Any] = {"targets": [of_target]}
+    for path, value in general.items():
+        put(content, path, value)
+    return load(None, content, {})
+
+
+def differing(before: Mapping[str, object], after: Mapping[str, object]) -> set[str]:
+    return {
+        name for name in {*before, *after} if before.get(name, "none") != after.get(name, "none")
+    }
+
+
+@pytest.mark.parametrize("tag", TARGET_MODELS)
+@pytest.mark.usefixtures("files")
+def test_each_setting_of_a_target_arrives_where_it_should_and_nowhere_else(tag: str) -> None:
+    wrong = []
+    for path, change in BY_TARGET[tag].items():
+        before, after = (
+            settings_with(tag, {**change.beside, path: value}, {}) for value in change.values
+        )
+        given = given_by(after)
+        consumers = {option.partition(".")[0] for option in given}
+        expected = {each for each in change.differs if each.partition(".")[0] in consumers}
+        found = differing(given_by(before), given)
+        if found != expected:
+            wrong.append(f"{path}: {sorted(found)} differ, not {sorted(expected)}")
+        if given_after_reload(before, after) != given:
+            wrong.append(f"{path} arrives only after a restart")
+    assert wrong == []
+
+
+def test_a_time_of_one_kind_alone_retires_runners_of_that_kind() -> None:
+    before, after = (
+        given_by(settings_with("http", {"retire_after": {"ci": value}}, {}))
+        for value in ("1h", "2h")
+    )
+    assert differing(before, after) == {"policy.retire_after.ci"}
+
+
+@pytest.mark.usefixtures("restored_logs")
+def test_each_other_setting_arrives_where_it_should_and_nowhere_else() -> None:
+    wrong = []
+    for path, change in GENERAL.items():
+        before, after = (
+            given_by(settings) | shown(settings) | asyncio.run(of_service(settings))
+            for settings in (
+                settings_with("http", {}, {**change.beside, path: value}) for value in change.values
+            )
+        )
+        found = differing(before, after)
+        if found != set(change.differs):
+            wrong.append(f"{path}: {sorted(found)} differ, not {sorted(change.differs)}")
+    assert wrong == []
