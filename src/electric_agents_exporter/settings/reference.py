@@ -37,8 +37,8 @@ targets:
     postgres: postgresql://exporter@db.internal/electric_agents?sslmode=verify-full
     password_file: /run/secrets/db              # read again when it changes
     tenant: default
-  - name: every-tenant
-    postgres: postgresql://exporter@db.internal/electric_agents
+  - name: cloud                                 # a database by itself tells nothing of its server
+    postgres: postgresql://exporter@db.cloud.internal/electric_agents
     tenants: all                                # each with a label `tenant`
 metrics:
   groups: [core, client, claims, derived, wakes, claims_history]
