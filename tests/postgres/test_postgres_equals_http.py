@@ -7,6 +7,7 @@ database and exporter stand still at the same moment.
 import math
 from collections.abc import AsyncIterator, Iterator
 from random import Random
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -28,6 +29,7 @@ from electric_agents_exporter.metrics.table import build_table
 from electric_agents_exporter.sources.http import HttpOptions, HttpServer, HttpSource
 from electric_agents_exporter.sources.postgres import PostgresOptions, PostgresSource
 from electric_agents_exporter.sources.source import EVERYONE, Source
+from electric_agents_exporter.sources.system import SystemSource
 from electric_agents_simulator.clock import ManualClock
 from electric_agents_simulator.server.app import create_app
 from electric_agents_simulator.server.system import System, make_system
@@ -46,6 +48,9 @@ ONLY_A_DATABASE_TELLS = (
     "electric_agents_runners_claim_duration",
     "electric_agents_runners_by_owner_kind",
 )
+pytestmark = pytest.mark.timeout(400)  # four fleets, each in two ways: long on a busy machine
+
+Series = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 STATUSES = ("stopped", "starting", "connecting", "streaming", "reconnecting", "stopping", "odd")
 
 
@@ -98,14 +103,25 @@ class Watched:
                 self._fleet((EVERYONE,)),
                 PostgresSource(PostgresOptions(database.url), self.now),
             ),
+            "http with wakes": (
+                self._fleet(OWNERS, Operation.WAKES),
+                HttpSource(HttpServer(http, self.now, lambda _: transport)),
+            ),
+            "both": (
+                self._fleet((EVERYONE,), Operation.WAKES),
+                SystemSource(
+                    HttpServer(http, self.now, lambda _: transport),
+                    PostgresSource(PostgresOptions(database.url), self.now),
+                ),
+            ),
         }
         database.freeze(START)
 
-    def _fleet(self, principals: tuple[str, ...]) -> Fleet:
+    def _fleet(self, principals: tuple[str, ...], *more: Operation) -> Fleet:
         fleet = Fleet(self.now)
         # Which of the retired is asked after first goes by the order of the lists, which differs.
         never = dict.fromkeys(RunnerKind, math.inf)
-        operations = (Operation.LIST, Operation.HEALTH, Operation.SERVER)
+        operations = (Operation.LIST, Operation.HEALTH, Operation.SERVER, *more)
         policy = Policy("production", principals, retire_after=never, operations=operations)
         fleet.configure([policy])
         return fleet
@@ -135,9 +151,25 @@ class Watched:
                 }
                 if self.random.random() < 0.9:
                     body["diagnostics"] = diagnostics(self.random, self.clock.now())
+                body["wake_stream_offset"] = await self._offset(who, runner_id)
                 await who.heartbeat(runner_id, **body)
             for _ in range(self.random.choice([0, 0, 1, 3])):
                 self._claim(runner_id)
+
+    async def write(self, caller: Caller) -> None:
+        """Let people write to entities of every other runner whose stream has a plain path."""
+        for runner_id, owner in self._ids[len(ODD_IDS) :: 2]:
+            who = caller.as_principal(parse(owner).url)
+            for number in range(self.random.choice([1, 2])):
+                url = f"/task/{runner_id}-{number}"
+                await who.spawn(runner_id, url)
+                await who.send(url)
+
+    async def _offset(self, who: Caller, runner_id: str) -> str:
+        """Give how far a runner says to have heard: all, nothing, something odd."""
+        stream = await who.ask("GET", f"/runners/{quote(runner_id)}/wake?offset=now")
+        tail = str(stream.headers.get("stream-next-offset", "-1"))
+        return self.random.choice([tail, tail, tail, "-1", "rubbish", ""])
 
     def _claim(self, runner_id: str) -> None:
         self._claims += 1
@@ -164,8 +196,9 @@ class Watched:
         self.now.advance(seconds)
         self.database.freeze(self.clock.now())
 
-    async def poll(self) -> None:
-        for fleet, source in self.sources.values():
+    async def poll(self, *names: str) -> None:
+        for name in names:
+            fleet, source = self.sources[name]
             poll = Poll(fleet.targets["production"])
             complete = await source.poll(poll, paced=False)
             result = poll.end(complete=complete)
@@ -176,7 +209,7 @@ class Watched:
             await source.aclose()
         self.registry.close()
 
-    def series(self, name: str) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+    def series(self, name: str) -> Series:
         """Everything that is told of runners and of the fleet."""
         fleet, _ = self.sources[name]
         exposer = Exposer(build_table(owner_label=True), ProcessState("1", "3"), process_registry())
@@ -193,6 +226,18 @@ def _of_runners(text: str) -> Iterator[tuple[tuple[str, tuple[tuple[str, str], .
                 yield (sample.name, tuple(sorted(sample.labels.items()))), sample.value
 
 
+def _without_what_only_claims_tell(
+    series: Series,
+) -> Series:
+    """Leave out how wakes were claimed, which only who reads claims can tell."""
+    return {
+        (name, labels): value
+        for (name, labels), value in series.items()
+        if not name.startswith("electric_agents_runners_dispatch")
+        and ("condition", "work_refused") not in labels
+    }
+
+
 @pytest.fixture(params=range(4))
 async def watched(request: pytest.FixtureRequest, database: Database) -> AsyncIterator[Watched]:
     watched = Watched(database, request.param)
@@ -205,7 +250,7 @@ async def test_both_sources_give_the_same_series_with_the_same_values(watched: W
         await watched.populate(caller, 45)
         for seconds in (0, 15, 100, 7200):
             watched.advance(seconds)
-            await watched.poll()
+            await watched.poll("http", "postgres")
             http, postgres = watched.series("http"), watched.series("postgres")
             assert len(http) > 1000
             differing = {key for key in http | postgres if http.get(key) != postgres.get(key)}
@@ -216,3 +261,26 @@ async def test_both_sources_give_the_same_series_with_the_same_values(watched: W
         == watched.sources["http"][0].snapshot().drift
     )
     await watched.close()
+
+
+async def test_both_ways_to_read_wakes_judge_alike(watched: Watched) -> None:
+    waiting = 0.0
+    async with in_memory(watched.system, None) as caller:
+        await watched.populate(caller, 20)
+        await watched.write(caller)
+        for seconds in (0, 70, 100):
+            watched.advance(seconds)
+            await watched.poll("http with wakes", "both")
+            http, both = (
+                _without_what_only_claims_tell(watched.series(name))
+                for name in ("http with wakes", "both")
+            )
+            differing = {key for key in http | both if http.get(key) != both.get(key)}
+            assert not differing
+            waiting += sum(
+                value
+                for (_, labels), value in http.items()
+                if ("condition", "work_unheard") in labels
+            )
+            await watched.live(caller)
+    assert waiting > 0
