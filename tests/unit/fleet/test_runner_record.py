@@ -145,6 +145,23 @@ def test_the_first_report_changes_nothing_and_the_next_tells_what_did(record: Ru
     assert record.state.counts == EventCounts(health_changes=2)
 
 
+def test_what_happened_to_a_runner_is_summed_from_report_to_report(record: RunnerRecord) -> None:
+    """Each time its lease lapses as its process starts anew, and then the old one reports."""
+    report(record, health=HEALTHY, client=Client(started_at=0.0))
+    for turn in (1.0, 2.0):
+        report(
+            record,
+            health=DEGRADED,
+            liveness=LivenessStatus.EXPIRED,
+            lease_expires_at=SERVER_NOW + turn,
+            client=Client(started_at=turn),
+        )
+        report(record, health=HEALTHY, client=Client(started_at=0.0))
+    assert record.state.counts == EventCounts(
+        health_changes=4, lease_lapses=2, client_restarts=2, client_identity_conflicts=2
+    )
+
+
 def test_what_is_the_same_stays_the_same_object(record: RunnerRecord) -> None:
     hears(record, offset(5), at=0.0)
     read(record, behind(5))
@@ -451,9 +468,9 @@ def test_a_stale_reading_is_dropped(
     age: float,
     known: bool,  # noqa: FBT001
 ) -> None:
-    hears(record, offset(5))
-    read(record, WakeReading(offset(5), offset(5)))
-    hears(record, offset(5), at=age)
+    hears(record, offset(5), at=10.0)
+    read(record, WakeReading(offset(5), offset(5)), at=10.0)
+    hears(record, offset(5), at=10.0 + age)
     assert (record.state.lag is not None) is known
     assert told(record, Condition.WORK_UNHEARD) is (False if known else None)
 

@@ -371,6 +371,27 @@ def test_a_runner_missing_from_a_good_list_goes_at_once(target: Target, clock: F
     assert snapshot.fleet.removed == 1
 
 
+def test_a_runner_that_a_good_list_names_anew_is_discovered(
+    target: Target, clock: FakeClock
+) -> None:
+    poll(target, clock, "a")
+    poll(target, clock, "a", "b", "c")
+    snapshot = take(target, clock)
+    assert fresh(snapshot, clock) == ["a", "b", "c"]
+    assert (snapshot.fleet.discovered, snapshot.fleet.removed) == (2, 0)
+
+
+def test_up_goes_with_the_list_while_a_poll_is_in_progress(
+    target: Target, clock: FakeClock
+) -> None:
+    fail_poll(target)
+    begun = Poll(target)
+    begun.listed(ALICE, listing("a"))
+    begun.due()
+    assert take(target, clock).up
+    begun.end()
+
+
 def test_a_404_drops_the_report_at_once_and_the_failure_stays_visible(
     target: Target, clock: FakeClock
 ) -> None:
