@@ -117,7 +117,7 @@ BY_TARGET: dict[str, dict[str, Change]] = {
         **STORED,
         # One system is listed as a whole, whoever asks its server.
         "principals": Change((["user:a"], ["user:b"]), ("http.principals",)),
-        "wakes": Change((True, False), ("policy.operations", "policy.joined", "source.wakes")),
+        "wakes": Change((True, False), ("policy.operations", "source.wakes")),
     },
 }
 GENERAL: dict[str, Change] = {

@@ -253,7 +253,7 @@ class Poll:
             Operation.LIST: lists,
             Operation.HEALTH: health,
             Operation.WAKES: reached and self._wake_answers.tolerable,
-            Operation.SERVER: self._server_asked and self._server not in SERVER_FAILS,
+            Operation.SERVER: self._server_asked and not self._server_silent,
         }
         target.poll_success = {each: outcomes[each] for each in target.policy.operations}
         now, monotonic = target.clock.time(), target.clock.monotonic()
@@ -284,6 +284,11 @@ class Poll:
             poll.end(complete=complete)
             self.answers.add(poll.answers)
 
+    @property
+    def _server_silent(self) -> bool:
+        """Whether the server did not say how it is; it may be us who could not ask."""
+        return self._server in SERVER_FAILS or self._server is Reason.OTHER
+
     def _server_fails(self) -> bool:
         """Tell whether the server, or its database, was in no state to record a heartbeat."""
         if self._server in SERVER_FAILS:
@@ -295,7 +300,7 @@ class Poll:
         return failed > self.answers.good
 
     def _faults(self, *, complete: bool) -> Iterable[PollFault]:
-        if self._server in SERVER_FAILS:
+        if self._server_silent:
             text = f"the server does not answer ({self._server})"
             yield PollFault(text, text)
         for principal in self._target.policy.principals:

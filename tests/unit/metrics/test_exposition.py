@@ -23,10 +23,16 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from electric_agents_exporter.conditions import Condition
-from electric_agents_exporter.contract.vocabulary import RunnerKind
+from electric_agents_exporter.contract.claims import ClaimNews, EndedClaim, StartedClaim
+from electric_agents_exporter.contract.reading import ListAnswer, read_health, read_list
+from electric_agents_exporter.contract.vocabulary import ClaimStatus, RunnerKind
 from electric_agents_exporter.contract.wakes import Wake, WakeReading
-from electric_agents_exporter.fleet.reasons import Reason
-from electric_agents_exporter.fleet.snapshot import FleetSnapshot
+from electric_agents_exporter.fleet.fleet import Fleet
+from electric_agents_exporter.fleet.policy import Policy
+from electric_agents_exporter.fleet.poll import Poll
+from electric_agents_exporter.fleet.reasons import Operation, Reason
+from electric_agents_exporter.fleet.selection import Selection, Shard
+from electric_agents_exporter.fleet.snapshot import FleetSnapshot, FullScan
 from electric_agents_exporter.metrics.exposition import Exposer
 from electric_agents_exporter.metrics.family import Family, Group, Kind
 from electric_agents_exporter.metrics.formats import Format, accepted
@@ -106,6 +112,74 @@ def test_an_exposition_has_the_same_samples_as_the_plain_path(fmt: Format, sampl
     snapshot = sampled.fleet.snapshot()
     parsed = all_samples(PARSERS[fmt](text(exposer(), snapshot, fmt)))
     assert parsed == plain_samples(snapshot, fmt)
+
+
+def report_all(poll: Poll, samples: dict[str, Any], monotonic: float) -> None:
+    for due in poll.due():
+        report = samples[due.runner_id]
+        poll.reported(read_health(json.dumps(report).encode()), monotonic)
+
+
+@pytest.fixture
+def every_kind(clock: Any, samples: dict[str, Any], listing: Listing) -> Fleet:  # noqa: ANN401
+    """A share of a fleet, a database of two tenants, and one system with its claims and wakes."""
+    listed = read_list(json.dumps([listing(runner_id) for runner_id in samples]).encode())
+    fleet = Fleet(clock)
+    everyone = ("all",)
+    half = Selection(shard=Shard(1, 2))
+    asked = tuple(Operation)
+    fleet.configure(
+        [
+            Policy("share", everyone, selection=half),
+            Policy("tenants", everyone),
+            Policy("system", everyone, operations=asked, database=True),
+        ]
+    )
+    share, tenants, system = (Poll(target) for target in fleet.targets.values())
+    share.listed("all", listed)
+    report_all(share, samples, clock.monotonic())
+    for tenant, poll in tenants.tenants(["acme", 'b"\n']).items():
+        poll.listed("all", listed if tenant == "acme" else ListAnswer((), ()))
+        report_all(poll, samples, clock.monotonic())
+    system.listed("all", listed)
+    report_all(system, samples, clock.monotonic())
+    wake = Wake("task/1/main", CAPTURED_AT - 5, 1)
+    started = StartedClaim(wake.stream, 1, CAPTURED_AT - 3)
+    ended = EndedClaim("runner-busy-0", ClaimStatus.RELEASED, 17.5)
+    for question in system.wake_questions():
+        news = (wake,) if question.runner_id == "runner-busy-0" else ()
+        system.wakes_read(question, WakeReading(question.offset, question.offset, news=news))
+    system.claims_read(ClaimNews((started,), (ended,)), FullScan(clock.time(), 0.25))
+    for poll in (share, tenants, system):
+        poll.end()
+    return fleet
+
+
+@pytest.mark.parametrize("fmt", Format)
+def test_of_every_kind_of_target_an_exposition_has_the_same_samples_as_the_plain_path(
+    fmt: Format, every_kind: Fleet
+) -> None:
+    snapshot = every_kind.snapshot()
+    parsed = all_samples(PARSERS[fmt](text(exposer(), snapshot, fmt)))
+    assert parsed == plain_samples(snapshot, fmt)
+    labels = {pair for _, pairs in parsed for pair in pairs}
+    assert {("shard", "1"), ("tenant", "acme"), ("tenant", 'b"\n')} <= labels
+
+
+def test_shard_stands_at_what_is_said_of_a_target_and_tenant_at_all_that_is(
+    every_kind: Fleet,
+) -> None:
+    samples = all_samples(parse_text(text(exposer(), every_kind.snapshot(), Format.TEXT)))
+    by_server: dict[str, list[dict[str, str]]] = {}
+    for _, pairs in samples:
+        labels = dict(pairs)
+        if "server" in labels:
+            by_server.setdefault(labels["server"], []).append(labels)
+    # The series of a runner have one owner, whichever exporter that is.
+    assert all(("shard" in each) is ("runner_id" not in each) for each in by_server["share"])
+    assert any("runner_id" in each for each in by_server["share"])
+    assert all("tenant" in each for each in by_server["tenants"] if "runner_id" in each)
+    assert not any({"tenant", "shard"} & each.keys() for each in by_server["system"])
 
 
 def test_fragments_follow_every_change(
