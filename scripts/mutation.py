@@ -24,7 +24,10 @@ NEAR = {
     "fleet/*": ["tests/unit/fleet", "tests/unit/test_conditions.py"],
     "metrics/*": ["tests/unit/metrics"],
     "scheduler.py": ["tests/unit/test_scheduler.py"],
-    "settings/*": ["tests/unit/settings", "--ignore=tests/unit/settings/test_settings_reference.py"],
+    "settings/*": [
+        "tests/unit/settings",
+        "--ignore=tests/unit/settings/test_settings_reference.py",
+    ],
     "sources/*": ["tests/unit/sources"],
     "web/*": ["tests/unit/web"],
 }
