@@ -292,6 +292,7 @@ def test_a_runner_without_a_fresh_report_is_unknown_and_nothing_else(summed: Sum
 def test_how_many_are_unknown_is_told_without_any_list_too(snapshot: Snapshot) -> None:
     target = snapshot(
         runner(HEALTHY),
+        runner(HEALTHY),
         runner(HEALTHY, age=STALE_AFTER + 1),
         runner(None, principal=BOB),
         runner(None, kind=None),

@@ -348,6 +348,8 @@ def test_the_oldest_unheard_wake_grows_older_from_report_to_report(record: Runne
     hears(record, offset(5))
     read(record, behind(5, wake("one", 30)))
     assert told(record, Condition.WORK_UNHEARD) is False
+    hears(record, offset(5), at=29.0)
+    assert told(record, Condition.WORK_UNHEARD) is False
     hears(record, offset(5), at=31.0)
     lag = record.state.lag
     assert lag is not None

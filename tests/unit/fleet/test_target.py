@@ -504,6 +504,16 @@ def test_a_lapsed_runners_age_is_told_by_the_date_if_nobody_has_a_lease(
     assert take(target, clock).clock_offset == SERVER_TIME + 0.5 - clock.time()
 
 
+def test_a_date_that_came_slowly_counts_for_less_than_those_that_came_at_once(
+    target: Target, clock: FakeClock
+) -> None:
+    poll = Poll(target)
+    for within, late in [(0.01, 0.0)] * 7 + [(2.5, 2.5)] * 7:
+        poll.observed_date(SERVER_TIME - late, clock.monotonic(), within)
+    poll.end()
+    assert take(target, clock).clock_offset == SERVER_TIME + 0.5 - clock.time()
+
+
 def test_an_age_that_cannot_be_told_is_not_guessed(target: Target, clock: FakeClock) -> None:
     told(target, clock, answer("a", None))
     assert age_of(target, clock, "a") is None
@@ -638,9 +648,10 @@ def test_requests_are_counted_with_their_times_and_reasons(
 def test_polls_that_did_not_happen_are_counted_by_why(target: Target, clock: FakeClock) -> None:
     target.skip(Skip.BACKOFF)
     target.skip(Skip.MISFIRE, 3)
+    target.skip(Skip.MISFIRE)
     assert take(target, clock).requests.skipped == {
         Skip.OVERRUN: 0,
-        Skip.MISFIRE: 3,
+        Skip.MISFIRE: 4,
         Skip.BACKOFF: 1,
     }
 
