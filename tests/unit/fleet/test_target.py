@@ -1,6 +1,7 @@
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 import msgspec
 import pytest
@@ -333,6 +334,17 @@ def test_new_settings_keep_what_is_known(make_target: MakeTarget, clock: FakeClo
 
 
 # --- one runner -----------------------------------------------------------------------------------
+
+
+def test_an_operation_that_new_settings_bring_has_not_succeeded_yet(
+    target: Target, clock: FakeClock
+) -> None:
+    watched = replace(target.policy, operations=(Operation.HEALTH,))
+    target.adopt(watched)
+    poll(target, clock, "a")
+    target.adopt(replace(watched, operations=(Operation.HEALTH, Operation.WAKES)))
+    succeeded = take(target, clock).poll_success
+    assert succeeded == {Operation.HEALTH: True, Operation.WAKES: False}
 
 
 def test_each_runners_report_grows_stale_by_itself(target: Target, clock: FakeClock) -> None:
