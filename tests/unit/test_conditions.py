@@ -36,6 +36,7 @@ WELL = Report(
     dispatch=Dispatch(entities_with_active_claim=0),
 )
 WORKING = replace(WELL, claims=Claims(1, 0), dispatch=Dispatch(entities_with_active_claim=1))
+NO_CLAIM_KNOWN = replace(WELL, claims=Claims(), dispatch=Dispatch())
 HEARD_ALL = Ages(heartbeat=10, unheard=0, waiting=0)
 
 
@@ -62,6 +63,11 @@ def disabled(report: Report) -> Report:
 
 def expired(report: Report) -> Report:
     return replace(report, liveness=LivenessStatus.EXPIRED)
+
+
+def only_disabled(report: Report) -> Report:
+    """Disable a runner whose liveness does not tell of it."""
+    return replace(report, admin_status=AdminStatus.DISABLED)
 
 
 def test_of_a_runner_that_is_well_everything_is_known_and_nothing_holds() -> None:
@@ -145,6 +151,14 @@ def test_in_a_slow_world_two_thirds_of_the_lease_may_pass_in_silence(
     assert holds(Condition.WORK_ABANDONED, slow, Ages(heartbeat=age)) is held
 
 
+@pytest.mark.parametrize("lease, held", [(86_400, False), (86_401, True)])
+def test_a_lease_of_a_day_is_the_longest_that_asks_for_patience(
+    lease: float, *, held: bool
+) -> None:
+    report = replace(WORKING, lease_expires_at=SEEN + lease)
+    assert holds(Condition.WORK_ABANDONED, report, Ages(heartbeat=60)) is held
+
+
 def test_a_lease_until_the_end_of_the_century_makes_nobody_immortal() -> None:
     immortal = replace(WORKING, lease_expires_at=4_070_908_800.0)
     assert holds(Condition.WORK_ABANDONED, immortal, Ages(heartbeat=60)) is True
@@ -176,6 +190,10 @@ def test_work_is_refused_as_far_as_that_is_known(*, refused: bool | None) -> Non
         (expired(replace(WELL, client=Client(stream_connected=False))), HEARD_ALL, False),
         (expired(WELL), Ages(heartbeat=5, unheard=100), False),
         (disabled(WELL), Ages(heartbeat=5, unheard=100), False),
+        (only_disabled(WELL), Ages(heartbeat=5, unheard=100), False),
+        (only_disabled(replace(WELL, client=Client(stream_connected=False))), HEARD_ALL, False),
+        (only_disabled(WELL), Ages(), False),
+        (expired(WELL), Ages(), False),
     ],
 )
 def test_a_runner_is_deaf_that_sends_heartbeats_and_does_not_hear(
@@ -196,6 +214,8 @@ def test_a_runner_is_deaf_that_sends_heartbeats_and_does_not_hear(
         (replace(WELL, liveness=LivenessStatus.OFFLINE), False),
         (replace(WELL, liveness=None), None),
         (replace(WELL, liveness=LivenessStatus.UNKNOWN), None),
+        (only_disabled(expired(WELL)), False),
+        (replace(expired(WELL), admin_status=None), None),
     ],
 )
 def test_a_runner_has_lapsed_whose_lease_is_over(report: Report, *, held: bool | None) -> None:
@@ -209,7 +229,8 @@ def test_a_runner_has_lapsed_whose_lease_is_over(report: Report, *, held: bool |
         (expired(WORKING), Ages(heartbeat=200, newest_claim=60), False),
         (WORKING, Ages(heartbeat=80, newest_claim=10), False),
         (expired(WELL), Ages(heartbeat=200), False),
-        (expired(replace(WELL, claims=Claims(), dispatch=Dispatch())), Ages(heartbeat=200), None),
+        (expired(NO_CLAIM_KNOWN), Ages(heartbeat=200), None),
+        (NO_CLAIM_KNOWN, HEARD_ALL, False),
     ],
 )
 def test_a_runner_drains_whose_lease_is_over_and_whose_claims_live(
@@ -225,7 +246,12 @@ def test_a_runner_drains_whose_lease_is_over_and_whose_claims_live(
         (WORKING, Ages(heartbeat=5, oldest_claim=299), False),
         (expired(WORKING), Ages(heartbeat=200, oldest_claim=900), False),
         (WELL, HEARD_ALL, False),
-        (replace(WELL, claims=Claims(), dispatch=Dispatch()), HEARD_ALL, None),
+        (NO_CLAIM_KNOWN, HEARD_ALL, None),
+        (expired(NO_CLAIM_KNOWN), Ages(heartbeat=200), False),
+        (replace(NO_CLAIM_KNOWN, claims=Claims(0)), HEARD_ALL, False),
+        (replace(NO_CLAIM_KNOWN, claims=Claims(1)), HEARD_ALL, None),
+        (replace(NO_CLAIM_KNOWN, dispatch=Dispatch(0)), HEARD_ALL, False),
+        (replace(NO_CLAIM_KNOWN, dispatch=Dispatch(1)), HEARD_ALL, None),
     ],
 )
 def test_a_claim_is_stuck_that_gives_no_sign_of_life_while_its_runner_does(
@@ -280,6 +306,12 @@ def test_nobodys_silence_counts_while_the_server_could_hear_nobody() -> None:
         Condition.LAPSED,
     }
     assert judged(lapsed, late, gaps=outage).holds == frozenset()
+
+
+@pytest.mark.parametrize("age, held", [(130, False), (131, True)])
+def test_a_lease_is_over_once_silence_outlasts_it_and_no_sooner(age: float, *, held: bool) -> None:
+    conditions = judged(expired(WELL), Ages(heartbeat=age), gaps=[Gap(80, 40)])
+    assert (Condition.LAPSED in conditions.holds) is held
 
 
 def test_who_was_silent_before_the_outage_stays_so() -> None:

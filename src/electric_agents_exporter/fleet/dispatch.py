@@ -51,7 +51,7 @@ class DispatchTracker:
         self._seconds = {kind: Observations(_BOUNDS) for kind in RunnerKind}
         self._pending: dict[str, list[_Pending]] = {}
         self._unmatched: dict[str, list[StartedClaim]] = {}
-        self._newest: dict[str, float] = {}
+        self._newest: dict[str, float] = {}  # of the same streams
         self._held: Collection[str] = frozenset()
 
     def claims(self, started: Iterable[StartedClaim], held: Collection[str]) -> None:
@@ -124,7 +124,7 @@ class DispatchTracker:
         if not self._answered(wake):
             return False
         if wake.at is not None:
-            for claim in self._unmatched.get(wake.stream, ()):
+            for claim in self._unmatched[wake.stream]:
                 if claim.epoch == wake.generation and claim.claimed_at >= wake.at:
                     self._seconds[one.kind].observe(claim.claimed_at - wake.at)
                     self._unmatched[wake.stream].remove(claim)
@@ -143,4 +143,4 @@ class DispatchTracker:
         while len(self._newest) > _STREAMS_REMEMBERED:
             oldest = next(iter(self._newest))
             del self._newest[oldest]
-            self._unmatched.pop(oldest, None)
+            del self._unmatched[oldest]

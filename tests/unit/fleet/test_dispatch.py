@@ -83,6 +83,12 @@ def test_the_time_from_a_wake_to_its_claim_is_observed(watched: Watched) -> None
     assert watched.seen() == (1, 0.25)
 
 
+def test_a_claim_of_the_same_millisecond_answers_its_wake(watched: Watched) -> None:
+    watched.claim(claim(100.0))
+    watched.read(wake(100.0))
+    assert watched.seen() == (1, 0.0)
+
+
 def test_a_claim_may_be_read_before_its_wake(watched: Watched) -> None:
     watched.claim(claim(100.25))
     watched.read(wake(100.0))

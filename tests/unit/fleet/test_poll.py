@@ -455,6 +455,17 @@ def test_wakes_that_were_read_are_as_old_as_the_servers_clock_tells_by_then(
     assert Condition.WORK_UNHEARD in state_of(target, "r0").conditions.holds
 
 
+def test_wakes_are_read_of_a_server_whose_time_nobody_told(target: Target) -> None:
+    poll = begin(target, "r0")
+    report = Report("r0", wake_stream_offset="0_5")
+    poll.reported(HealthAnswer(report, None, ()), target.clock.monotonic())
+    (question,) = poll.wake_questions()
+    wake = Wake(STREAM, SERVER_AHEAD, 1)
+    poll.wakes_read(question, WakeReading(question.offset, "0_9", (wake,)))
+    now = target.clock.monotonic()
+    assert state_of(target, "r0").lag == WakeLag(now, unheard=1, oldest_age=None)
+
+
 def test_wakes_of_a_runner_that_is_gone_by_then_are_let_go(target: Target) -> None:
     poll, (question,) = ask_one(target)
     target.inventory.clear()
@@ -612,15 +623,16 @@ def test_claims_that_ended_are_counted_for_the_runners_that_are_watched(target: 
         EndedClaim("r0", ClaimStatus.RELEASED, 7.0),
         EndedClaim("r0", ClaimStatus.FAILED, None),
         EndedClaim("stranger", ClaimStatus.RELEASED, 9.0),
+        EndedClaim("r0", ClaimStatus.RELEASED, 2.0),
     )
     poll.claims_read(ClaimNews(ended=ended), SCAN)
     claims = take(target).claims
     assert claims is not None
     assert {status: count for status, count in claims.ended.items() if count} == {
-        ClaimStatus.RELEASED: 1,
+        ClaimStatus.RELEASED: 2,
         ClaimStatus.FAILED: 1,
     }
-    assert claims.durations[RunnerKind.CI].sum == 7.0
+    assert claims.durations[RunnerKind.CI].sum == 9.0
     assert take(target).full_scan == SCAN
 
 

@@ -372,6 +372,8 @@ def test_the_oldest_unheard_wake_grows_older_from_report_to_report(record: Runne
     assert told(record, Condition.WORK_UNHEARD) is False
     hears(record, offset(5), at=30.0)
     assert told(record, Condition.WORK_UNHEARD) is False
+    hears(record, offset(5), at=29.0)
+    assert told(record, Condition.WORK_UNHEARD) is False
     hears(record, offset(5), at=31.0)
     lag = record.state.lag
     assert lag is not None
@@ -586,9 +588,9 @@ def test_every_wake_is_followed_where_claims_are_read_too(record: RunnerRecord) 
 def test_a_stream_that_was_heard_to_its_end_is_asked_for_at_every_second_poll(
     record: RunnerRecord,
 ) -> None:
-    hears(record, offset(99))
-    read(record, behind(99))
-    for at, asked in ((15.0, False), (22.4, False), (22.5, True), (30.0, True)):
+    hears(record, offset(99), 100.0)
+    read(record, behind(99), 100.0)
+    for at, asked in ((115.0, False), (122.4, False), (122.5, True), (130.0, True)):
         hears(record, offset(99), at)
         assert (record.question(moment(at), POLICY, ()) is not None) is asked
 

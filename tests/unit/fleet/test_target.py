@@ -1,6 +1,7 @@
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 import msgspec
 import pytest
@@ -335,6 +336,17 @@ def test_new_settings_keep_what_is_known(make_target: MakeTarget, clock: FakeClo
 # --- one runner -----------------------------------------------------------------------------------
 
 
+def test_an_operation_that_new_settings_bring_has_not_succeeded_yet(
+    target: Target, clock: FakeClock
+) -> None:
+    watched = replace(target.policy, operations=(Operation.HEALTH,))
+    target.adopt(watched)
+    poll(target, clock, "a")
+    target.adopt(replace(watched, operations=(Operation.HEALTH, Operation.WAKES)))
+    succeeded = take(target, clock).poll_success
+    assert succeeded == {Operation.HEALTH: True, Operation.WAKES: False}
+
+
 def test_each_runners_report_grows_stale_by_itself(target: Target, clock: FakeClock) -> None:
     poll(target, clock, "a", "b")
     for _ in range(4):
@@ -525,6 +537,16 @@ def test_a_lapsed_runners_age_is_told_by_the_date_if_nobody_has_a_lease(
     assert take(target, clock).clock_offset == SERVER_TIME + 0.5 - clock.time()
 
 
+def test_a_date_that_came_slowly_counts_for_less_than_those_that_came_at_once(
+    target: Target, clock: FakeClock
+) -> None:
+    poll = Poll(target)
+    for within, late in [(0.01, 0.0)] * 7 + [(2.5, 2.5)] * 7:
+        poll.observed_date(SERVER_TIME - late, clock.monotonic(), within)
+    poll.end()
+    assert take(target, clock).clock_offset == SERVER_TIME + 0.5 - clock.time()
+
+
 def test_an_age_that_cannot_be_told_is_not_guessed(target: Target, clock: FakeClock) -> None:
     told(target, clock, answer("a", None))
     assert age_of(target, clock, "a") is None
@@ -659,9 +681,10 @@ def test_requests_are_counted_with_their_times_and_reasons(
 def test_polls_that_did_not_happen_are_counted_by_why(target: Target, clock: FakeClock) -> None:
     target.skip(Skip.BACKOFF)
     target.skip(Skip.MISFIRE, 3)
+    target.skip(Skip.MISFIRE)
     assert take(target, clock).requests.skipped == {
         Skip.OVERRUN: 0,
-        Skip.MISFIRE: 3,
+        Skip.MISFIRE: 4,
         Skip.BACKOFF: 1,
     }
 
