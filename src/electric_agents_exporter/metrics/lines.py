@@ -208,14 +208,15 @@ def _escape(value: str) -> str:
 
 def number(value: float) -> str:
     """Write a number as short as it is exact: whole ones without a fraction."""
+    if isinstance(value, float) and not value.is_integer():
+        # A sum of what servers send can pass all bounds.
+        return "+Inf" if value == math.inf else repr(value)
     small = _SMALL.get(value)
     if small is not None:
         return small
     if -_EXACT_INTEGERS < value < _EXACT_INTEGERS:
-        whole = int(value)
-        return str(whole) if whole == value else repr(float(value))
-    # A sum of what servers send can pass all bounds.
-    return "+Inf" if value == math.inf else repr(float(value))
+        return str(int(value))
+    return repr(float(value))
 
 
 class FamilyWriter(Generic[Subject]):

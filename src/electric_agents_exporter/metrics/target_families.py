@@ -28,8 +28,8 @@ from electric_agents_exporter.metrics.family import PREFIX, Family, Group, Kind,
 class TargetSubject(msgspec.Struct, frozen=True):
     """What the families of one target read.
 
-    The aggregate is None where its fleet is not known; `unknown` counts the watched runners without
-    a fresh report also then.
+    The aggregate is None where its fleet is not known; `unknown` then counts the watched runners
+    without a fresh report.
     """
 
     target: TargetSnapshot
@@ -39,7 +39,9 @@ class TargetSubject(msgspec.Struct, frozen=True):
 
 def target_subject(target: TargetSnapshot, monotonic: float) -> TargetSubject:
     """Give what the families read of a target at a moment."""
-    return TargetSubject(target, aggregate(target, monotonic), unknown_by_kind(target, monotonic))
+    sums = aggregate(target, monotonic)
+    unknown = {} if sums is not None else unknown_by_kind(target, monotonic)
+    return TargetSubject(target, sums, unknown)
 
 
 TargetFamily = Family[TargetSubject]

@@ -1,4 +1,5 @@
 from itertools import pairwise
+from typing import Any
 
 import msgspec
 import pytest
@@ -256,7 +257,8 @@ def test_the_same_report_again_counts_nothing() -> None:
 
 @pytest.mark.parametrize("name", COUNTERS)
 def test_a_counter_that_is_missing_once_loses_nothing(name: str) -> None:
-    reports = [working(100, **{name: count}) for count in (50, None, 55)]
+    said: list[dict[str, Any]] = [{name: count} for count in (50, None, 55)]
+    reports = [working(100, **counter) for counter in said]
     assert [sum(msgspec.structs.astuple(c.growth)) for c in follow(*reports)] == [0, 5]
 
 
