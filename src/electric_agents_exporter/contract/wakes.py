@@ -23,7 +23,7 @@ MAX_WAKES: Final = 256
 """The most wakes that are kept of one reading: more of them are counted no further."""
 
 _OFFSET: Final = re.compile(r"([0-9]{1,32})_([0-9]{1,32})")
-_MAX_STREAM_LENGTH: Final = 1024
+_MAX_ENTITY_STREAM_LENGTH: Final = 1024
 _DECODER: Final = json.JSONDecoder()
 _BETWEEN: Final = " \t\r\n,"
 
@@ -98,7 +98,7 @@ def _wake(item: object) -> Wake | None:
     if not isinstance(item, dict) or item.get("type") != "wake":
         return None
     stream = item.get("stream")
-    if not isinstance(stream, str) or not 0 < len(stream) <= _MAX_STREAM_LENGTH:
+    if not isinstance(stream, str) or not 0 < len(stream) <= _MAX_ENTITY_STREAM_LENGTH:
         return None
     return Wake(stream.lstrip("/"), _seconds(item.get("ts")), _whole(item.get("generation")))
 

@@ -87,8 +87,9 @@ class DispatchTracker:
             self._pending[runner_id] = left[:_MOST_PENDING][::-1]
 
     def overdue(self, runner_id: str, monotonic: float, patience: float) -> tuple[str, ...]:
-        """Give the streams of wakes that were heard so long ago, and that nobody works on."""
-        return tuple({one.wake.stream for one in self._overdue(runner_id, monotonic, patience)})
+        """Give the streams of wakes heard so long ago that nobody works on, the oldest first."""
+        overdue = self._overdue(runner_id, monotonic, patience)
+        return tuple(dict.fromkeys(one.wake.stream for one in overdue))
 
     def refuses(self, runner_id: str, monotonic: float, patience: float) -> bool:
         """Tell whether a wake that a runner heard so long ago stands without an answer."""

@@ -208,7 +208,7 @@ def _escape(value: str) -> str:
 
 def number(value: float) -> str:
     """Write a number as short as it is exact: whole ones without a fraction."""
-    if isinstance(value, float) and not value.is_integer():
+    if value % 1:
         # A sum of what servers send can pass all bounds.
         return "+Inf" if value == math.inf else repr(value)
     small = _SMALL.get(value)

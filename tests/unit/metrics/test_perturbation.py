@@ -12,7 +12,7 @@ import pytest
 from electric_agents_exporter.conditions import Condition, Conditions
 from electric_agents_exporter.contract.claims import ClaimNews, EndedClaim
 from electric_agents_exporter.contract.reading import read_health, read_list
-from electric_agents_exporter.contract.vocabulary import ClaimStatus
+from electric_agents_exporter.contract.vocabulary import ClaimStatus, RunnerKind
 from electric_agents_exporter.contract.wakes import Wake, WakeReading
 from electric_agents_exporter.fleet.fleet import Fleet
 from electric_agents_exporter.fleet.policy import Policy
@@ -337,6 +337,14 @@ def test_every_field_that_this_process_keeps_is_a_source(process: ProcessSubject
     assert {spelled(path) for path in leaves(process)} == declared
 
 
+def unlike(subject: TargetSubject | ProcessSubject, where: str) -> object:
+    """Give another value for a field; of who is unknown there is none where the fleet is known."""
+    value = at(subject, where)
+    if value is None:
+        return "other"
+    return {RunnerKind.CI: 1} if where == "unknown" else another(value)
+
+
 def check_each(
     subject: TargetSubject | ProcessSubject, families: tuple[Family[Any], ...]
 ) -> list[str]:
@@ -346,8 +354,7 @@ def check_each(
     wrong = []
     for path in leaves(subject):
         where = ".".join(path)
-        value = at(subject, where)
-        changed = put(subject, where, "other" if value is None else another(value))
+        changed = put(subject, where, unlike(subject, where))
         found = differing(before, samples_of(families, changed))
         declared = declaring(families, spelled(path))
         if found != declared:
@@ -370,7 +377,7 @@ def test_a_change_of_a_field_of_this_process_changes_the_families_that_declare_i
 def test_of_a_fleet_that_is_not_known_only_how_many_runners_are_unknown_is_told(
     watched: TargetSubject,
 ) -> None:
-    lost = put(watched, "aggregate", None)
+    lost = put(put(watched, "aggregate", None), "unknown", {RunnerKind.CI: 1})
     without = samples_of(TABLE.target, lost)
     of_fleet = {
         family.name
@@ -381,5 +388,5 @@ def test_of_a_fleet_that_is_not_known_only_how_many_runners_are_unknown_is_told(
     assert {name for name, samples in without.items() if not samples} == of_fleet - {conditions}
     assert differing(without, samples_of(TABLE.target, watched)) == of_fleet
 
-    more = put(lost, "unknown", another(watched.unknown))
+    more = put(lost, "unknown", another(lost.unknown))
     assert differing(without, samples_of(TABLE.target, more)) == {conditions}
