@@ -199,6 +199,7 @@ def test_each_list_that_was_not_got_is_told_with_its_reason(make_target: MakeTar
     assert poll.end() == PollResult(succeeded=False, got_list=True, faults=(PollFault(text, text),))
     assert not success(target, Operation.LIST)
     assert success(target, Operation.HEALTH)
+    assert take(target).last_success_at is None
 
 
 def test_a_poll_that_was_cut_short_before_anything_was_told_says_so(target: Target) -> None:
