@@ -1,6 +1,7 @@
 import copy
 import json
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from electric_agents_exporter.contract.reading import (
     read_health,
     read_list,
 )
-from electric_agents_exporter.contract.report import Claims, Dispatch, Report
+from electric_agents_exporter.contract.report import Claims, Dispatch, ListedRunner, Report
 from electric_agents_exporter.contract.vocabulary import (
     AdminStatus,
     ClaimResult,
@@ -176,6 +177,32 @@ def get(report: Report, path: str) -> object:
 
 
 GOOD_REPORT = read_health(encode(GOOD)).report
+
+
+NOT_READ_AS_THEY_STAND = {
+    "runner_id",
+    "issues",
+    "client_present",
+    *("claims.superseded", "claims.oldest_heartbeat_at", "claims.newest_heartbeat_at"),
+}
+"""What is made of more than one value, or cannot be left out; each has tests of its own."""
+
+
+def leaves(value: msgspec.Struct, above: str = "") -> Iterator[str]:
+    """Give the path of every field that holds no fields of its own."""
+    for name in value.__struct_fields__:
+        inner = getattr(value, name)
+        if isinstance(inner, msgspec.Struct):
+            yield from leaves(inner, f"{above}{name}.")
+        else:
+            yield f"{above}{name}"
+
+
+def test_every_field_that_is_kept_of_a_report_stands_in_the_tables_above() -> None:
+    kept = set(leaves(GOOD_REPORT)) - NOT_READ_AS_THEY_STAND
+    assert kept - set(FIELDS.values()) == set(), (
+        f"say in TIMES, NUMBERS, FLAGS, WORDS or TEXTS of {__file__} where it stands in the answer"
+    )
 
 
 def test_the_good_answer_has_every_field_and_no_drift() -> None:
@@ -685,15 +712,25 @@ def test_a_label_is_cut_to_128_printable_characters(label: str, kept: str) -> No
     assert answer.drift == ()
 
 
+GARBAGE_IN_AN_ITEM: dict[str, tuple[object, ...]] = {
+    "label": (*NO_TEXT, *TORN),
+    "owner_principal": (*NO_TEXT, *TORN),
+    "wake_stream": NO_SHORT_TEXT,
+    "kind": NO_TEXT,
+    "admin_status": NO_TEXT,
+    "created_at": ("soon", 7),
+    "updated_at": ("soon", 7),
+}
+
+
+def test_every_field_that_is_kept_of_an_item_stands_in_the_table_above() -> None:
+    kept = set(ListedRunner.__struct_fields__) - {"id"}
+    assert kept == set(GARBAGE_IN_AN_ITEM), "say there which values do not fit the field"
+
+
 @pytest.mark.parametrize(
     "field, garbage",
-    [
-        *((name, value) for name in ("label", "owner_principal") for value in (*NO_TEXT, *TORN)),
-        *(("wake_stream", value) for value in NO_SHORT_TEXT),
-        *((name, value) for name in ("kind", "admin_status") for value in NO_TEXT),
-        *((name, "soon") for name in ("created_at", "updated_at")),
-        *((name, 7) for name in ("created_at", "updated_at")),
-    ],
+    [(field, value) for field, values in GARBAGE_IN_AN_ITEM.items() for value in values],
 )
 def test_garbage_in_an_item_costs_its_field(field: str, garbage: object) -> None:
     (good,) = listed(item()).runners

@@ -254,7 +254,10 @@ async def test_both_sources_give_the_same_series_with_the_same_values(watched: W
             http, postgres = watched.series("http"), watched.series("postgres")
             assert len(http) > 1000
             differing = {key for key in http | postgres if http.get(key) != postgres.get(key)}
-            assert not differing
+            assert not differing, (
+                "derive the field from the database as the server does: contract/database.py, and "
+                "its column in NEEDED and in the query of sources/queries.py"
+            )
             await watched.live(caller)
     assert (
         watched.sources["postgres"][0].snapshot().drift

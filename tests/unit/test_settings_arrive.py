@@ -34,7 +34,7 @@ from electric_agents_exporter.sources.postgres import PostgresOptions
 class Change(NamedTuple):
     """Two values of a setting, and the options that differ between them, as `consumer.option`.
 
-    A value of None leaves the setting out; `beside` are other settings of the target that it needs.
+    A value of None leaves the setting out; `beside` are other settings that it needs.
     """
 
     values: tuple[object, object]
@@ -108,7 +108,6 @@ BY_TARGET: dict[str, dict[str, Change]] = {
             ("cert", "cert2"), ("database.cert_file",), {"tls.key_file": "key"}
         ),
         "tls.key_file": Change(("key", "key2"), ("database.key_file",), {"tls.cert_file": "cert"}),
-        # Refused: the URL of a database says how safely to connect.
         "tls.insecure_skip_verify": Change((None, False), ()),
     },
     "http-postgres": {
@@ -173,6 +172,18 @@ def test_every_other_setting_has_an_entry_here() -> None:
     settings = {name for name in leaves(Settings) if name != "targets"}
     advice = f"say in GENERAL of {__file__} which options of which consumer a setting changes"
     assert settings == set(GENERAL), advice
+
+
+def test_every_entry_names_what_differs() -> None:
+    tables = {**BY_TARGET, "in general": GENERAL}
+    nothing = {
+        (tag, path)
+        for tag, table in tables.items()
+        for path, change in table.items()
+        if not change.differs
+    }
+    # Refused: the URL of a database says how safely to connect.
+    assert nothing == {("postgres", "tls.insecure_skip_verify")}, "what is the setting for?"
 
 
 # --- what the consumers of settings are given -----------------------------------------------------
@@ -259,8 +270,10 @@ async def of_service(settings: Settings) -> dict[str, object]:
     served = service.served()
     assert await service.reload() == ""
     (handler,) = logging.getLogger().handlers
+    options = {each.name for each in fields(served)} - {"fleet", "scraper", "process", "clock"}
+    given = {f"served.{name}": getattr(served, name) for name in options}
     return {
-        "served.max_concurrent_scrapes": served.max_concurrent_scrapes,
+        **given,
         "served.reload": served.reload is not None,
         "logs.level": logging.getLogger("electric_agents_exporter").level,
         "logs.format": type(handler.formatter),
@@ -326,6 +339,13 @@ def differing(before: Mapping[str, object], after: Mapping[str, object]) -> set[
     }
 
 
+def complaints(path: str, found: set[str], expected: set[str]) -> list[str]:
+    """Say what is wrong with a setting of which `found` differs and not `expected`."""
+    missing = [f"{path} does not arrive at {each}: hand it on" for each in expected - found]
+    added = [f"{path} arrives at {each}: stop it, or name it here" for each in found - expected]
+    return sorted(missing + added)
+
+
 @pytest.mark.parametrize("tag", TARGET_MODELS)
 @pytest.mark.usefixtures("files")
 def test_each_setting_of_a_target_arrives_where_it_should_and_nowhere_else(tag: str) -> None:
@@ -337,9 +357,9 @@ def test_each_setting_of_a_target_arrives_where_it_should_and_nowhere_else(tag: 
         given = given_by(after)
         consumers = {option.partition(".")[0] for option in given}
         expected = {each for each in change.differs if each.partition(".")[0] in consumers}
-        found = differing(given_by(before), given)
-        if found != expected:
-            wrong.append(f"{path}: {sorted(found)} differ, not {sorted(expected)}")
+        wrong += complaints(path, differing(given_by(before), given), expected)
+        if change.differs and not expected:
+            wrong.append(f"{path} has no consumer by these names: {change.differs}")
         if given_after_reload(before, after) != given:
             wrong.append(f"{path} arrives only after a restart")
     assert wrong == []
@@ -363,7 +383,5 @@ def test_each_other_setting_arrives_where_it_should_and_nowhere_else() -> None:
                 settings_with("http", {}, {**change.beside, path: value}) for value in change.values
             )
         )
-        found = differing(before, after)
-        if found != set(change.differs):
-            wrong.append(f"{path}: {sorted(found)} differ, not {sorted(change.differs)}")
+        wrong += complaints(path, differing(before, after), set(change.differs))
     assert wrong == []

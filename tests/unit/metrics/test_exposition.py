@@ -104,7 +104,9 @@ def test_the_captured_samples_give_the_golden_exposition(fmt: Format, sampled: A
     exposition = text(exposer(), sampled.fleet.snapshot(), fmt)
     if os.environ.get("UPDATE_GOLDEN"):
         golden.write_text(exposition)
-    assert exposition == golden.read_text()
+    # Without pytest's own comparison: of a hundred kilobytes it shows what one cannot read.
+    same = exposition == golden.read_text()
+    assert same, 'UPDATE_GOLDEN=1 make unit ARGS="-k golden", and read what git says has changed'
 
 
 @pytest.mark.parametrize("fmt", Format)

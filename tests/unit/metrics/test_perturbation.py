@@ -45,7 +45,8 @@ def differing(before: Mapping[str, object], after: Mapping[str, object]) -> set[
 
 
 def test_every_family_says_what_it_is_made_of() -> None:
-    assert [family.name for family in EVERY if not family.source] == []
+    without = [family.name for family in EVERY if not family.source]
+    assert without == [], "name in its `source` the fields that the family is read from"
 
 
 # --- one runner: what its server says, and what is kept of it -------------------------------------
@@ -174,12 +175,17 @@ def full(samples: dict[str, Any], listing: Listing) -> Sources:
 
 
 def test_of_a_full_report_every_family_has_samples(full: Sources) -> None:
-    assert [name for name, samples in full.samples().items() if not samples] == []
+    without = [name for name, samples in full.samples().items() if not samples]
+    assert without == [], (
+        "its field is not read (contract/reading.py), or the captured reports have none: "
+        f"give one in `full` of {__file__}"
+    )
 
 
 def test_every_source_that_a_runners_family_declares_is_perturbed_and_none_else() -> None:
     declared = {source for family in OF_RUNNERS for source in family.source}
-    assert declared == set(PERTURBED)
+    assert declared - set(PERTURBED) == set(), f"add another value to PERTURBED of {__file__}"
+    assert set(PERTURBED) - declared == set(), f"no family reads this: take it out of {__file__}"
 
 
 @pytest.mark.parametrize("source", sorted(set(PERTURBED) - {"client", "runner.liveness_status"}))
@@ -187,7 +193,12 @@ def test_a_change_at_a_familys_source_changes_that_familys_samples_and_no_others
     source: str, full: Sources
 ) -> None:
     changed = full.perturbed(source).samples()
-    assert differing(full.samples(), changed) == declaring(OF_RUNNERS, source)
+    found, declared = differing(full.samples(), changed), declaring(OF_RUNNERS, source)
+    assert found - declared == set(), f"these families read {source}: name it in their `source`"
+    assert declared - found == set(), (
+        f"these families name {source} as a source, and do not follow it: read it, in `samples` "
+        "of the family and where the contract reads the answer"
+    )
 
 
 def test_a_runner_that_is_not_online_shows_no_diagnostic_that_describes_now(full: Sources) -> None:
@@ -329,12 +340,17 @@ def test_every_field_that_a_target_keeps_is_a_source_or_none_by_name(
     watched: TargetSubject,
 ) -> None:
     declared = {source for family in TABLE.target for source in family.source}
-    assert {spelled(path) for path in leaves(watched)} == declared | NO_SOURCES
+    kept = {spelled(path) for path in leaves(watched)}
+    assert kept - declared - NO_SOURCES == set(), "no family in target_families.py reads this"
+    assert declared - kept == set(), "a family names a source that no target keeps"
+    assert kept >= NO_SOURCES
 
 
 def test_every_field_that_this_process_keeps_is_a_source(process: ProcessSubject) -> None:
     declared = {source for family in TABLE.process for source in family.source}
-    assert {spelled(path) for path in leaves(process)} == declared
+    kept = {spelled(path) for path in leaves(process)}
+    assert kept - declared == set(), "no family in process_families.py reads this"
+    assert declared - kept == set(), "a family names a source that the process does not keep"
 
 
 def unlike(subject: TargetSubject | ProcessSubject, where: str) -> object:
@@ -350,15 +366,16 @@ def check_each(
 ) -> list[str]:
     """Change one field after the other; gives where other families changed than declare it."""
     before = samples_of(families, subject)
-    assert [name for name, samples in before.items() if not samples] == []
+    without = [name for name, samples in before.items() if not samples]
+    assert without == [], f"give its field a value in the fixture of {__file__}"
     wrong = []
     for path in leaves(subject):
         where = ".".join(path)
         changed = put(subject, where, unlike(subject, where))
         found = differing(before, samples_of(families, changed))
         declared = declaring(families, spelled(path))
-        if found != declared:
-            wrong.append(f"{where}: {found ^ declared}")
+        wrong += [f"{name} reads {where}: name it in its `source`" for name in found - declared]
+        wrong += [f"{name} does not read its source {where}" for name in declared - found]
     return wrong
 
 

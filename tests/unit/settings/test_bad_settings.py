@@ -1,5 +1,6 @@
 """Every way of being wrong stands in `bad_settings.yaml`, and beside it what people are told."""
 
+import re
 import textwrap
 import traceback
 from collections.abc import Callable
@@ -9,6 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from electric_agents_exporter.settings import setting_names
+from electric_agents_exporter.settings.environment import variable_of
 from electric_agents_exporter.settings.faults import SettingsFault
 from electric_agents_exporter.settings.loading import load
 from electric_agents_exporter.settings.model import Settings
@@ -45,6 +48,18 @@ CASES = [Case(**entry) for entry in yaml.safe_load(TABLE.read_text())]
 def test_cases_stand_in_the_order_of_their_names_and_no_name_stands_twice() -> None:
     names = [case.name for case in CASES]
     assert names == sorted(set(names))
+
+
+def test_every_setting_has_a_case() -> None:
+    told = "\n".join(case.told for case in CASES)
+    without = []
+    for names, _ in setting_names.fields():
+        head, *rest = names
+        place = f"{head}\\[0\\]\\.{'.'.join(rest)}" if head == "targets" else ".".join(names)
+        is_section = setting_names.names_in(names)
+        if not is_section and not re.search(rf"({place}|{variable_of(names)})[.:\[]", told):
+            without.append(".".join(names))
+    assert without == [], f"add a bad value, and what people are told, to {TABLE}"
 
 
 def test_every_fault_is_told_in_the_words_of_the_table(
