@@ -706,7 +706,9 @@ def test_each_tenant_is_told_by_a_snapshot_of_its_own(divided: Target) -> None:
     assert {each.name for each in snapshots.values()} == {"t"}
     assert [len(each.runners) for each in snapshots.values()] == [0, 3, 3]
     assert snapshots["acme"].listed == snapshots["zoo"].listed == {EVERYONE: 3}
-    assert all(each.up for each in snapshots.values())
+    for each in snapshots.values():
+        assert each.up
+        assert each.poll_success == {Operation.LIST: True, Operation.HEALTH: True}
 
 
 def test_a_target_of_tenants_has_no_runner_itself_though_it_had_before(divided: Target) -> None:
