@@ -172,6 +172,21 @@ def test_a_fault_is_of_the_same_kind_whatever_its_numbers(target: Target) -> Non
     assert [fault.kind for fault in first.faults] == [fault.kind for fault in second.faults]
 
 
+def test_a_fault_is_of_a_kind_that_has_no_numbers(target: Target) -> None:
+    results = (
+        ask(target, 3, unasked=2),
+        ask(target, 1, server=Reason.TIMEOUT),
+        begin(target).end(complete=False),
+        read_wakes(target, 3, [Reason.TIMEOUT]),
+    )
+    assert [[fault.kind for fault in result.faults] for result in results] == [
+        ["runners were not asked"],
+        ["the server does not answer (timeout)"],
+        ["the poll was cut short"],
+        ["wake streams were not read"],
+    ]
+
+
 def test_a_runner_that_the_server_does_not_know_has_been_answered_for(target: Target) -> None:
     assert ask(target, 2, [Reason.NOT_FOUND] * 2) == PollResult(
         succeeded=True, got_list=True, faults=()
@@ -519,7 +534,7 @@ def test_the_wakes_of_a_single_runner_that_cannot_be_read_are_told_by_its_own_se
 def test_wakes_of_a_target_that_nobody_could_be_asked_after_are_not_known_to_be_readable(
     target: Target,
 ) -> None:
-    read_wakes(target, 2)
+    read_wakes(target, 1)
     assert success(target, Operation.WAKES)
     ask_without_list(target, Reason.TIMEOUT)
     assert not success(target, Operation.WAKES)
@@ -708,7 +723,9 @@ def test_each_tenant_is_told_by_a_snapshot_of_its_own(divided: Target) -> None:
     assert {each.name for each in snapshots.values()} == {"t"}
     assert [len(each.runners) for each in snapshots.values()] == [0, 3, 3]
     assert snapshots["acme"].listed == snapshots["zoo"].listed == {EVERYONE: 3}
-    assert all(each.up for each in snapshots.values())
+    for each in snapshots.values():
+        assert each.up
+        assert each.poll_success == {Operation.LIST: True, Operation.HEALTH: True}
 
 
 def test_a_target_of_tenants_has_no_runner_itself_though_it_had_before(divided: Target) -> None:

@@ -547,6 +547,17 @@ def test_a_date_that_came_slowly_counts_for_less_than_those_that_came_at_once(
     assert take(target, clock).clock_offset == SERVER_TIME + 0.5 - clock.time()
 
 
+def test_a_report_that_came_slowly_tells_the_time_less_well_than_those_that_came_at_once(
+    target: Target, clock: FakeClock
+) -> None:
+    poll = Poll(target)
+    for within, late in [(0.01, 0.0)] * 7 + [(2.5, 2.5)] * 7:
+        report = HealthAnswer(Report("a"), SERVER_TIME - late, ())
+        poll.reported(report, clock.monotonic(), within)
+    poll.end()
+    assert take(target, clock).clock_offset == SERVER_TIME - clock.time()
+
+
 def test_an_age_that_cannot_be_told_is_not_guessed(target: Target, clock: FakeClock) -> None:
     told(target, clock, answer("a", None))
     assert age_of(target, clock, "a") is None
@@ -647,14 +658,15 @@ def test_events_of_all_runners_are_summed_and_outlive_them(
         liveness=LivenessStatus.EXPIRED,
         client=Client(started_at=2.0),
     )
-    told(target, clock, report_of(before))
-    told(target, clock, report_of(after))
+    for each in (before, after):
+        other = msgspec.structs.replace(each, runner_id="b")
+        told(target, clock, report_of(each), report_of(other))
     told(target, clock)
     fleet = take(target, clock).fleet
-    assert fleet.transitions[HealthStatus.HEALTHY, HealthStatus.UNHEALTHY] == 1
-    assert sum(fleet.transitions.values()) == 1
-    assert (fleet.lease_lapses, fleet.client_restarts) == (1, 1)
-    assert (fleet.discovered, fleet.removed) == (0, 1)
+    assert fleet.transitions[HealthStatus.HEALTHY, HealthStatus.UNHEALTHY] == 2
+    assert sum(fleet.transitions.values()) == 2
+    assert (fleet.lease_lapses, fleet.client_restarts) == (2, 2)
+    assert (fleet.discovered, fleet.removed) == (0, 2)
 
 
 def test_requests_are_counted_with_their_times_and_reasons(
