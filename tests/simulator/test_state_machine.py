@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import hypothesis.strategies as st
+import pytest
 from hypothesis import settings
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, rule
 
@@ -290,5 +291,5 @@ class FleetMachine(RuleBasedStateMachine):
             assert report["dispatch"]["entities_with_active_claim"] == len(mine)
 
 
-TestFleet = FleetMachine.TestCase
+TestFleet = pytest.mark.timeout(600)(FleetMachine.TestCase)  # sixty stories of forty steps
 TestFleet.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
