@@ -635,6 +635,7 @@ async def test_a_server_whose_own_health_hangs_is_polled_all_the_same(
     async def answer(request: Any) -> None:  # noqa: ANN401
         if request.path.endswith("/_electric/health"):
             await asyncio.Event().wait()
+        await asyncio.sleep(0.05)  # more than what is left to one who waited for the other
         await server.well(request)
 
     server.answer = answer
