@@ -195,9 +195,10 @@ class PollScheduler:
 def every(interval: float) -> IntervalTrigger:
     """Make a trigger that fires every so many seconds, each time up to a tenth later.
 
-    Runners heartbeat every 30 s at a second of their own. Polls that keep step with them see one of
-    two processes under one id for ever and never the other, as was seen with real runners; these
-    drift past all that is regular, once in five minutes or so.
+    A runner sends a heartbeat every 30 s, always at the same seconds of a minute. Where two
+    processes have one id, polls at fixed seconds could come after the same one of them every time,
+    and never see the other; with real runners they did. Polls that drift come after each of them
+    within five minutes or so.
     """
     return IntervalTrigger(seconds=interval, jitter=interval * _JITTER)
 

@@ -13,7 +13,7 @@ from electric_agents_exporter.contract.vocabulary import HealthStatus, LivenessS
 
 _STARTS_REMEMBERED: Final = 4
 _MOST_BETWEEN_REPORTS: Final = 2.0**53
-"""Growth beyond this is not believed: a sum that had taken it in could not count on."""
+"""A counter that grew by more is not believed. A sum as large as that cannot grow by 1 any more."""
 _NO_CLIENT: Final = Client()
 
 

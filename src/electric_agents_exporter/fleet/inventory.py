@@ -139,7 +139,7 @@ class Inventory:
         return [DueRunner(record.state.principal, record.state.listed.id) for record in asked]
 
     def record(self, runner_id: str) -> RunnerRecord | None:
-        """Give what is remembered of a runner; None for one that is not watched."""
+        """Give what is remembered of a runner; None for one that is neither watched nor retired."""
         return self._records.get(runner_id)
 
     def states(self) -> tuple[RunnerState, ...]:

@@ -268,7 +268,7 @@ class RunnerRecord:
         if work is None:
             work = report.claims.active_count
         if moment.server is None or work is None or waits is None:
-            # Where that is not known for once, who was retired stays so.
+            # Not known this time: a retired runner stays retired, any other stays watched.
             return self.retired
         seen = report.created_at if report.last_seen_at is None else report.last_seen_at
         after = policy.retire_after[self.kind]

@@ -45,8 +45,8 @@ class Writer(Generic[Subject, State]):
     """Writes the lines of one family.
 
     Attributes:
-        read: gives all that the lines of a subject say beside its own labels; nothing is to be
-            said where that is None.
+        read: gives what the lines of a subject depend on, except for the subject's own labels.
+            A subject of which it gives None has no lines.
         write: writes the lines, given the subject's own labels as `{a="x",b="y"` with the brace
             left open, or as nothing where it has none.
         template: gives the lines of a state as they are for all subjects; None where there are

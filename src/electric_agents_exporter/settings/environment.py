@@ -61,7 +61,7 @@ def read_environment(environ: Mapping[str, str]) -> Layer:
         if "targets" in content:
             faults.append(Fault(origins["targets",], "sets targets, and so do other variables"))
         content["targets"] = [target]
-        # A missing principal is asked for in the singular: most have one.
+        # Who forgot the principals is told of `..._PRINCIPAL`: most people have one.
         origins.setdefault((*TARGET, "principals"), ENV_PREFIX + _ONE_PRINCIPAL)
         for name in setting_names.names_in(("targets",)):
             origins.setdefault((*TARGET, name), variable_of(("targets", name)))

@@ -39,7 +39,11 @@ class Layer:
 
 
 def is_excused(place: Place, layers: Sequence[Layer]) -> bool:
-    """Tell whether a fault at a place only follows from one that was found on reading."""
+    """Tell whether a fault need not be told, as it only follows from one that was found on reading.
+
+    Such a fault is at a place that could not be read, or at one that no layer sets (something is
+    missing) while a whole layer could not be read.
+    """
     unknown = all(layer.depth(place) < 1 for layer in layers)
     lost = any(() in layer.broken for layer in layers)
     return (unknown and lost) or any(layer.has_broken(place) for layer in layers)

@@ -18,7 +18,7 @@ _OVERLAP: Final = 120.0
 """Seconds that readings overlap by: more than a commit is late, or two clocks disagree."""
 
 _REST: Final = 50.0
-"""A full scan is followed by a rest of this many times its duration: it takes 2 % of the time."""
+"""After a full scan none begins for this many times its duration: scans take 2 % of the time."""
 
 _STATUSES: Final = {status.value: status for status in ClaimStatus}
 

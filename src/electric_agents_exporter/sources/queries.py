@@ -115,7 +115,10 @@ RECENT_CLAIMS: Final[LiteralString] = _CLAIMS + ")"
 """The claims that are known or new: two index scans, whatever the size of the table."""
 
 ALL_CLAIMS: Final[LiteralString] = _CLAIMS + " OR status = 'active')"
-"""These and every active one: a scan of a whole index, unless the one worth making is there."""
+"""Those, and every other active claim.
+
+PostgreSQL reads a whole index for that, unless there is the one that docs/postgres.md recommends.
+"""
 
 
 class Standing(NamedTuple):
