@@ -21,7 +21,7 @@ BESIDE = ("src", "tests", "pyproject.toml")
 NEAR = {
     "conditions.py": ["tests/unit/test_conditions.py"],
     "contract/*": ["tests/contract"],
-    "fleet/*": ["tests/unit/fleet", "tests/unit/test_conditions.py"],
+    "fleet/*": ["tests/unit/fleet"],
     "metrics/*": ["tests/unit/metrics"],
     "scheduler.py": ["tests/unit/test_scheduler.py"],
     "settings/*": [
