@@ -20,6 +20,7 @@ BESIDE = ("src", "tests", "pyproject.toml")
 
 NEAR = {
     "conditions.py": ["tests/unit/test_conditions.py"],
+    "contract/wakes.py": ["tests/contract/test_wakes.py"],
     "contract/*": ["tests/contract"],
     "fleet/*": ["tests/unit/fleet"],
     "metrics/*": ["tests/unit/metrics"],
@@ -28,10 +29,11 @@ NEAR = {
         "tests/unit/settings",
         "--ignore=tests/unit/settings/test_settings_reference.py",
     ],
+    "sources/wake_streams.py": ["tests/unit/sources/test_wake_streams.py"],
     "sources/*": ["tests/unit/sources"],
     "web/*": ["tests/unit/web"],
 }
-"""The tests of each part."""
+"""The tests of each part; the first that fits is meant."""
 
 
 def tests_of(module: str) -> list[str]:

@@ -105,8 +105,10 @@ def test_a_wake_may_be_of_any_age(ts: int, at: float) -> None:
     assert wake.at == at
 
 
-def test_white_space_before_an_array_is_none_of_it() -> None:
-    assert read_wakes(b"\n " + encode(EVENT)) == (WAKE,)
+@pytest.mark.parametrize("between", [",", ", ", "\r\n,\t"])
+def test_white_space_between_events_is_none_of_them(between: str) -> None:
+    body = "\n [" + between.join([json.dumps(EVENT)] * 3) + "]"
+    assert read_wakes(body.encode()) == (WAKE,) * 3
 
 
 @pytest.mark.parametrize("ts", [None, "soon", True, -1, {}, math.inf, 10**400, -(10**400)])
