@@ -20,18 +20,20 @@ BESIDE = ("src", "tests", "pyproject.toml")
 
 NEAR = {
     "conditions.py": ["tests/unit/test_conditions.py"],
+    "contract/wakes.py": ["tests/contract/test_wakes.py"],
     "contract/*": ["tests/contract"],
-    "fleet/*": ["tests/unit/fleet", "tests/unit/test_conditions.py"],
+    "fleet/*": ["tests/unit/fleet"],
     "metrics/*": ["tests/unit/metrics"],
     "scheduler.py": ["tests/unit/test_scheduler.py"],
     "settings/*": [
         "tests/unit/settings",
         "--ignore=tests/unit/settings/test_settings_reference.py",
     ],
+    "sources/wake_streams.py": ["tests/unit/sources/test_wake_streams.py"],
     "sources/*": ["tests/unit/sources"],
     "web/*": ["tests/unit/web"],
 }
-"""The tests of each part."""
+"""The tests of each part; the first that fits is meant."""
 
 
 def tests_of(module: str) -> list[str]:

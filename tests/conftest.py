@@ -1,11 +1,15 @@
 from dataclasses import dataclass
 
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 
 # `make test` is thorough; what is run all the time is quick.
 settings.register_profile("thorough", deadline=None, print_blob=True, max_examples=150)
 settings.register_profile("quick", settings.get_profile("thorough"), max_examples=30)
+# `make mutation` asks whether there is a counterexample, and not for the smallest.
+settings.register_profile(
+    "mutation", settings.get_profile("quick"), phases=(Phase.explicit, Phase.generate)
+)
 settings.load_profile("quick")
 
 

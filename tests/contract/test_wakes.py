@@ -82,9 +82,10 @@ def test_wakes_are_read_in_their_order_with_their_streams_as_claims_name_them() 
         {**EVENT, "type": "signal"},
         {**EVENT, "type": ["wake"]},
         {**EVENT, "stream": ""},
+        {**EVENT, "stream": "/"},
         {**EVENT, "stream": 7},
         {**EVENT, "stream": None},
-        {**EVENT, "stream": "/" + "x" * 1024},
+        {**EVENT, "stream": "x" * 1025},
         {name: value for name, value in EVENT.items() if name != "stream"},
     ],
 )
@@ -92,7 +93,25 @@ def test_what_is_no_wake_is_passed_over(event: object) -> None:
     assert read_wakes(encode(EVENT, event, EVENT)) == (WAKE, WAKE)
 
 
-@pytest.mark.parametrize("ts", [None, "soon", True, -1, {}, 10**400, -(10**400)])
+@pytest.mark.parametrize("name", ["x", "X/main", "x" * 1023])
+def test_a_stream_may_have_any_name_that_is_not_too_long(name: str) -> None:
+    (wake,) = read_wakes(encode({**EVENT, "stream": f"/{name}"}))
+    assert wake.stream == name
+
+
+@pytest.mark.parametrize("ts, at", [(0, 0.0), (500, 0.5)])
+def test_a_wake_may_be_of_any_age(ts: int, at: float) -> None:
+    (wake,) = read_wakes(encode({**EVENT, "ts": ts}))
+    assert wake.at == at
+
+
+@pytest.mark.parametrize("between", [",", ", ", "\r\n,\t"])
+def test_white_space_between_events_is_none_of_them(between: str) -> None:
+    body = "\n [" + between.join([json.dumps(EVENT)] * 3) + "]"
+    assert read_wakes(body.encode()) == (WAKE,) * 3
+
+
+@pytest.mark.parametrize("ts", [None, "soon", True, -1, {}, math.inf, 10**400, -(10**400)])
 def test_of_a_wake_whose_time_cannot_be_read_the_rest_counts(ts: object) -> None:
     assert read_wakes(encode({**EVENT, "ts": ts})) == (Wake("task/1/main", None, 3),)
 

@@ -98,9 +98,12 @@ def _wake(item: object) -> Wake | None:
     if not isinstance(item, dict) or item.get("type") != "wake":
         return None
     stream = item.get("stream")
-    if not isinstance(stream, str) or not 0 < len(stream) <= _MAX_ENTITY_STREAM_LENGTH:
+    if not isinstance(stream, str) or len(stream) > _MAX_ENTITY_STREAM_LENGTH:
         return None
-    return Wake(stream.lstrip("/"), _seconds(item.get("ts")), _whole(item.get("generation")))
+    name = stream.lstrip("/")
+    if not name:
+        return None
+    return Wake(name, _seconds(item.get("ts")), _whole(item.get("generation")))
 
 
 def _seconds(milliseconds: object) -> float | None:

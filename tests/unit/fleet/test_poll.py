@@ -432,6 +432,7 @@ def caught_up(question: WakeQuestion) -> WakeReading:
 def test_a_report_is_followed_by_a_question_about_its_wakes_once(target: Target) -> None:
     poll, questions = ask_one(target)
     assert [(one.runner_id, one.path, one.offset) for one in questions] == [("r0", "/r0", "0_5")]
+    assert questions[0].unanswered == ()
     assert poll.wake_questions() == []
 
 
@@ -684,6 +685,8 @@ def test_the_version_is_another_after_whatever_was_learned(target: Target) -> No
     target.skip(Skip.OVERRUN)
     learned()
     target.adopt(JOINED)
+    learned()
+    begin(target)
     learned()
     assert len(set(versions)) == len(versions)
 
