@@ -1,7 +1,7 @@
 # Every target sets up what it needs, and is quick the second time.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup tools demo test unit verify e2e coverage mutants mutation bench bench-small incidents check format generate rules pictures render lock clean
+.PHONY: help setup tools demo test unit verify e2e coverage mutants mutation bench bench-small incidents lint check format generate rules pictures render lock clean
 VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH):$(CURDIR)/$(VENV)/tools/usr/bin
@@ -63,9 +63,10 @@ bench-small: tools ## Only prove that the benchmarks work
 incidents: tools ## Play every incident to a real Prometheus and Alertmanager; ARGS=--write keeps the table
 	@PYTHONPATH=benchmarks:alerts:tests/support python -m incidents.run $(ARGS)
 
-check: setup ## Lint, types, import rules, generated files, Dockerfile; then `coverage`
+lint: setup ## Lint, types, import rules, generated files, Dockerfile
 	scripts/check
-	@$(MAKE) --no-print-directory coverage
+
+check: lint coverage ## What must hold before a change lands, beside the tests
 
 format: setup ## Format and mend what can be mended by a tool
 	ruff format .
