@@ -21,7 +21,7 @@ def test_every_stop_between_socket_and_line_is_there() -> None:
     page = (ROOT / "docs" / "architecture.md").read_text()
     section = page.partition("## From socket to line")[2].partition("\n## ")[0]
     stops = re.findall(r"`((?:\w+/)?\w+\.[\w.]+)`", section)
-    assert len(stops) > 8  # noqa: PLR2004  (there are as many stops)
+    assert len(stops) > 8
     for stop in stops:
         module, *names = stop.replace("/", "!").split(".")
         found: object = import_module(f"electric_agents_exporter.{module.replace('!', '.')}")
