@@ -266,6 +266,9 @@ class _Watched(_Named):
         database: bool = False,
     ) -> Policy:
         of_kind = {RunnerKind(kind): after for kind, after in self.retire_after.items()}
+        if len(of_kind) == len(get_args(KindName)) and len(set(of_kind.values())) == 1:
+            # One duration for all is one for a kind that is not known, too.
+            of_kind[RunnerKind.UNKNOWN] = next(iter(of_kind.values()))
         return Policy(
             name=self.name,
             principals=principals_,
