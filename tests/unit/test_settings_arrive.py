@@ -71,7 +71,9 @@ WATCHED: dict[str, Change] = {
     **selectors("include"),
     **selectors("exclude"),
     "max_runners": Change((5, 6), ("policy.max_runners",)),
-    "retire_after": Change(("8d", "9d"), tuple(f"policy.retire_after.{kind}" for kind in KINDS)),
+    "retire_after": Change(
+        ("8d", "9d"), tuple(f"policy.retire_after.{kind}" for kind in (*KINDS, "unknown"))
+    ),
     **conditions("unheard_after", "abandoned_after", "stuck_after", "deaf_after", "refused_for"),
     **conditions("recovery"),
 }
