@@ -58,12 +58,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run mutmut over the modules that are named."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("module", help="a path below the package: fleet/poll.py, contract/*")
+    parser.add_argument("mutants", nargs="*", help="names or patterns of mutants; all, if none")
     parser.add_argument("--jobs", default="2")
     asked = parser.parse_args(arguments)
     work_in(ROOT / "build" / "mutation" / asked.module.replace("/", "-").replace("*", "all"))
     config().only_mutate = [str(PACKAGE / asked.module)]
     config().pytest_add_cli_args_test_selection = tests_of(asked.module)
-    cli(["run", "--max-children", asked.jobs], standalone_mode=False)
+    cli(["run", "--max-children", asked.jobs, *asked.mutants], standalone_mode=False)
     cli(["results"])
 
 

@@ -92,3 +92,15 @@ def test_a_slow_answer_does_not_mislead_while_quick_ones_are_known() -> None:
         # Written as soon as asked for, but it took five seconds to come.
         clock.observe_exact(5_000.0 + moment - 2.5, float(moment), within=2.5)
     assert clock.time_at(20.0) == 5_020.0
+
+
+def test_answers_that_came_at_once_long_ago_give_way_to_slower_ones() -> None:
+    for observe in (ServerClock.observe_exact, ServerClock.observe_date):
+        clock = ServerClock()
+        for moment in range(7):
+            observe(clock, 5_000.0 + moment, float(moment), within=0.01)
+        before = clock.time_at(30.0)
+        assert before is not None
+        for moment in range(7, 28):
+            observe(clock, 5_060.0 + moment, float(moment), within=0.5)
+        assert clock.time_at(30.0) == before + 60.0

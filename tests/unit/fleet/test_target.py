@@ -121,6 +121,7 @@ def test_a_target_that_was_never_polled_is_down_and_knows_nothing(
     assert snapshot.last_success_at is None
     assert snapshot.last_duration is None
     assert snapshot.clock_offset is None
+    assert snapshot.credential_changed_at is None
     assert snapshot.listed == {}
     assert snapshot.runners == ()
 
