@@ -118,6 +118,8 @@ class Exporter:
             self.process = subprocess.Popen(
                 [*EXPORTER, *arguments], stdout=file, stderr=subprocess.STDOUT, env=environ
             )
+
+    def wait_until_it_serves(self) -> None:
         until(lambda: "msg=serving" in self.log or self.process.poll() is not None, "serving")
         found = re.search(r"msg=serving address=(\S+)", self.log)
         assert found, self.log
@@ -172,6 +174,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
     def run(*arguments: str, **variables: str) -> Exporter:
         log = tmp_path / f"log-{len(running)}"
         running.append(Exporter(log, list(arguments), variables))
+        running[-1].wait_until_it_serves()
         return running[-1]
 
     yield run
