@@ -22,7 +22,8 @@ from dashboard_render.browser import find_chromium, open_browser
 from dashboard_render.build import is_built
 from dashboard_render.page import DashboardPage, Query, open_page
 from dashboard_render.serving import serve
-from observed_fleet import ObservedFleet, Story, until
+from observed_fleet import ObservedFleet, Story
+from waiting import until
 
 ROOT = Path(__file__).parents[1]
 DRAWN = ROOT / "build" / "pictures"

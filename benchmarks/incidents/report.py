@@ -73,13 +73,13 @@ def summary(rows: Sequence[IncidentRow]) -> str:
     )
 
 
-def keep(results: Iterable[Result], speed: float) -> list[IncidentRow]:
+def keep(results: Iterable[Result]) -> list[IncidentRow]:
     """Write build/incidents.json: how every incident went when it was last played.
 
     Returns:
         The row of each, in the catalogue's order.
     """
-    known = _kept() | {result.incident.name: _row(result, speed) for result in results}
+    known = _kept() | {result.incident.name: _row(result) for result in results}
     rows = [known[incident.name] for incident in catalogue() if incident.name in known]
     _JSON.parent.mkdir(exist_ok=True)
     _JSON.write_bytes(msgspec.json.format(msgspec.json.encode(rows), indent=2))
@@ -105,11 +105,11 @@ def write_page(rows: Sequence[IncidentRow]) -> None:
     _PAGE.write_text(before + _BEGIN + "\n\n" + _table(rows) + "\n" + after)
 
 
-def _row(result: Result, speed: float) -> IncidentRow:
+def _row(result: Result) -> IncidentRow:
     return IncidentRow(
         incident=result.incident.name,
         day=f"{datetime.now(UTC):%Y-%m-%d}",
-        speed=speed / result.incident.slower,
+        speed=result.speed,
         outcomes=[
             AlertRow(
                 alert=outcome.expected.alert,

@@ -66,9 +66,13 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Result:
-    """How an incident went: with our rules, and with the naive ones beside them."""
+    """How an incident went: with our rules, and with the naive ones beside them.
+
+    `speed` is how many times as fast as in reality it was played.
+    """
 
     incident: Incident
+    speed: float
     outcomes: tuple[Outcome, ...]
     false_pages: tuple[str, ...]
     false_tickets: tuple[str, ...]
@@ -87,7 +91,9 @@ def compare(
     incident: Incident,
     notifications: Sequence[Notification],
     delays: Sequence[float],
+    *,
     hold: float,
+    speed: float,
 ) -> Result:
     """Compare what was delivered with what was expected.
 
@@ -96,6 +102,7 @@ def compare(
         notifications: everything that was delivered.
         delays: how long each expected alert may take to fire once the server's answers show it.
         hold: how long after a repair an alert may go on firing.
+        speed: how many times as fast as in reality it was played.
     """
     outcomes = tuple(
         _outcome(expected, notifications, expected.shows_after + delay)
@@ -103,6 +110,7 @@ def compare(
     )
     return Result(
         incident=incident,
+        speed=speed,
         outcomes=outcomes,
         false_pages=_false(incident, notifications, PAGE, hold),
         false_tickets=_false(incident, notifications, TICKET, hold),

@@ -14,7 +14,6 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final, Self
@@ -27,8 +26,10 @@ from alert_rules import HERE as ALERTS
 from alert_rules import render
 from alert_values import Duration, hastened, load
 from incidents.model import Incident, StackAction
+from incidents.pace import Pace, PaceLostError
 from incidents.webhook import Webhook
 from loopback import free_port
+from waiting import until
 
 INTERVAL: Final = 15.0
 """How often the exporter polls, and Prometheus scrapes and evaluates: the scenario's seconds."""
@@ -37,7 +38,8 @@ _NAIVE: Final = Path(__file__).with_name("naive.yaml")
 _RECEIVERS: Final = {"critical": "naive-pager", "warning": "naive-tickets"}
 _LOOKBACK: Final = 300.0
 _RESEND: Final = 60.0
-_DEADLINE: Final = 30.0
+_SETTLING: Final = 150.0
+"""How long exporters and Prometheus may take to start: the scenario's seconds."""
 _BROKEN: Final = "targets: [{nome: fleet}]\n"
 
 
@@ -53,6 +55,8 @@ class Stack:
         self._abandoned = abandoned
         self._closing = ExitStack()
         self._began = 0.0
+        self._pace = Pace(INTERVAL / speed)
+        self._asked: list[str] = []
         self._exporters: list[subprocess.Popen[bytes]] = []
         self._ports: list[int] = []
         self.webhook = Webhook()
@@ -68,13 +72,17 @@ class Stack:
         return (moment - self._began) * self._speed - self._incident.lead_in
 
     def wait_until(self, seconds: float) -> None:
-        """Sleep until a time of the scenario.
+        """Sleep until a time of the scenario, and watch that the machine keeps pace.
 
         Raises:
             KeyboardInterrupt: the incident was abandoned.
+            PaceLostError: it does not keep pace.
         """
-        if self._abandoned.wait(max(0.0, (seconds - self.now) / self._speed)):
-            raise KeyboardInterrupt
+        while (now := self.now) < seconds:
+            due = min(seconds, now + INTERVAL)
+            if self._abandoned.wait((due - now) / self._speed):
+                raise KeyboardInterrupt
+            self._pace.check(self._asked)
 
     def __enter__(self) -> Self:
         with ExitStack() as closing:
@@ -85,9 +93,11 @@ class Stack:
             self._ports = [free_port() for _ in range(self._incident.replicas)]
             self._write_settings(url)
             self.prometheus = self._start_prometheus()
+            self._asked = [f"{url}/_simulator/faults", f"{self.prometheus}/api/v1/query?query=1"]
             if self._incident.exporter_after:
                 self.wait_until(self._incident.exporter_after - self._incident.lead_in)
             self._start_exporters()
+            self._wait_for_exporters()
             self._closing = closing.pop_all()
         return self
 
@@ -176,6 +186,13 @@ class Stack:
             for replica in range(self._incident.replicas)
         ]
 
+    def _wait_for_exporters(self) -> None:
+        asked = [f"http://127.0.0.1:{port}/-/healthy" for port in self._ports]
+        until(lambda: all(map(_answers, asked)), "an exporter")
+        if self.now > self._incident.exporter_after - self._incident.lead_in + _SETTLING:
+            raise PaceLostError("it took long to start")
+        self._asked += asked
+
     def _start_prometheus(self) -> str:
         values = load()
         faster = hastened(values, self._speed, self._speed * self._incident.slo_speed)
@@ -200,7 +217,7 @@ class Stack:
             ],
         )
         url = f"http://127.0.0.1:{port}"
-        _until(lambda: _answers(f"{url}/-/ready"), "Prometheus")
+        until(lambda: _answers(f"{url}/-/ready"), "Prometheus")
         return url
 
     def _prometheus_yaml(self, jobs: tuple[str, ...]) -> str:
@@ -236,7 +253,7 @@ class Stack:
                 "--cluster.listen-address=",
             ],
         )
-        _until(lambda: _answers(f"http://127.0.0.1:{port}/-/ready"), "Alertmanager")
+        until(lambda: _answers(f"http://127.0.0.1:{port}/-/ready"), "Alertmanager")
         return f"127.0.0.1:{port}"
 
     def _span(self, seconds: float) -> str:
@@ -305,14 +322,6 @@ def _answers(url: str) -> bool:
             return bool(answer.status == 200)
     except (URLError, OSError):
         return False
-
-
-def _until(holds: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + _DEADLINE
-    while not holds():
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"{what} did not come up")
-        time.sleep(0.05)
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:

@@ -7,16 +7,18 @@ from pathlib import Path
 
 import pytest
 import yaml
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 
 from dashboard_render.browser import find_chromium, open_browser
 from dashboard_render.build import is_built
 from dashboard_render.page import DashboardPage, open_page
 from dashboard_render.serving import serve
-from observed_fleet import ObservedFleet, Story, until
+from observed_fleet import ObservedFleet, Story
+from waiting import PATIENCE, until
 
 ROOT = Path(__file__).parents[2]
 DASHBOARDS = sorted((ROOT / "dashboards").glob("*.json"))
+expect.set_options(timeout=PATIENCE * 1000)
 REFUSED = {"kind": "status", "status": 401, "route": "list"}
 
 
@@ -69,7 +71,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObservedFleet]:
         observed.trouble("refusing", REFUSED)
         until(lambda: len(observed.ask("electric_agents_runner_info")) >= 14, "every runner")
         # A panel asks at a moment that is rounded down: there must have been something by then.
-        until(lambda: bool(observed.ask("electric_agents_server_up offset 30s")), "a past", 90)
+        until(lambda: bool(observed.ask("electric_agents_server_up offset 30s")), "a past")
         yield observed
 
 

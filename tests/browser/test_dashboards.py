@@ -11,7 +11,10 @@ from playwright.sync_api import Browser, Error, Locator, expect
 
 from dashboard_render.page import DashboardPage, open_page
 from dashboard_render.serving import serve
-from observed_fleet import ObservedFleet, until
+from observed_fleet import ObservedFleet
+from waiting import until
+
+pytestmark = pytest.mark.timeout(600)
 
 RECENT = {"from": "now-5m", "to": "now"}
 DASHBOARDS = ("exporter", "fleet", "runner", "slo")
@@ -79,7 +82,7 @@ def test_a_firing_alert_shows_as_an_annotation_that_can_be_switched_off(
         firing = 'ALERTS{alertname="ElectricAgentsCredentialsRejected",alertstate="firing"}'
         return bool(fleet.ask(f"{firing} @ {minute}"))
 
-    until(shown, "an alert that fired when the minute began", seconds=90)
+    until(shown, "an alert that fired when the minute began")
     page.open("electric-agents-fleet", RECENT)
     marks = panel(page, "Runners by state").get_by_test_id("annotation")
     alert = marks.and_(page.page.get_by_title("ElectricAgentsCredentialsRejected"))

@@ -12,11 +12,11 @@ import pytest
 
 from incidents.catalogue import find
 from incidents.results import Result
-from incidents.run import play
+from incidents.run import SPEED, play
 
-pytestmark = pytest.mark.timeout(400)
+# On a busy machine they are played again, ever slower.
+pytestmark = pytest.mark.timeout(7200)
 
-SPEED = 20.0
 PLAYED = ("death-at-work", "server-down", "shrinking-fleet")
 
 

@@ -34,7 +34,7 @@ def notification(  # noqa: PLR0913  (what a notification says, each with one mea
 
 
 def compared(which: Incident, *notifications: Notification) -> Result:
-    return compare(which, notifications, [165.0] * len(which.expected), hold=60)
+    return compare(which, notifications, [165.0] * len(which.expected), hold=60, speed=20)
 
 
 def test_what_was_expected_and_came_in_time_is_good() -> None:

@@ -1,4 +1,7 @@
-"""Every scenario shows what it is about: played on a socket, up to forty times as fast."""
+"""Every scenario shows what it is about: played on a socket, up to forty times as fast.
+
+Simulator and observer share a thread, and their time stands while that thread has to wait.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -15,8 +18,9 @@ from electric_agents_simulator.scenarios.player import ScenarioPlayer
 from electric_agents_simulator.server.serving import SimulatedServer
 from electric_agents_simulator.testing import Caller, runner_path, until
 from electric_agents_simulator.values import from_text
+from unhindered_loop import run_unhindered
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.timeout(600)
 
 SPEED = 40.0
 Health = dict[str, Any]
@@ -64,7 +68,7 @@ class Observer:
 
 @asynccontextmanager
 async def played(name: str, runners: int, speed: float = SPEED) -> AsyncIterator[Observer]:
-    clock = RunningClock(speed)
+    clock = RunningClock(speed, asyncio.get_running_loop().time)
     scenario = scenarios.find(name)
     async with SimulatedServer(clock) as server, httpx.AsyncClient(trust_env=False) as client:
         player = ScenarioPlayer(server, scenario, runners, seed=7, clock=clock)
@@ -438,10 +442,14 @@ def test_every_scenario_has_a_proof_here() -> None:
 
 
 @pytest.mark.parametrize("name", PROOFS)
-async def test_a_scenario_shows_what_it_is_about(name: str) -> None:
+def test_a_scenario_shows_what_it_is_about(name: str) -> None:
     proof, runners, *speed = PROOFS[name]
-    async with played(name, runners, *speed) as observer:
-        await proof(observer)
+
+    async def show() -> None:
+        async with played(name, runners, *speed) as observer:
+            await proof(observer)
+
+    run_unhindered(show())
 
 
 def test_the_monitors_principal_comes_first_in_every_scenario() -> None:

@@ -4,10 +4,9 @@ import json
 import shutil
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from urllib.parse import urlencode
 
 from electric_agents_simulator import scenarios
 from loopback import free_port
+from waiting import until
 
 _READY = "simulator ready on "
 
@@ -27,19 +27,6 @@ class Story:
     server: str
     scenario: str
     runners: int
-
-
-def until(condition: Callable[[], bool], what: str, seconds: float = 30) -> None:
-    """Wait until something holds.
-
-    Raises:
-        TimeoutError: it does not in time.
-    """
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"not within {seconds} s: {what}")
-        time.sleep(0.1)
 
 
 class ObservedFleet:
@@ -154,7 +141,7 @@ class ObservedFleet:
 def _end(process: "subprocess.Popen[str]") -> None:
     process.terminate()
     try:
-        process.communicate(timeout=5)
+        process.communicate(timeout=30)
     except subprocess.TimeoutExpired:
         process.kill()
         process.communicate()

@@ -37,16 +37,22 @@ class Clock(Protocol):
 
 
 class RunningClock:
-    """The machine's time; with a speed above 1, a time that runs ahead of it from now on."""
+    """The machine's time; with a speed above 1, a time that runs ahead of it from now on.
 
-    def __init__(self, speed: float = 1.0) -> None:
+    Args:
+        speed: how much faster than `monotonic` it runs.
+        monotonic: what passes, in seconds; on an event loop of its own kind, that loop's time.
+    """
+
+    def __init__(self, speed: float = 1.0, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._speed = speed
+        self._monotonic = monotonic
         self._start = time.time()
-        self._origin = time.monotonic()
+        self._origin = monotonic()
 
     def now(self) -> float:
         """Give the seconds since the epoch."""
-        return self._start + (time.monotonic() - self._origin) * self._speed
+        return self._start + (self._monotonic() - self._origin) * self._speed
 
     def call_later(self, delay: float, callback: Callable[[], None]) -> Timer:
         """Call back on the running event loop."""
