@@ -267,13 +267,14 @@ def test_wakes_of_runners_that_are_not_known_are_not_known(summed: Sum) -> None:
 def test_conditions_are_counted_by_kind_over_those_of_which_they_are_known(summed: Sum) -> None:
     fleet = summed(
         runner(HEALTHY, conditions=judged(Condition.DEAF)),
+        runner(HEALTHY, conditions=judged(Condition.DEAF)),
         runner(HEALTHY, conditions=judged(Condition.DEAF, Condition.WORK_ABANDONED)),
         runner(HEALTHY, conditions=judged(unknown=Condition.WORK_ABANDONED)),
         runner(
             HEALTHY, kind=RunnerKind.SERVER, conditions=judged(unknown=Condition.WORK_ABANDONED)
         ),
     )
-    assert fleet.conditions[RunnerKind.CI, Condition.DEAF] == 2
+    assert fleet.conditions[RunnerKind.CI, Condition.DEAF] == 3
     assert fleet.conditions[RunnerKind.CI, Condition.WORK_ABANDONED] == 1
     assert fleet.conditions[RunnerKind.CI, Condition.LAPSED] == 0
     assert fleet.conditions[RunnerKind.SERVER, Condition.DEAF] == 0
