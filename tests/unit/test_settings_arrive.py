@@ -22,6 +22,7 @@ from electric_agents_exporter.contract.reading import read_health, read_list
 from electric_agents_exporter.fleet.poll import Poll
 from electric_agents_exporter.metrics.formats import Format
 from electric_agents_exporter.service import Service
+from electric_agents_exporter.settings.faults import SettingsFault
 from electric_agents_exporter.settings.loading import load
 from electric_agents_exporter.settings.model import Settings
 from electric_agents_exporter.settings.targets import TARGET_MODELS
@@ -161,13 +162,23 @@ def leaves(model: type[BaseModel], above: str = "") -> Iterator[str]:
 
 
 @pytest.mark.parametrize("tag", TARGET_MODELS)
+def test_every_kind_of_target_is_told_from_the_others_by_what_it_needs(tag: str) -> None:
+    assert tag in BASE, f"give the settings that it needs in BASE of {__file__}"
+    try:
+        (target,) = settings_with(tag, {}, {}).targets
+    except SettingsFault as fault:
+        pytest.fail(f"is it told from the others in `_tag_of` of settings/targets.py? {fault}")
+    assert type(target) is TARGET_MODELS[tag]
+
+
+@pytest.mark.parametrize("tag", TARGET_MODELS)
 def test_every_setting_of_a_target_has_an_entry_here(tag: str) -> None:
     settings = set(leaves(TARGET_MODELS[tag]))
     advice = (
         f"say in BY_TARGET[{tag!r}] of {__file__} between which two values of the setting which "
         "options of which consumer differ"
     )
-    assert settings == set(BY_TARGET[tag]), advice
+    assert settings == set(BY_TARGET.get(tag, ())), advice
 
 
 def test_every_other_setting_has_an_entry_here() -> None:
@@ -352,7 +363,7 @@ def complaints(path: str, found: set[str], expected: set[str]) -> list[str]:
 @pytest.mark.usefixtures("files")
 def test_each_setting_of_a_target_arrives_where_it_should_and_nowhere_else(tag: str) -> None:
     wrong = []
-    for path, change in BY_TARGET[tag].items():
+    for path, change in BY_TARGET.get(tag, {}).items():
         before, after = (
             settings_with(tag, {**change.beside, path: value}, {}) for value in change.values
         )

@@ -16,7 +16,7 @@ def test_every_folder_of_tests_belongs_to_exactly_one_tier() -> None:
     # A test that stands beside the folders would be run by nobody.
     of_tests = {path.relative_to(TESTS).parts[0] for path in TESTS.rglob("test_*.py")}
     listed = Counter(folder for folders in TIERS.values() for folder in folders)
-    assert listed == Counter(f"tests/{name}" for name in of_tests)
+    assert listed == Counter(f"tests/{name}" for name in of_tests), "see the tiers in the Makefile"
 
 
 def test_the_quick_tier_is_the_unit_tests_and_the_contract_and_all_tiers_are_run() -> None:

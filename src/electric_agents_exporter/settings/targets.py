@@ -508,9 +508,7 @@ TargetSettings: TypeAlias = Annotated[
 """Any target: by `url`, by `postgres`, or by both."""
 
 TARGET_MODELS: Final[Mapping[str, type[Section]]] = {
-    "http": HttpTarget,
-    "postgres": PostgresTarget,
-    "http-postgres": HttpPostgresTarget,
+    tag.tag: model for model, tag in map(get_args, get_args(get_args(TargetSettings)[0]))
 }
 """The models of targets, by the tags that stand in the places of their faults."""
 

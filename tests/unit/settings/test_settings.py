@@ -20,10 +20,12 @@ from electric_agents_exporter.settings.model import (
     Settings,
 )
 from electric_agents_exporter.settings.targets import (
+    TARGET_MODELS,
     HttpPostgresTarget,
     HttpTarget,
     PostgresTarget,
     TlsSettings,
+    meaningless,
 )
 from electric_agents_exporter.settings.values import format_duration, parse_duration
 
@@ -111,6 +113,17 @@ log: {{level: info, format: logfmt}}
 
 def test_what_is_planned_is_no_setting_yet() -> None:
     assert not {names for names, _ in setting_names.fields()} & NOT_YET.keys()
+
+
+def test_of_every_setting_of_another_kind_of_target_it_is_told_why_it_means_nothing() -> None:
+    every = {name for model in TARGET_MODELS.values() for name in model.model_fields}
+    silent = [
+        f"{name} with {tag}"
+        for tag, model in TARGET_MODELS.items()
+        for name in every - model.model_fields.keys()
+        if not meaningless(tag, name)
+    ]
+    assert silent == [], "say why in `meaningless` of settings/targets.py"
 
 
 def test_one_target_needs_no_file(load_text: Load) -> None:
