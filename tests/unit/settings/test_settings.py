@@ -10,7 +10,7 @@ import pytest
 from electric_agents_exporter.conditions import Thresholds
 from electric_agents_exporter.contract.vocabulary import RunnerKind
 from electric_agents_exporter.fleet.selection import Shard
-from electric_agents_exporter.settings import setting_names
+from electric_agents_exporter.settings import setting_names, targets
 from electric_agents_exporter.settings.environment import variable_of
 from electric_agents_exporter.settings.faults import SettingsFault
 from electric_agents_exporter.settings.loading import load
@@ -113,6 +113,11 @@ log: {{level: info, format: logfmt}}
 
 def test_what_is_planned_is_no_setting_yet() -> None:
     assert not {names for names, _ in setting_names.fields()} & NOT_YET.keys()
+
+
+def test_every_model_of_a_target_is_a_kind_of_target() -> None:
+    models = {each for each in vars(targets).values() if hasattr(each, "source")}
+    assert models == set(TARGET_MODELS.values()), "name it in TargetSettings, with its tag"
 
 
 def test_of_every_setting_of_another_kind_of_target_it_is_told_why_it_means_nothing() -> None:
