@@ -43,7 +43,7 @@ e2e: tools render ## The exporter as a process, a browser, whole incidents
 	python -m pytest $(E2E) $(ARGS)
 
 test: EXAMPLES := thorough
-test: unit verify e2e ## All tests: the three tiers, with more examples of every property
+test: tools unit verify e2e ## All tests: the three tiers, with more examples of every property
 
 coverage: setup ## Branches that `make unit` passes, and the floor they must not fall below
 	python -m pytest $(UNIT) -n auto --cov --cov-report=term $(ARGS)
