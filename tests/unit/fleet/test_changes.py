@@ -115,6 +115,10 @@ def test_a_gap_and_a_lapse_that_is_still_open_are_two() -> None:
     assert lapses(online(0), expired(100, 190)) == [2]
 
 
+def test_a_lease_that_was_outlived_and_stands_still_lapsed_once() -> None:
+    assert lapses(online(0, 90), expired(100, 90)) == [1]
+
+
 def test_an_expired_runner_that_came_back_and_lapsed_again_unseen_is_counted_again() -> None:
     assert lapses(expired(0, 90), expired(200, 290)) == [1]
 
@@ -179,8 +183,8 @@ def test_a_start_that_cannot_be_read_once_hides_neither_restart_nor_conflict() -
     assert starts(100, 200, None, 100) == [(1, 0), (0, 0), (0, 1)]
 
 
-def test_the_first_start_that_is_known_is_no_restart() -> None:
-    assert starts(None, 100) == [(0, 0)]
+def test_the_first_start_that_is_known_is_no_restart_and_the_next_one_is() -> None:
+    assert starts(None, 100, 200) == [(0, 0), (1, 0)]
     assert [c.counts for c in follow(NEVER_SEEN, working(100))] == [EventCounts()]
 
 
