@@ -308,6 +308,12 @@ def test_diagnostics_that_vanish_and_return_lose_nothing() -> None:
     ) == [0, 0, 2]
 
 
+def test_four_processes_of_one_id_are_all_remembered() -> None:
+    moments = (100, 200, 300, 400)
+    reports = [working(start, claims_succeeded=turn) for turn in (1, 9) for start in moments]
+    assert claimed(*reports) == [1, 1, 1, 8, 8, 8, 8]
+
+
 def test_what_is_remembered_of_starts_is_bounded_and_the_eldest_is_forgotten() -> None:
     """Of five processes in turns none is remembered, so all but the newest are at first sight."""
     moments = (100, 200, 300, 400, 500)

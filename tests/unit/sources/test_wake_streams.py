@@ -17,6 +17,7 @@ from electric_agents_exporter.fleet.poll import Poll
 from electric_agents_exporter.fleet.reasons import Operation, Reason
 from electric_agents_exporter.fleet.snapshot import RunnerState
 from electric_agents_exporter.sources.http import HttpOptions, HttpServer
+from electric_agents_exporter.sources.wake_streams import EntityStatuses
 
 Server = Any
 Connect = Callable[..., Any]
@@ -630,3 +631,14 @@ async def test_a_threshold_of_the_settings_is_the_one_that_counts(
     await exchange.poll()
     assert asked(server) == ["?offset=-1"]
     assert Condition.WORK_UNHEARD not in state_of(exchange).conditions.holds
+
+
+def test_of_more_entities_than_are_remembered_the_one_asked_for_longest_ago_is_forgotten(
+    clock: FakeClock,
+) -> None:
+    entities = EntityStatuses(clock)
+    for number in range(4097):
+        entities.note(f"task/{number}/main", at_rest=True)
+    assert entities.known("task/0/main") is None
+    assert entities.known("task/1/main") is True
+    assert entities.known("task/4096/main") is True
