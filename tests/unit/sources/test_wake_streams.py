@@ -306,6 +306,25 @@ async def test_an_entity_that_may_not_be_asked_for_can_work(
     assert exchange.errors() == counted
 
 
+@pytest.mark.parametrize("answer", [[], "stopped", None, {}, {"status": ["stopped"]}])
+async def test_an_entity_whose_answer_cannot_be_read_can_work(
+    answer: object, server: Server, connect: Connect, stream: WakeStream
+) -> None:
+    stream.wake("task/1/main", at=LONG_AGO)
+
+    async def answer_oddly(request: Any) -> None:  # noqa: ANN401
+        if "/entities/" in request.path:
+            request.send_json(answer)
+        else:
+            await server.well(request)
+
+    server.answer = answer_oddly
+    exchange = connect(wakes=True)
+    assert await exchange.poll()
+    assert Condition.WORK_UNHEARD in state_of(exchange).conditions.holds
+    assert exchange.errors() == {"wakes schema": 1}
+
+
 async def test_entities_are_asked_for_only_once_their_wakes_wait_too_long(
     server: Server, connect: Connect, stream: WakeStream
 ) -> None:
