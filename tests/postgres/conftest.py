@@ -197,15 +197,16 @@ class Database:
 @contextmanager
 def make_database(cluster: Cluster) -> Iterator[Database]:
     name = f"test_{uuid4().hex}"
+    named = sql.Identifier(name)
     with psycopg.connect(cluster.url(), autocommit=True) as connection:
-        connection.execute(
-            sql.SQL("CREATE DATABASE {} TEMPLATE agents").format(sql.Identifier(name))
-        )
-    database = Database(cluster.url(name), name)
-    try:
-        yield database
-    finally:
-        database.connection.close()
+        connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE agents").format(named))
+        database = Database(cluster.url(name), name)
+        try:
+            yield database
+        finally:
+            database.connection.close()
+            # Hundreds of files each, which the last test would else have to wait for.
+            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(named))
 
 
 @pytest.fixture
