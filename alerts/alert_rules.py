@@ -52,7 +52,9 @@ class Condition:
 CONDITIONS: Final = (
     Condition("work_abandoned", "Who works, and gives no sign of life.", of_work=True),
     Condition("work_unheard", "Who has not heard that somebody waits.", of_work=True),
-    Condition("work_refused", "Whose claim was refused, so that its work stands still.", of_work=True),
+    Condition(
+        "work_refused", "Whose claim was refused, so that its work stands still.", of_work=True
+    ),
     Condition("claim_stuck", "Who lives, and has a claim that does not move.", of_work=True),
     Condition("unknown", "Who is watched, and of whom no exporter knows anything.", by="min"),
     Condition("deaf", "Who lives, and does not hear."),
@@ -143,9 +145,7 @@ def _environment() -> jinja2.Environment:
     return environment
 
 
-def _with_own(
-    file: dict[str, Any], name: str, values: Values, nominal: Values
-) -> dict[str, Any]:
+def _with_own(file: dict[str, Any], name: str, values: Values, nominal: Values) -> dict[str, Any]:
     """Add the rules of overrides behind those that they differ from, and the labels."""
     for number, override in enumerate(values.overrides):
         before = values.overrides[:number]
@@ -403,9 +403,7 @@ def _ratio_groups(
 def _slower_burns(values: Values) -> Iterator[tuple[Duration, Duration]]:
     """Give the windows of tickets on burns, each with every shorter one, which mutes it."""
     tickets = sorted(burn.long for burn in values.slo.burns if burn.severity != "critical")
-    yield from (
-        (longer, shorter) for longer in tickets for shorter in tickets if shorter < longer
-    )
+    yield from ((longer, shorter) for longer in tickets for shorter in tickets if shorter < longer)
 
 
 def _braced(parts: list[str]) -> str:

@@ -238,16 +238,18 @@ class WakeSweep:
     def __init__(self, streams: WakeStreams, poll: Poll) -> None:
         self._streams = streams
         self._poll = poll
-        self._failures_in_a_row = 0
+        self._failures: list[Reason] = []
 
     async def ask(self, question: WakeQuestion) -> None:
-        """Ask of one runner's stream and tell the poll."""
-        if self._failures_in_a_row >= self._GIVE_UP_AFTER:
-            self._poll.wakes_read(question, Reason.TIMEOUT)
+        """Ask of one runner's stream and tell the poll; of one not asked, why the others failed."""
+        if len(self._failures) >= self._GIVE_UP_AFTER:
+            self._poll.wakes_read(question, self._failures[-1])
             return
         answer = await self._streams.read(question)
-        failed = isinstance(answer, Reason) and answer in _GIVE_UP_ON
-        self._failures_in_a_row = self._failures_in_a_row + 1 if failed else 0
+        if isinstance(answer, Reason) and answer in _GIVE_UP_ON:
+            self._failures.append(answer)
+        else:
+            self._failures.clear()
         self._poll.wakes_read(question, answer)
 
 

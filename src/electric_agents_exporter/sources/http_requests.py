@@ -51,6 +51,7 @@ class Response(NamedTuple):
 
     body: bytes
     headers: httpx.Headers
+    cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +140,7 @@ class Requests:
                 if len(body) > most:
                     if operation is not Operation.WAKES:
                         return response.status_code, Reason.TOO_LARGE
-                    answer = Response(bytes(body[:most]), response.headers)
+                    answer = Response(bytes(body[:most]), response.headers, cut=True)
                     return response.status_code, answer
             return response.status_code, Response(bytes(body), response.headers)
         finally:

@@ -141,7 +141,7 @@ class WakeStreams:
             if position(next_offset) is None or next_offset is None:
                 return Reason.SCHEMA
             wakes = read_wakes(response.body)
-            ended = response.body.rstrip().endswith(b"]")
+            ended = not response.cut and response.body.rstrip().endswith(b"]")
             return _Part(wakes, next_offset, ended and len(wakes) < MAX_WAKES)
 
         answer = await self._requests.ask(

@@ -1,6 +1,7 @@
 """Wakes that wait, seen from outside: what is asked of a server, and what its answers come to."""
 
 import asyncio
+import json
 import time
 from collections.abc import Callable
 from typing import Any
@@ -405,6 +406,29 @@ async def test_entities_that_hang_are_not_asked_for_again_and_again(
         assert Condition.WORK_UNHEARD in state.conditions.holds
 
 
+async def test_streams_that_are_not_asked_for_any_more_failed_as_the_others_did(
+    server: Server, connect: Connect
+) -> None:
+    for number in range(12):
+        server.add(f"runner-{number}")
+        server.hear(f"runner-{number}", "-1")
+        server.streams[f"/runners/runner-{number}/wake"] = WakeStream()
+
+    async def answer(request: Any) -> None:  # noqa: ANN401
+        if request.path.endswith("/wake"):
+            request.send_json({}, "503 Service Unavailable")
+        else:
+            await server.well(request)
+
+    server.answer = answer
+    exchange = connect(wakes=True, concurrency=1)
+    faults = (await exchange.result()).faults
+    assert sum(request.path.endswith("/wake") for request in server.requests) == 5
+    assert [fault.text for fault in faults] == [
+        "12 of 12 wake streams were not read (server_error 12)"
+    ]
+
+
 # --- single questions -----------------------------------------------------------------------------
 
 Read = Callable[..., Any]
@@ -496,6 +520,18 @@ async def test_a_body_beyond_the_bound_is_read_as_far_as_it_may_be(
     assert not reading.whole
     assert reading.tail == offset_at(2000)
     assert asked(server) == ["?offset=-1"]
+
+
+async def test_a_body_cut_behind_an_inner_list_is_not_whole(stream: WakeStream, read: Read) -> None:
+    """The first 64 KiB, which are what is read, end with a `]`, and more follow."""
+    wake = {"type": "wake", "stream": "/task/1/main", "ts": 1000 * JUST_NOW}
+    before = len(json.dumps([{**wake, "padding": "", "list": [1]}])) - len("]}]") + len("]")
+    stream.append({**wake, "padding": "x" * ((64 << 10) - before), "list": [1]})
+    stream.append({**wake, "stream": "/task/2/main"})
+    sent = json.dumps([event for _, event in stream.events]).encode()
+    assert sent[: 64 << 10].endswith(b"[1]")
+    reading = await read()
+    assert not reading.whole
 
 
 async def test_of_a_stream_without_end_no_more_is_taken_than_needed(
