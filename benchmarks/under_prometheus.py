@@ -1,6 +1,7 @@
 """The exporter as it runs: a real Prometheus scrapes it and evaluates all of our rules.
 
-Meanwhile every report of the fleet changes every few seconds, and runners come and go.
+Meanwhile every report of the fleet changes every few seconds, and runners come and go. A second
+Prometheus scrapes the same, and evaluates the first edition's rules.
 """
 
 import json
@@ -23,6 +24,8 @@ from measure import Comparison, limit, resident_megabytes
 
 _INTERVAL = 15
 _RULES = Path(__file__).parents[1] / "alerts" / "rules"
+_FIRST_EDITION = Path(__file__).parent / "topology" / "first_edition" / "rules"
+_GROUPS = "prometheus_rule_group"
 
 
 def measure(count: int, seconds: int) -> Iterator[Comparison]:
@@ -33,36 +36,60 @@ def measure(count: int, seconds: int) -> Iterator[Comparison]:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         url = stack.enter_context(canned_server(count, "churn"))
-        exporter_port, prometheus_port = free_port(), free_port()
+        exporter_port = free_port()
         exporter = _start(stack, _exporter(folder, exporter_port, url, count))
-        prometheus = _start(stack, _prometheus(folder, binary, exporter_port, prometheus_port))
+        ours, theirs = (
+            Evaluating(stack, folder / rules.parent.name, binary, exporter_port, rules)
+            for rules in (_RULES, _FIRST_EDITION)
+        )
         began = time.monotonic()
         time.sleep(seconds)
-        asked = f"http://127.0.0.1:{prometheus_port}/api/v1/query?query="
-        yield from _report(asked, f"{count:,} runners", time.monotonic() - began)
+        passed, size = time.monotonic() - began, f"{count:,} runners"
+        yield from _report(ours, size, passed)
         yield limit(
-            f"resident after {seconds} s under Prometheus, {count:,} runners",
+            f"resident after {seconds} s under Prometheus, {size}",
             resident_megabytes(exporter.pid),
             goal=200,
             unit="MB",
         )
-        cpu = _cpu_seconds(exporter.pid) / (time.monotonic() - began)
-        yield limit(f"CPU under Prometheus, {count:,} runners", cpu, goal=None, unit="cores")
-        theirs = _cpu_seconds(prometheus.pid) / (time.monotonic() - began)
-        yield limit(f"CPU of Prometheus, {count:,} runners", theirs, goal=None, unit="cores")
-        yield limit(
-            f"resident in Prometheus, {count:,} runners",
-            resident_megabytes(prometheus.pid),
-            goal=None,
-            unit="MB",
-        )
+        cpu = _cpu_seconds(exporter.pid) / passed
+        yield limit(f"CPU under Prometheus, {size}", cpu, goal=None, unit="cores")
+        yield from _beside(ours, theirs, size, passed)
 
 
-def _report(asked: str, size: str, seconds: float) -> Iterator[Comparison]:
-    window, ours = f"[{int(seconds)}s]", '{job="electric-agents-exporter"}'
+class Evaluating:
+    """A Prometheus that scrapes the exporter and evaluates some rules."""
+
+    def __init__(
+        self, stack: ExitStack, folder: Path, binary: str, scraped: int, rules: Path
+    ) -> None:
+        port = free_port()
+        folder.mkdir()
+        self._process = _start(stack, _prometheus(folder, binary, scraped, port, rules))
+        self._url = f"http://127.0.0.1:{port}/api/v1/query?query="
+
+    def ask(self, query: str) -> float:
+        """Give what a query gives; 0 where it gives nothing."""
+        with urllib.request.urlopen(self._url + urllib.parse.quote(query), timeout=30) as answer:  # noqa: S310
+            result: list[Any] = json.load(answer)["data"]["result"]
+        return float(result[0]["value"][1]) if result else 0.0
+
+    @property
+    def cpu_seconds(self) -> float:
+        """How much it has used so far."""
+        return _cpu_seconds(self._process.pid)
+
+    @property
+    def megabytes(self) -> float:
+        """How much memory it holds."""
+        return resident_megabytes(self._process.pid)
+
+
+def _report(ours: Evaluating, size: str, seconds: float) -> Iterator[Comparison]:
+    window, exporter = f"[{int(seconds)}s]", '{job="electric-agents-exporter"}'
     expected = int(seconds / _INTERVAL)
-    took, groups = f"scrape_duration_seconds{ours}{window}", "prometheus_rule_group"
-    good = f"(sum(sum_over_time(up{ours}{window})) or vector(0))"
+    took = f"scrape_duration_seconds{exporter}{window}"
+    good = f"(sum(sum_over_time(up{exporter}{window})) or vector(0))"
     for name, query, goal, unit in (
         (
             f"scrapes of Prometheus that failed or never came, of {expected}",
@@ -74,24 +101,37 @@ def _report(asked: str, size: str, seconds: float) -> Iterator[Comparison]:
         ("scrape_duration_seconds, worst", f"max_over_time({took})", None, "s"),
         (
             "scrape_samples_scraped, most",
-            f"max_over_time(scrape_samples_scraped{ours}{window})",
+            f"max_over_time(scrape_samples_scraped{exporter}{window})",
             None,
             "samples",
         ),
         (
-            "evaluations of rules that were missed",
-            f"sum({groups}_iterations_missed_total)",
+            "evaluations of rules that were missed or failed",
+            f"sum({_GROUPS}_iterations_missed_total)"
+            " + sum(prometheus_rule_evaluation_failures_total)",
             0,
             "evaluations",
         ),
-        (
-            "evaluation of one group of rules, worst",
-            f"max(max_over_time({groups}_last_duration_seconds{window}))",
-            None,
-            "s",
-        ),
     ):
-        yield limit(f"{name}, {size}", _ask(asked, query), goal=goal, unit=unit)
+        yield limit(f"{name}, {size}", ours.ask(query), goal=goal, unit=unit)
+
+
+def _beside(
+    ours: Evaluating, theirs: Evaluating, size: str, seconds: float
+) -> Iterator[Comparison]:
+    """Give what our rules cost Prometheus, and beside it what the first edition's do."""
+    window = f"[{int(seconds)}s]"
+    worst = f"max(max_over_time({_GROUPS}_last_duration_seconds{window}))"
+    middle = f"max(quantile_over_time(0.5, {_GROUPS}_last_duration_seconds{window}))"
+    for which, one, goal in (("", ours, 1.0), (", first edition's rules", theirs, None)):
+        of = f"{size}{which}"
+        yield limit(f"evaluation of one group, middle, {of}", one.ask(middle), goal=goal, unit="s")
+        yield limit(f"evaluation of one group, worst, {of}", one.ask(worst), goal=None, unit="s")
+        cpu = one.cpu_seconds / seconds
+        yield limit(f"CPU of Prometheus, {of}", cpu, goal=None, unit="cores")
+        yield limit(f"resident in Prometheus, {of}", one.megabytes, goal=None, unit="MB")
+        series = one.ask("prometheus_tsdb_head_series")
+        yield limit(f"series in Prometheus, {of}", series, goal=None, unit="series")
 
 
 def _exporter(folder: Path, port: int, url: str, count: int) -> list[str]:
@@ -101,11 +141,11 @@ def _exporter(folder: Path, port: int, url: str, count: int) -> list[str]:
     return [sys.executable, "-m", "electric_agents_exporter", "run", "--config", str(config)]
 
 
-def _prometheus(folder: Path, binary: str, scraped: int, port: int) -> list[str]:
+def _prometheus(folder: Path, binary: str, scraped: int, port: int, rules: Path) -> list[str]:
     config = folder / "prometheus.yaml"
     config.write_text(
         f"global: {{scrape_interval: {_INTERVAL}s, evaluation_interval: {_INTERVAL}s}}\n"
-        f"rule_files: ['{_RULES}/*.yaml']\n"
+        f"rule_files: ['{rules}/*.yaml']\n"
         "scrape_configs:\n"
         "- job_name: electric-agents-exporter\n"
         f"  static_configs: [{{targets: ['127.0.0.1:{scraped}']}}]\n"
@@ -125,12 +165,6 @@ def _start(stack: ExitStack, command: list[str]) -> "subprocess.Popen[bytes]":
     stack.callback(process.wait)
     stack.callback(process.terminate)
     return process
-
-
-def _ask(asked: str, query: str) -> float:
-    with urllib.request.urlopen(asked + urllib.parse.quote(query), timeout=30) as answer:  # noqa: S310
-        result: list[Any] = json.load(answer)["data"]["result"]
-    return float(result[0]["value"][1]) if result else 0.0
 
 
 def _cpu_seconds(pid: int) -> float:
