@@ -59,12 +59,16 @@ class Query:
 
 @dataclass(frozen=True)
 class Case:
-    """A test case: input series, and what they must lead to."""
+    """A test case: input series, and what they must lead to.
+
+    `scrape` is how often they are sampled, where that is not at every evaluation.
+    """
 
     name: str
     input_series: InputSeries
     checks: tuple[Check, ...] = ()
     queries: tuple[Query, ...] = ()
+    scrape: float | None = None
 
     @property
     def end(self) -> float:
@@ -80,7 +84,7 @@ class TestFile:
     name: str
     rules: tuple[str, ...]
     cases: tuple[Case, ...]
-    step: float = 30.0
+    step: float = 15.0
 
 
 def selector(name: str, **labels: str) -> str:
@@ -106,10 +110,11 @@ def _groups(rules: str) -> tuple[str, ...]:
 
 
 def _case(case: Case, step: float) -> dict[str, Any]:
-    times = [step * n for n in range(round(case.end / step) + 1)]
+    scrape = case.scrape or step
+    times = [scrape * n for n in range(int(case.end / scrape) + 1)]
     return {
         "name": case.name,
-        "interval": _duration(step),
+        "interval": _duration(scrape),
         "input_series": [
             {"series": name, "values": _notation([at(signal, time) for time in times])}
             for name, signal in case.input_series.items()

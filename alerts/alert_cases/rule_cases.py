@@ -1,5 +1,6 @@
 """The test cases of one rule: where it fires, and what must differ for it to be silent."""
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -16,20 +17,39 @@ from alert_cases.input_series import (
     ended,
     labelled,
     of_tenant,
+    relabelled,
     scraped,
+    with_gaps,
     without_events,
 )
-from alert_cases.promtool import Alert, Case, Check, InputSeries
-from alert_cases.signals import HOUR, MINUTE
+from alert_cases.promtool import Alert, Case, Check, InputSeries, Query, Sample, selector
+from alert_cases.signals import HOUR, MINUTE, Signal
 
-MESSAGES: Final = Path(__file__).with_name("messages.yaml")
+MESSAGES: Final = Path(__file__).with_name("messages")
 JOB: Final = "electric-agents"
-STEP: Final = 30.0
+STEP: Final = 15.0
+MEMORY: Final = 5 * MINUTE
+"""How long the last samples count where a rule reads them through `seen`."""
 
 _GRAFANA: Final = "https://grafana.example.com/d/electric-agents"
 _RUNBOOKS: Final = "https://runbooks.example.com/electric-agents-exporter/alerts/runbooks"
 _REPLICAS: Final = ("a:9464", "b:9464")
-_TARGET_LABELS: Final = {"cluster": "eu-1", "namespace": "agents", "container": "exporter"}
+_TARGET_LABELS: Final = {
+    "cluster": "eu-1",
+    "namespace": "agents",
+    "container": "exporter",
+    "endpoint": "metrics",
+}
+_OFF_THE_BEAT: Final = 2.0
+"""By how much scrapes are rarer than evaluations where they are to fall between them."""
+_ELSEWHERE: Final = (
+    {"cluster": "eu-2"},
+    {"namespace": "others"},
+    {"job": "watchers"},
+    {"tenant": TENANT},
+    {"server": "staging"},
+)
+"""Each makes a target another one."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +57,7 @@ class ExpectedAlert:
     """An alert that a case expects.
 
     Attributes:
-        message: the key of its words in messages.yaml.
+        message: the key of its words in messages/.
         labels: those beside `service` and `job`.
         dashboard: which one it links to.
         job: None for an alert that has none.
@@ -48,24 +68,36 @@ class ExpectedAlert:
     dashboard: str
     job: str | None = JOB
 
+    def all_labels(self, **more: str) -> dict[str, str]:
+        """Give every label that it has, with `more`."""
+        job = {"job": self.job} if self.job else {}
+        return dict(sorted({**self.labels, **job, **more, "service": JOB}.items()))
+
+    def sample(self, name: str, **more: str) -> Sample:
+        """Give the series that says that it fires."""
+        labels = {"alertname": f"ElectricAgents{name}", "alertstate": "firing"}
+        return Sample(selector("ALERTS", **labels, **self.all_labels(**more)), 1)
+
     def at(self, name: str, seconds: float, **more: str) -> Alert:
         """Give it in full, as it is when it was last true at a time, with `more` labels.
 
         Raises:
-            LookupError: messages.yaml has no words for it.
+            LookupError: no file has words for it.
         """
-        labels = {**self.labels, "service": JOB, **({"job": self.job} if self.job else {}), **more}
+        labels = self.all_labels(**more)
         words = _messages().get(self.message)
         if words is None:
             raise LookupError(
                 f"{MESSAGES}: write the words of {self.message!r} as a person gets them"
             )
         tenant = labels.get("tenant")
-        server = f"{SERVER}/{tenant}" if tenant else SERVER
+        server = labels.get("server", "")
+        server = f"{server}/{tenant}" if tenant else server
         return Alert(
-            labels=dict(sorted(labels.items())),
+            labels=labels,
             annotations={
                 "summary": words["summary"],
+                "resolved": words["resolved"],
                 "description": words["description"].format(kind=labels.get("kind"), server=server),
                 "runbook_url": f"{_RUNBOOKS}/{name}.md",
                 "dashboard_url": _link(self.dashboard, labels, seconds),
@@ -82,8 +114,13 @@ class RuleCases:
         series: what an exporter exposes when it fires.
         fires: when it first fires.
         alerts: what it fires.
-        hold: how long it goes on after every series is gone; None where it goes on for as long as
-            the windows that it looks back on.
+        hold: how long it is kept firing when it has ended; None where it ends by its windows.
+        memory: how long it is still true when every series is gone.
+        well: what an exporter exposes that is well from the step after it first fires, where
+            series say so.
+        over: how long it is still true then, where it counts over a window.
+        late: how much later it may first fire where scrapes fall between evaluations and one in
+            eight fails.
         guards: why each guard is there, and series with which it alone keeps the rule silent.
         others: the alerts of the same name that fire all the same in a guard's or a silent case.
         silent: further series with which the rule is silent.
@@ -92,8 +129,10 @@ class RuleCases:
         recorded: whether the series are records, which have no labels of replicas.
         replicas: whether two exporters that expose the same are one alert.
         one_is_enough: whether it fires though another exporter has seen nothing happen.
+        gaps: whether it fires as early where one scrape in eight fails.
         of_a_tenant: whether the alert is one of a single tenant, where there are tenants.
-        apart: the guards of which a target of the same name in another cluster takes no notice.
+        clusters: whether a target of the same name in another cluster has an alert of its own.
+        apart: the guards of which other targets take no notice.
         either: the guards that hold where only one exporter of two knows of them.
     """
 
@@ -101,7 +140,11 @@ class RuleCases:
     series: InputSeries
     fires: float
     alerts: tuple[ExpectedAlert, ...]
-    hold: float | None = 6 * MINUTE
+    hold: float | None = 3 * MINUTE
+    memory: float = MEMORY
+    well: InputSeries | None = None
+    over: float = 0.0
+    late: float = 0.0
     guards: Mapping[str, tuple[str, InputSeries]] = field(default_factory=dict)
     others: Mapping[str, tuple[ExpectedAlert, ...]] = field(default_factory=dict)
     silent: Mapping[str, InputSeries] = field(default_factory=dict)
@@ -110,7 +153,9 @@ class RuleCases:
     recorded: bool = False
     replicas: bool = True
     one_is_enough: bool = True
+    gaps: bool = True
     of_a_tenant: bool = True
+    clusters: bool = True
     apart: tuple[str, ...] = ()
     either: tuple[str, ...] = ()
 
@@ -122,16 +167,22 @@ class RuleCases:
     def cases(self) -> Iterator[Case]:
         """Give the cases that the attributes describe."""
         yield self._from_before_to_the_end()
+        if self.well is not None:
+            yield self._well_again(self.well)
         for name, (why, series) in self.guards.items():
             yield self.silence(f"guard {name}: {why}", series, self.others.get(name, ()))
         for name, series in self.silent.items():
             yield self.silence(name, series, self.others.get(name, ()))
+        if self.gaps:
+            yield self._failed_scrapes()
         if self.replicas:
             yield self._two_replicas()
         if self.one_is_enough:
             yield self.one_saw_it()
+        if self.clusters:
+            yield self._two_clusters()
         for name in self.apart:
-            yield self.another_cluster(name)
+            yield self.other_targets(name)
         for name in self.either:
             why, series = self.guards[name]
             yield self.silence(
@@ -163,29 +214,32 @@ class RuleCases:
         others: tuple[ExpectedAlert, ...] = (),
         *,
         at: float | None = None,
+        scrape: float | None = None,
     ) -> Case:
         """Give one case: with these series it is silent when it would fire, or at another time."""
         return Case(
             name=f"{self.rule} / {part}",
             input_series=self._as_seen(series),
             checks=(self._check(self.fires if at is None else at, others),),
+            scrape=scrape,
         )
 
-    def another_cluster(self, guard: str) -> Case:
-        """Give one case: a guard holds for a target of the same name in another cluster only."""
-        here, there = {"cluster": "eu-1"}, {"cluster": "eu-2"}
+    def other_targets(self, guard: str) -> Case:
+        """Give one case: a guard holds for its own target only, and for none that is like it."""
         _, guarded = self.guards[guard]
-        alerts = (
-            *(alert.at(self.alert, self.fires, **here) for alert in self.alerts),
-            *(alert.at(self.alert, self.fires, **there) for alert in self.others.get(guard, ())),
-        )
+        here = {"cluster": "eu-1", "namespace": "agents"}
+        series = dict(scraped(labelled(self.series, **here)))
+        alerts = [alert.at(self.alert, self.fires, **here) for alert in self.alerts]
+        for elsewhere in _ELSEWHERE:
+            there = {**here, **elsewhere}
+            series |= relabelled(scraped(labelled(guarded, **here), _REPLICAS[1]), **there)
+            alerts += [
+                alert.at(self.alert, self.fires, **there) for alert in self.others.get(guard, ())
+            ]
         return Case(
-            name=f"{self.rule} / guard {guard}, cluster: it holds in its own cluster only",
-            input_series={
-                **scraped(labelled(self.series, **here)),
-                **scraped(labelled(guarded, **there), _REPLICAS[1]),
-            },
-            checks=(Check(f"ElectricAgents{self.alert}", self.fires, alerts),),
+            name=f"{self.rule} / guard {guard}, apart: it holds for its own target only",
+            input_series=series,
+            checks=(Check(f"ElectricAgents{self.alert}", self.fires, tuple(alerts)),),
         )
 
     def one_saw_it(self, part: str = "one") -> Case:
@@ -198,16 +252,41 @@ class RuleCases:
         checks = [self._check(self.fires, self.alerts)]
         if self.fires:
             checks.insert(0, self._check(self.fires - self.step))
-        if self.hold:
-            checks.append(self._check(self.fires + self.hold, self.alerts, last_true=self.fires))
+        queries: list[Query] = []
         if self.hold is not None:
-            checks.append(self._check(self.fires + self.step + self.hold))
+            # The last sample, which is of when it fires, may or may not count at its memory's end.
+            end = self.fires + self.memory + self.hold
+            queries = [self._fires_at(end - self.step), self._fires_at(end + self.step, ())]
+            if self.memory + self.hold < 2 * self.step:
+                queries = [self._fires_at(self.fires + 2 * self.step, ())]
         return Case(
             name=f"{self.rule} / before, fires{_ends(self.hold)}: after {_span(self.fires)}",
             input_series=self._as_seen(
                 self.until_end or ended(self.series, self.fires + self.step)
             ),
             checks=tuple(checks),
+            queries=tuple(queries),
+        )
+
+    def _well_again(self, series: InputSeries) -> Case:
+        """It is well from the step after it fired: then it is held, and ends."""
+        end = self.fires + self.step + self.over + (self.hold or 0.0)
+        return Case(
+            name=f"{self.rule} / well: what is well again ends it after the hold alone",
+            input_series=self._as_seen(series),
+            queries=(self._fires_at(end - self.step), self._fires_at(end, ())),
+        )
+
+    def _failed_scrapes(self) -> Case:
+        """Scrapes fall between evaluations, and one in eight fails: it fires as if none did."""
+        scrape = self.step + _OFF_THE_BEAT
+        when = self.fires + self.late
+        before = (self._fires_at(self.fires - self.step, ()),) if self.fires else ()
+        return Case(
+            name=f"{self.rule} / gaps: one scrape in eight fails, and it is no later",
+            input_series=self._as_seen(with_gaps(self.series, scrape)),
+            queries=(*before, self._fires_at(when), self._fires_at(when + 8 * scrape)),
+            scrape=scrape,
         )
 
     def _two_replicas(self) -> Case:
@@ -224,26 +303,50 @@ class RuleCases:
             checks=(Check(f"ElectricAgents{self.alert}", self.fires, alerts),),
         )
 
+    def _two_clusters(self) -> Case:
+        """Two clusters have a target of one name, in one Prometheus: each has its own alert."""
+        clusters = ("eu-1", "eu-2")
+        series: dict[str, Signal] = {}
+        for cluster in clusters:
+            series |= self._as_seen(labelled(self.series, cluster=cluster))
+        return Case(
+            name=f"{self.rule} / clusters: each of two of one name has its own",
+            input_series=series,
+            checks=(
+                Check(
+                    f"ElectricAgents{self.alert}",
+                    self.fires,
+                    tuple(
+                        alert.at(self.alert, self.fires, cluster=cluster)
+                        for cluster in clusters
+                        for alert in self.alerts
+                    ),
+                ),
+            ),
+        )
+
     def _as_seen(self, series: InputSeries) -> InputSeries:
         return labelled(series, job=JOB) if self.recorded else scraped(series)
 
-    def _check(
-        self,
-        seconds: float,
-        alerts: tuple[ExpectedAlert, ...] = (),
-        last_true: float | None = None,
-    ) -> Check:
-        when = seconds if last_true is None else last_true
-        expected = tuple(alert.at(self.alert, when) for alert in alerts)
+    def _check(self, seconds: float, alerts: tuple[ExpectedAlert, ...] = ()) -> Check:
+        expected = tuple(alert.at(self.alert, seconds) for alert in alerts)
         return Check(f"ElectricAgents{self.alert}", seconds, expected)
+
+    def _fires_at(self, seconds: float, alerts: tuple[ExpectedAlert, ...] | None = None) -> Query:
+        """Expect which alerts fire, whatever they say."""
+        whole = selector("ALERTS", alertname=f"ElectricAgents{self.alert}", alertstate="firing")
+        expected = self.alerts if alerts is None else alerts
+        on_the_beat = math.ceil(seconds / self.step) * self.step
+        return Query(whole, on_the_beat, tuple(alert.sample(self.alert) for alert in expected))
 
 
 def of_runner(
-    message: str, severity: str, *, kind: str = "server", lifecycle: str = "lasting"
+    message: str, severity: str, *, kind: str = "server", condition: str | None = None
 ) -> ExpectedAlert:
-    """Expect an alert on the runner of the cases."""
-    who = {"server": SERVER, "runner_id": RUNNER, "kind": kind, "lifecycle": lifecycle}
-    return ExpectedAlert(message, {"severity": severity, "layer": "runner", **who}, "runner")
+    """Expect an alert on the runner of the cases, of a condition of it where it is one."""
+    who = {"server": SERVER, "runner_id": RUNNER, "kind": kind}
+    of = {"condition": condition} if condition else {}
+    return ExpectedAlert(message, {"severity": severity, "layer": "runner", **who, **of}, "runner")
 
 
 def of_server(
@@ -267,7 +370,9 @@ def of_exporter(message: str, severity: str, job: str | None = JOB, **labels: st
 
 @cache
 def _messages() -> Mapping[str, Mapping[str, str]]:
-    loaded: dict[str, dict[str, str]] = yaml.safe_load(MESSAGES.read_text())
+    loaded: dict[str, dict[str, str]] = {}
+    for path in sorted(MESSAGES.glob("*.yaml")):
+        loaded |= yaml.safe_load(path.read_text()) or {}
     return loaded
 
 

@@ -31,3 +31,11 @@ def switching(before: float | None, at: float, after: float | None) -> Signal:
 def ending(signal: Signal, end: float) -> Signal:
     """Give the same signal, which has no value from a time on."""
     return lambda now: at(signal, now) if now < end else None
+
+
+def failing(signal: Signal, every: float, one_in: int = 8) -> Signal:
+    """Give the same signal as scrapes `every` so many seconds see it, of which one in some fails.
+
+    The second one fails first.
+    """
+    return lambda now: None if round(now / every) % one_in == 1 else at(signal, now)

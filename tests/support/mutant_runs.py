@@ -17,7 +17,7 @@ from promtool_runs import failing
 from rule_files import Rule, alert_rules, promtool_files, record_rules
 from rule_mutants import Mutant
 
-_NUMBERED: Final = re.compile(r"(?:rule: |alertname: |expr: .*)[\w:]*?__(\d+)\b")
+_NUMBERED: Final = re.compile(r"(?:rule: |alertname: |expr: .*?)[\w:]*?__(\d+)\b")
 _RULE_ERROR: Final = re.compile(r"rule: [\w:]+__(\d+), time:")
 
 Groups = list[dict[str, Any]]
@@ -87,8 +87,13 @@ def _of_alert(
         for check in case["alert_rule_test"]
         if check["alertname"] == rule.name
     ]
+    queries = [
+        json.loads(json.dumps(query).replace(rule.name, f"{rule.name}__{number}"))
+        for number in left
+        for query in case["promql_expr_test"]
+    ]
     groups = [*_upstream(siblings), {"name": "mutants", "rules": altered}]
-    return groups, [{**case, "alert_rule_test": checks}]
+    return groups, [{**case, "alert_rule_test": checks, "promql_expr_test": queries}]
 
 
 def _expected(case: Mapping[str, Any], rule: Rule) -> Iterator[Rule]:
@@ -97,9 +102,16 @@ def _expected(case: Mapping[str, Any], rule: Rule) -> Iterator[Rule]:
         alert["exp_labels"] for check in case["alert_rule_test"] for alert in check["exp_alerts"]
     ]
     for other in alert_rules():
-        static = {key: value for key, value in other.raw["labels"].items() if "{" not in value}
-        if other.name == rule.name and any(static.items() <= each.items() for each in labels):
+        if other.name == rule.name and any(_is_of(each, other) for each in labels):
             yield other
+
+
+def _is_of(labels: Mapping[str, str], rule: Rule) -> bool:
+    """Tell whether an alert with these labels is one of a rule, and not of another of its name."""
+    alike = [other for other in alert_rules() if other.name == rule.name]
+    keys = {key for other in alike for key in other.raw["labels"]}
+    expected = {key: rule.raw["labels"].get(key, "") for key in keys}
+    return all(labels.get(key, "") == value for key, value in expected.items() if "{" not in value)
 
 
 def _cases_of_record(rule: Rule) -> Iterator[tuple[str, CaseOf]]:
@@ -121,10 +133,13 @@ def _of_record(
         for query in case["promql_expr_test"]
         if whole.search(query["expr"])
     ]
+    siblings = [other for other in record_rules() if other.name == rule.name]
     altered = [
-        {**mutant.raw, "record": f"{rule.name}__{number}"} for number, mutant in left.items()
+        {**(mutant.raw if other == rule else other.raw), "record": f"{rule.name}__{number}"}
+        for number, mutant in left.items()
+        for other in siblings
     ]
-    groups = [*_upstream([rule]), {"name": "mutants", "rules": altered}]
+    groups = [*_upstream(siblings), {"name": "mutants", "rules": altered}]
     return groups, [{**case, "alert_rule_test": [], "promql_expr_test": queries}]
 
 

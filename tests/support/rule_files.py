@@ -1,10 +1,10 @@
 """The generated rules and their test cases, as promtool reads them."""
 
 import re
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import combinations
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,11 +18,13 @@ ALERTS: Final = Path(__file__).parents[2] / "alerts"
 PREFIX: Final = "ElectricAgents"
 
 _GUARD: Final = re.compile(r"guard ([a-z-]+)")
+_TELLING: Final = ("condition", "share", "servers", "objective", "window", "severity")
+"""The labels by which rules of one name differ."""
 
 
 @dataclass(frozen=True, eq=False)
 class Rule:
-    """One rule; `id` is the alert's name, with what tells it from others of that name."""
+    """One rule; `id` is its name without prefix, with what tells it from others of that name."""
 
     id: str
     file: str
@@ -66,10 +68,11 @@ def rules() -> tuple[Rule, ...]:
         for group in yaml.safe_load(path.read_text())["groups"]
         for raw in group["rules"]
     ]
-    names = Counter(raw.get("alert") for _, _, raw in found)
+    names: dict[str, list[Mapping[str, Any]]] = {}
+    for _, _, raw in found:
+        names.setdefault(_name(raw), []).append(raw)
     return tuple(
-        Rule(_identity(raw, alone=names[raw.get("alert")] == 1), file, group, raw)
-        for file, group, raw in found
+        Rule(_identity(raw, names[_name(raw)]), file, group, raw) for file, group, raw in found
     )
 
 
@@ -101,9 +104,22 @@ def nodes(expression: str) -> list[Any]:
     return found
 
 
-def _identity(raw: Mapping[str, Any], *, alone: bool) -> str:
-    if "record" in raw:
-        return str(raw["record"])
-    name = str(raw["alert"]).removeprefix(PREFIX)
-    labels = raw["labels"]
-    return name if alone else f"{name} ({labels.get('window', labels['severity'])})"
+def _name(raw: Mapping[str, Any]) -> str:
+    name: str = raw.get("alert") or raw["record"]
+    return name
+
+
+def _identity(raw: Mapping[str, Any], alike: Sequence[Mapping[str, Any]]) -> str:
+    """Name a rule; of several of one name, by the fewest labels that tell each from the others."""
+    name = _name(raw).removeprefix(PREFIX)
+    for count in range(len(_TELLING) + 1):
+        for keys in combinations(_TELLING, count):
+            if len({_words(other, keys) for other in alike}) == len(alike):
+                words = " ".join(filter(None, _words(raw, keys)))
+                return f"{name} ({words})" if words else name
+    raise AssertionError(f"nothing tells the rules of {name} apart")
+
+
+def _words(raw: Mapping[str, Any], keys: tuple[str, ...]) -> tuple[str, ...]:
+    labels = raw.get("labels", {})
+    return tuple(str(labels.get(key, "")) for key in keys)
