@@ -228,9 +228,11 @@ def _many(values: Values) -> Iterator[tuple[dict[str, Any], str, dict[str, str]]
             "ServerUnreachable",
             "server:electric_agents_server_unreachable:bool",
             {
-                "many": "Many agents-servers do not answer.",
-                "many_resolved": "Many agents-servers did not answer.",
-                "what": "agents-servers do not answer",
+                "many": "Many agents-servers do not answer, or do not list their runners.",
+                "many_resolved": (
+                    "Many agents-servers did not answer, or did not list their runners."
+                ),
+                "what": "agents-servers do not answer or do not list their runners",
                 "cause": "a network, a proxy or a name service between the exporter and them.",
             },
         ),
