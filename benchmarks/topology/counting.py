@@ -1,0 +1,240 @@
+"""The counters of a target and of its runners: what grew, since who counts began to."""
+
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import pairwise
+from math import floor, inf
+from typing import Final
+
+from topology.judged import Seen
+from topology.model import Runner, Target
+from topology.observing import BEFORE, LAG, RunnerView, TargetView
+from topology.steps import Span, tidied
+
+_OUTCOMES: Final = {"claimed": "claimed", "failed": "error", "skipped": "no_work"}
+_RUNNER: Final = "electric_agents_runner_"
+_FLEET: Final = "electric_agents_runners_"
+
+Reading = Callable[[float], float | None]
+
+
+class Growth:
+    """How much something has grown by a moment, of rates a minute that hold from moments on."""
+
+    def __init__(self, rates: Mapping[float, float]) -> None:
+        """Take by how much the rate changes at which moments."""
+        self._moments = [-BEFORE]
+        self._rates = [0.0]
+        self._sums = [0.0]
+        for moment in sorted(rates):
+            at = max(moment, -BEFORE)
+            self._sums.append(self._sums[-1] + self._rates[-1] / 60 * (at - self._moments[-1]))
+            self._moments.append(at)
+            self._rates.append(self._rates[-1] + rates[moment])
+
+    def at(self, moment: float) -> float:
+        """Give how much it has grown."""
+        place = bisect_right(self._moments, moment) - 1
+        if place < 0:
+            return 0.0
+        return self._sums[place] + self._rates[place] / 60 * (moment - self._moments[place])
+
+
+def _rates(runner: Runner, name: str) -> dict[float, float]:
+    changes: dict[float, float] = defaultdict(float)
+    before = 0.0
+    for life in runner.lives:
+        rate = float(getattr(life.state, name)) if life.state.alive and life.state.listed else 0.0
+        if rate != before:
+            changes[life.since] += rate - before
+            before = rate
+    return changes
+
+
+def starts(runner: Runner) -> list[float]:
+    """Give when its process began anew."""
+    lives = runner.lives
+    return [
+        now.since
+        for before, now in pairwise(lives)
+        if now.state.alive and (now.state.starts > before.state.starts or not before.state.alive)
+    ]
+
+
+class Counters:
+    """The counters of one target. `lives` are the exporter's: what it counts begins anew."""
+
+    def __init__(self, view: TargetView, lives: Sequence[Span]) -> None:
+        self._view = view
+        self._lives = lives
+
+    def _began(self, moment: float) -> float:
+        begin = max((begin for begin, _ in self._lives if begin <= moment), default=-BEFORE)
+        return max(begin, self._view.target.configured[0])
+
+    def _poll(self, moment: float) -> float:
+        target: Target = self._view.target
+        first = self._began(moment) + target.phase % target.interval
+        return first + (moment - LAG - first) // target.interval * target.interval
+
+    def _there(self, moment: float) -> bool:
+        begin, end = self._view.target.configured
+        return begin <= moment < end
+
+    def errors(self) -> dict[tuple[str, str], list[tuple[float, float | None]]]:
+        """Give the errors of requests, by operation and reason; those that may come are 0."""
+        found: dict[tuple[str, str], list[tuple[float, float | None]]] = {}
+        for operation in ("list", "health"):
+            for reason in ("timeout", "connect", "unauthorized", "forbidden", "server_error"):
+                found[operation, reason] = []
+        for key, counted in self._view.errors.items():
+            found[key] = [(moment, count) for moment, count in counted]
+        for steps in found.values():
+            for begin, end in self._lives:
+                configured = self._view.target.configured
+                steps.append((max(begin, configured[0]), 0.0))
+                if min(end, configured[1]) < inf:
+                    steps.append((min(end, configured[1]), None))
+            steps.sort(key=lambda step: step[0])
+        return {key: tidied(steps) for key, steps in found.items()}
+
+    def fleet(self) -> Iterator[tuple[str, Mapping[str, str], Reading]]:
+        """Give what all runners did, by kind, since the exporter watches."""
+        kinds = {one.runner.kind for one in self._view.runners} or {"server"}
+        for kind in sorted(kinds):
+            mine = [one.runner for one in self._view.runners if one.runner.kind == kind]
+            for name, outcome in _OUTCOMES.items():
+                labels = {"kind": kind, "outcome": outcome}
+                yield f"{_FLEET}claims_total", labels, self._grown(mine, name)
+            yield f"{_FLEET}reconnects_total", {"kind": kind}, self._grown(mine, "reconnects")
+            yield f"{_FLEET}events_received_total", {"kind": kind}, self._grown(mine, "events")
+        everybody = [one.runner for one in self._view.runners]
+        yield f"{_FLEET}client_restarts_total", {}, self._restarts(everybody)
+        yield f"{_FLEET}lease_lapses_total", {}, self._lapses()
+        first, gone = self._listed(came=True), self._listed(came=False)
+        yield f"{_FLEET}discovered_total", {}, first
+        yield f"{_FLEET}removed_total", {}, gone
+
+    def _grown(self, runners: Sequence[Runner], name: str) -> Reading:
+        changes: dict[float, float] = defaultdict(float)
+        for runner in runners:
+            for moment, change in _rates(runner, name).items():
+                changes[moment] += change
+        growth = Growth(changes)
+
+        def read(moment: float) -> float | None:
+            if not self._there(moment):
+                return None
+            began = self._began(moment)
+            return float(floor(growth.at(self._poll(moment))) - floor(growth.at(began)))
+
+        return read
+
+    def _counted(self, moments: Sequence[float]) -> Reading:
+        ordered = sorted(moments)
+
+        def read(moment: float) -> float | None:
+            if not self._there(moment):
+                return None
+            upto = bisect_right(ordered, self._poll(moment))
+            return float(upto - bisect_right(ordered, self._began(moment)))
+
+        return read
+
+    def _restarts(self, runners: Sequence[Runner]) -> Reading:
+        return self._counted([moment for runner in runners for moment in starts(runner)])
+
+    def _lapses(self) -> Reading:
+        return self._counted([moment for one in self._view.runners for moment in _lapses(one)])
+
+    def _listed(self, *, came: bool) -> Reading:
+        return self._counted(
+            [
+                now[0]
+                for one in self._view.runners
+                for before, now in pairwise(one.listed)
+                if before[1] != now[1] and now[1] is came
+            ]
+        )
+
+    def of(self, view: RunnerView) -> Iterator[tuple[str, Mapping[str, str], Reading]]:
+        """Give the counters of one runner: its own, and what the exporter derives."""
+        without = self._view.target.without
+        begun = starts(view.runner)
+        if "claims" not in without:
+            for name, outcome in _OUTCOMES.items():
+                labels = {"outcome": outcome}
+                yield f"{_RUNNER}claims_total", labels, self._own(view, name, begun)
+        if "client" not in without:
+            yield f"{_RUNNER}reconnects_total", {}, self._own(view, "reconnects", begun)
+            yield f"{_RUNNER}events_received_total", {}, self._own(view, "events", begun)
+            yield f"{_RUNNER}client_start_timestamp_seconds", {}, self._started(view, begun)
+        if "derived" in without:
+            return
+        yield f"{_RUNNER}client_restarts_total", {}, self._kept(view, begun)
+        conflicts = [
+            now.since
+            for before, now in pairwise(view.runner.lives)
+            for _ in range(now.state.conflicts - before.state.conflicts)
+        ]
+        yield f"{_RUNNER}client_identity_conflicts_total", {}, self._kept(view, conflicts)
+        yield f"{_RUNNER}health_changes_total", {}, self._kept(view, _health_changes(view))
+        yield f"{_RUNNER}lease_lapses_total", {}, self._kept(view, _lapses(view))
+
+    def _own(self, view: RunnerView, name: str, begun: Sequence[float]) -> Reading:
+        growth = Growth(_rates(view.runner, name))
+        known = tidied((moment, now is not None) for moment, now in view.seen)
+        moments = [moment for moment, _ in known]
+
+        def read(moment: float) -> float | None:
+            place = bisect_right(moments, moment) - 1
+            if place < 0 or not known[place][1]:
+                return None
+            poll = self._poll(moment)
+            since = begun[bisect_right(begun, poll) - 1] if bisect_right(begun, poll) else -BEFORE
+            return float(floor(growth.at(poll)) - floor(growth.at(since)))
+
+        return read
+
+    def _started(self, view: RunnerView, begun: Sequence[float]) -> Reading:
+        own = self._own(view, "claimed", begun)
+
+        def read(moment: float) -> float | None:
+            if own(moment) is None:
+                return None
+            place = bisect_right(begun, self._poll(moment))
+            return begun[place - 1] if place else -BEFORE
+
+        return read
+
+    def _kept(self, view: RunnerView, moments: Sequence[float]) -> Reading:
+        """Count what this exporter saw: it stays while the runner is listed."""
+        count = self._counted(moments)
+        listed = tidied(view.listed)
+        edges = [moment for moment, _ in listed]
+
+        def read(moment: float) -> float | None:
+            place = bisect_right(edges, moment) - 1
+            return count(moment) if place >= 0 and listed[place][1] else None
+
+        return read
+
+
+def _health_changes(view: RunnerView) -> list[float]:
+    return _changes(view, lambda before, now: before.health != now.health)
+
+
+def _lapses(view: RunnerView) -> list[float]:
+    return _changes(view, lambda before, now: before.liveness == "online" != now.liveness)
+
+
+def _changes(view: RunnerView, differ: Callable[[Seen, Seen], bool]) -> list[float]:
+    found = []
+    last: Seen | None = None
+    for moment, now in view.seen:
+        if now is not None:
+            if last is not None and differ(last, now):
+                found.append(moment - LAG)
+            last = now
+    return found
