@@ -26,7 +26,7 @@ demo: setup ## A simulated agents-server and fleet, and the exporter polling it
 
 # The tiers of tests: every folder stands in exactly one, and a test sees to that.
 UNIT := tests/unit tests/contract
-VERIFY := tests/alerts tests/alertmanager tests/dashboards tests/postgres tests/simulator tests/soak
+VERIFY := tests/alerts tests/alertmanager tests/dashboards tests/postgres tests/simulator tests/soak tests/topology
 E2E := tests/e2e tests/browser tests/incidents
 # How many examples a property is tried with: `quick` or `thorough`.
 EXAMPLES := quick

@@ -1,0 +1,212 @@
+"""Lets promtool evaluate rules on the series of worlds, and reads which alerts fire when.
+
+A query for the firing alerts is made at every evaluation, expecting none; what promtool complains
+of is what fires. Nothing is kept: every file is written anew.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from topology.exposition import series
+from topology.model import World
+
+Labels = Mapping[str, str]
+
+_QUERY: Final = 'ALERTS{alertstate="firing",alertname!="ElectricAgentsWatchdog"}'
+_FAMILY: Final = re.compile(r"(?<![:\w])(electric_agents_\w+|up|process_start_time_seconds)\b(?!:)")
+_COMPLAINT: Final = re.compile(r"^    expr: .*, time: (\S+),\s*$", re.MULTILINE)
+_GOT: Final = re.compile(r'\{((?:\w+="(?:[^"\\]|\\.)*"(?:, )?)*)\} \S+?(?:, |$)')
+_LABEL: Final = re.compile(r'(\w+)=("(?:[^"\\]|\\.)*")')
+_PART: Final = re.compile(r"(\d+)(ms|[ywdhms])")
+_UNITS: Final = {
+    "ms": 0.001,
+    "s": 1,
+    "m": 60,
+    "h": 3600,
+    "d": 86_400,
+    "w": 604_800,
+    "y": 31_536_000,
+}
+
+
+@dataclass(frozen=True)
+class Firing:
+    """One alert that fires without a pause; `end` is None where it still does at the end."""
+
+    labels: Labels
+    begin: float
+    end: float | None
+
+
+@dataclass(frozen=True)
+class Played:
+    """What became of one world: what fired, or why the rules could not be evaluated."""
+
+    firing: tuple[Firing, ...] = ()
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class RuleFiles:
+    """Rule files, with what is read of them once."""
+
+    paths: tuple[Path, ...]
+    families: frozenset[str] = field(init=False)
+    groups: tuple[str, ...] = field(init=False)
+    interval: float | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        texts = [path.read_text() for path in self.paths]
+        groups = [group for text in texts for group in yaml.safe_load(text)["groups"]]
+        intervals = {group.get("interval") for group in groups}
+        found = {name for text in texts for name in _FAMILY.findall(text)}
+        object.__setattr__(self, "families", frozenset(found))
+        object.__setattr__(self, "groups", tuple(group["name"] for group in groups))
+        stated = intervals.pop() if len(intervals) == 1 else None
+        object.__setattr__(self, "interval", None if stated is None else seconds(stated))
+
+
+def seconds(duration: str) -> float:
+    """Read a duration as Prometheus writes it."""
+    return sum(int(number) * _UNITS[unit] for number, unit in _PART.findall(duration))
+
+
+def duration(length: float) -> str:
+    """Write one."""
+    whole, rest = divmod(round(length * 1000), 1000)
+    if not rest:
+        return f"{whole}s"
+    return f"{whole}s{rest}ms" if whole else f"{rest}ms"
+
+
+def play(
+    worlds: Mapping[str, World], rules: RuleFiles, *, processes: int | None = None
+) -> dict[str, Played]:
+    """Play worlds, some at a time, and give what became of each by its name."""
+    at_once = processes or len(os.sched_getaffinity(0))
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        ThreadPoolExecutor(at_once, thread_name_prefix="promtool") as pool,
+    ):
+        files = {
+            name: (write(world, rules, Path(folder) / f"{number}.json"), world)
+            for number, (name, world) in enumerate(worlds.items())
+        }
+        jobs = {
+            name: pool.submit(_run, path, evaluation(world, rules), world)
+            for name, (path, world) in files.items()
+        }
+        return {name: job.result() for name, job in jobs.items()}
+
+
+def evaluation(world: World, rules: RuleFiles) -> float:
+    """Give how often the rules are evaluated: as their groups say, or as Prometheus is told."""
+    return rules.interval or world.evaluation
+
+
+def write(world: World, rules: RuleFiles, path: Path) -> Path:
+    """Write a file of one world."""
+    path.write_text(json.dumps(content(world, rules)))
+    return path
+
+
+def content(world: World, rules: RuleFiles) -> dict[str, Any]:
+    """Give what promtool is to read of a world."""
+    every = evaluation(world, rules)
+    return {
+        "rule_files": [str(path.resolve()) for path in rules.paths],
+        "evaluation_interval": duration(every),
+        "group_eval_order": list(rules.groups),
+        "tests": [
+            {
+                "interval": duration(world.scrapes.grid),
+                "external_labels": dict(world.external),
+                "input_series": [
+                    {"series": name, "values": values or "_"}
+                    for name, values in series(world, rules.families).items()
+                ],
+                "promql_expr_test": [
+                    {"expr": _QUERY, "eval_time": duration(moment), "exp_samples": []}
+                    for moment in moments(world, rules)
+                ],
+            }
+        ],
+    }
+
+
+def moments(world: World, rules: RuleFiles) -> list[float]:
+    """Give when the rules are evaluated."""
+    every = evaluation(world, rules)
+    return [number * every for number in range(int(world.lasts / every) + 1)]
+
+
+def _run(path: Path, every: float, world: World) -> Played:
+    done = subprocess.run(
+        [program("promtool"), "test", "rules", str(path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"GOGC": "400", "GOMAXPROCS": "1"},
+    )
+    if done.returncode and not _COMPLAINT.search(done.stdout + done.stderr):
+        return Played(error=(done.stderr + done.stdout).strip()[:2000])
+    complaints = done.stdout + done.stderr
+    if "err:" in complaints:
+        return Played(error=complaints[:2000])
+    return Played(firing=tuple(spans(list(_complaints(complaints)), every, world.lasts)))
+
+
+def _complaints(text: str) -> Iterator[tuple[float, list[Labels]]]:
+    """Give when promtool got what it should not, and what."""
+    found = list(_COMPLAINT.finditer(text))
+    for number, match in enumerate(found):
+        end = found[number + 1].start() if number + 1 < len(found) else len(text)
+        got = text[match.end() : end].split("got:", 1)[1].strip()
+        yield seconds(match[1]), [_labels(one[1]) for one in _GOT.finditer(got)]
+
+
+def _labels(text: str) -> Labels:
+    pairs = {name: json.loads(value) for name, value in _LABEL.findall(text)}
+    return {key: value for key, value in pairs.items() if key not in {"__name__", "alertstate"}}
+
+
+def spans(
+    fired: Sequence[tuple[float, Sequence[Labels]]], every: float, lasts: float
+) -> Iterator[Firing]:
+    """Give alerts with their beginnings and ends, of which fire at which evaluation."""
+    open_: dict[tuple[tuple[str, str], ...], tuple[float, float]] = {}
+    for moment, alerts in fired:
+        for labels in alerts:
+            key = tuple(sorted(labels.items()))
+            begin, last = open_.get(key, (moment, moment))
+            if moment - last > every * 1.5:
+                yield Firing(dict(key), begin, last + every)
+                begin = moment
+            open_[key] = (begin, moment)
+    for key, (begin, last) in open_.items():
+        end = last + every
+        yield Firing(dict(key), begin, None if end > lasts else end)
+
+
+def program(name: str) -> str:
+    """Find a program on PATH or among those that `make tools` fetched.
+
+    Raises:
+        FileNotFoundError: it is in neither.
+    """
+    tools = Path(__file__).parents[2] / ".venv/tools/usr/bin"
+    found = shutil.which(name) or shutil.which(name, path=str(tools))
+    if found is None:
+        raise FileNotFoundError(f"{name} is missing: run `make tools`")
+    return found
