@@ -23,6 +23,7 @@ class Webhook(http.server.ThreadingHTTPServer):
     """Listens on loopback for as long as the context lasts."""
 
     daemon_threads = True
+    request_queue_size = 128
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
