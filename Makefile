@@ -63,6 +63,9 @@ bench-small: tools ## Only prove that the benchmarks work
 incidents: tools ## Play every incident to a real Prometheus and Alertmanager; ARGS=--write keeps the table
 	@PYTHONPATH=benchmarks:alerts:tests/support python -m incidents.run $(ARGS)
 
+topology: tools ## Play every topology with promtool and a simulated Alertmanager; ARGS="NAME... --rules first-edition", ARGS=--write
+	@PYTHONPATH=benchmarks:alerts:tests/support python -m topology.run $(ARGS)
+
 lint: setup ## Lint, types, import rules, generated files, Dockerfile
 	scripts/check
 

@@ -171,7 +171,7 @@ def beat(since: float, until: float, every: float, moment: float) -> float:
 
 @dataclass(frozen=True)
 class Outage:
-    """A time in which a server records nothing and answers nobody, and what that looks like."""
+    """A time in which a server records nothing, and why lists fail then; "" where they do not."""
 
     begin: float
     end: float
@@ -318,6 +318,7 @@ class World:
         prometheus_down: when Prometheus is not there, and scrapes nothing.
         external: its external labels.
         others: series of other things, by selector: their steps.
+        pace: evaluate so far apart whatever rules say, so that a world of days can be played.
     """
 
     exporters: tuple[Exporter, ...]
@@ -327,6 +328,7 @@ class World:
     prometheus_down: tuple[Span, ...] = ()
     external: Mapping[str, str] = field(default_factory=dict)
     others: Mapping[str, Sequence[tuple[float, float]]] = field(default_factory=dict)
+    pace: float | None = None
 
 
 def fleet(

@@ -182,7 +182,7 @@ def _numbers(
 
 def _lists(target: Target, number: int, moment: float) -> dict[str, str | None]:
     outage = next((one for one in target.server.outages if one.begin <= moment < one.end), None)
-    if outage is not None:
+    if outage is not None and outage.reason:
         return dict.fromkeys(target.principals_at(moment), outage.reason)
     fault = target.list_fault
     return {

@@ -112,7 +112,7 @@ def play(
 
 def evaluation(world: World, rules: RuleFiles) -> float:
     """Give how often the rules are evaluated: as their groups say, or as Prometheus is told."""
-    return rules.interval or world.evaluation
+    return world.pace or rules.interval or world.evaluation
 
 
 def write(world: World, rules: RuleFiles, path: Path) -> Path:

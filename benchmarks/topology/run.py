@@ -1,0 +1,117 @@
+"""Play the cases of the topology bench, and tell of each what was wanted and what came.
+
+`make topology` plays them all on the rules and the Alertmanager configuration of the tree;
+`ARGS="NAME... --rules first-edition"` some, on other rules. `ARGS=--write` plays all on each set
+and writes the table in docs/alert-quality.md. Exit 1 if anything was wrong.
+"""
+
+import argparse
+import re
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from topology.alertmanager import sending, sent_deliveries
+from topology.case import Case
+from topology.cases import catalogue
+from topology.player import Played, RuleFiles, evaluation, play
+from topology.report import table, write_page
+from topology.verdict import Verdict, judged
+
+HERE: Final = Path(__file__).parent
+ROOT: Final = HERE.parents[1]
+SETS: Final = ("shipped", "first-edition", "naive")
+
+_PLAIN: Final[dict[str, Any]] = {
+    "route": {
+        "receiver": "tickets",
+        "group_by": ["alertname", "server"],
+        "routes": [{"matchers": ['severity="critical"'], "receiver": "pager"}],
+    },
+    "receivers": [{"name": "tickets"}, {"name": "pager"}],
+}
+
+
+@contextmanager
+def rule_set(name: str) -> Iterator[tuple[RuleFiles, Mapping[str, Any]]]:
+    """Give the rules of a set, and the Alertmanager configuration that goes with them."""
+    if name == "naive":
+        text = (ROOT / "benchmarks/incidents/naive.yaml").read_text()
+        text = re.sub(r"<< minutes\[(\d+)\] >>", r"\1m", text)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "naive.yaml"
+            path.write_text(text)
+            yield RuleFiles((path,)), _PLAIN
+        return
+    rules, config = (
+        (ROOT / "alerts/rules", ROOT / "alerts/alertmanager/alertmanager.yml")
+        if name == "shipped"
+        else (HERE / "first_edition/rules", HERE / "first_edition/alertmanager.yml")
+    )
+    yield RuleFiles(tuple(sorted(rules.glob("*.yaml")))), yaml.safe_load(config.read_text())
+
+
+def verdicts(cases: Sequence[Case], name: str, processes: int | None = None) -> list[Verdict]:
+    """Play cases on a set of rules, and judge each."""
+    worlds = {
+        f"{one.name}/{number}": world for one in cases for number, world in enumerate(one.worlds())
+    }
+    with rule_set(name) as (rules, settings):
+        played = play(worlds, rules, processes=processes)
+        return [_verdict(one, played, worlds, rules, settings) for one in cases]
+
+
+def _verdict(
+    case: Case,
+    played: Mapping[str, Played],
+    worlds: Mapping[str, Any],
+    rules: RuleFiles,
+    settings: Mapping[str, Any],
+) -> Verdict:
+    sent = []
+    errors = []
+    until = 0.0
+    for name, world in worlds.items():
+        if name.rsplit("/", 1)[0] != case.name:
+            continue
+        until = max(until, world.lasts)
+        errors += [played[name].error] if played[name].error else []
+        every = evaluation(world, rules)
+        outside = [
+            one.__class__({**world.external, **one.labels}, one.begin, one.end)
+            for one in played[name].firing
+        ]
+        sent += list(sending(outside, world.lasts, every, world.prometheus_down))
+    delivered = sent_deliveries(settings, sent, until)
+    return judged(case, delivered, errors[0] if errors else None)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Play, tell, and give the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="of cases, or how they begin")
+    parser.add_argument("--rules", choices=SETS, default="shipped")
+    parser.add_argument("--processes", type=int, metavar="N", help="promtools at a time")
+    parser.add_argument("--write", action="store_true", help="write docs/alert-quality.md")
+    options = parser.parse_args(arguments)
+    chosen = [
+        one
+        for one in catalogue()
+        if not options.names or any(one.name.startswith(name) for name in options.names)
+    ]
+    if options.write:
+        found = {name: verdicts(catalogue(), name, options.processes) for name in SETS}
+        write_page(found)
+        return int(not all(one.right for one in found["shipped"]))
+    results = verdicts(chosen, options.rules, options.processes)
+    print(table(results))
+    return int(not all(one.right for one in results))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
