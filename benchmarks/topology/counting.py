@@ -2,21 +2,20 @@
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
-from math import floor, inf
+from math import ceil, floor, inf
 from typing import Final
 
 from topology.judged import Seen
 from topology.model import Runner, Target
 from topology.observing import BEFORE, LAG, RunnerView, TargetView
-from topology.steps import Span, tidied
+from topology.series import Made, Values
+from topology.steps import Span, Steps, both, mapped, tidied
 
 _OUTCOMES: Final = {"claimed": "claimed", "failed": "error", "skipped": "no_work"}
 _RUNNER: Final = "electric_agents_runner_"
 _FLEET: Final = "electric_agents_runners_"
-
-Reading = Callable[[float], float | None]
 
 
 class Growth:
@@ -99,7 +98,7 @@ class Counters:
             steps.sort(key=lambda step: step[0])
         return {key: tidied(steps) for key, steps in found.items()}
 
-    def fleet(self) -> Iterator[tuple[str, Mapping[str, str], Reading]]:
+    def fleet(self) -> Made:
         """Give what all runners did, by kind, since the exporter watches."""
         kinds = {one.runner.kind for one in self._view.runners} or {"server"}
         for kind in sorted(kinds):
@@ -116,11 +115,13 @@ class Counters:
         yield f"{_FLEET}discovered_total", {}, first
         yield f"{_FLEET}removed_total", {}, gone
 
-    def _grown(self, runners: Sequence[Runner], name: str) -> Reading:
+    def _grown(self, runners: Sequence[Runner], name: str) -> Values:
         changes: dict[float, float] = defaultdict(float)
         for runner in runners:
             for moment, change in _rates(runner, name).items():
                 changes[moment] += change
+        if not changes:
+            return self._counted(())
         growth = Growth(changes)
 
         def read(moment: float) -> float | None:
@@ -131,24 +132,31 @@ class Counters:
 
         return read
 
-    def _counted(self, moments: Sequence[float]) -> Reading:
-        ordered = sorted(moments)
+    def _counted(self, moments: Sequence[float]) -> Steps[float | None]:
+        """Count moments as they are seen: at the first poll after each."""
+        target = self._view.target
+        steps: list[tuple[float, float | None]] = []
+        for begin, end in self._lives:
+            first, last = max(begin, target.configured[0]), min(end, target.configured[1])
+            if first >= last:
+                continue
+            steps.append((first, 0.0))
+            offset = first + target.phase % target.interval
+            seen = [
+                offset + ceil((m - offset) / target.interval) * target.interval for m in moments
+            ]
+            counted = sorted(s + LAG for m, s in zip(moments, seen, strict=True) if first < m)
+            steps += [(at, n + 1.0) for n, at in enumerate(counted) if at < last]
+            steps.append((last, None))
+        return tidied(steps)
 
-        def read(moment: float) -> float | None:
-            if not self._there(moment):
-                return None
-            upto = bisect_right(ordered, self._poll(moment))
-            return float(upto - bisect_right(ordered, self._began(moment)))
-
-        return read
-
-    def _restarts(self, runners: Sequence[Runner]) -> Reading:
+    def _restarts(self, runners: Sequence[Runner]) -> Steps[float | None]:
         return self._counted([moment for runner in runners for moment in starts(runner)])
 
-    def _lapses(self) -> Reading:
+    def _lapses(self) -> Steps[float | None]:
         return self._counted([moment for one in self._view.runners for moment in _lapses(one)])
 
-    def _listed(self, *, came: bool) -> Reading:
+    def _listed(self, *, came: bool) -> Steps[float | None]:
         return self._counted(
             [
                 now[0]
@@ -158,7 +166,7 @@ class Counters:
             ]
         )
 
-    def of(self, view: RunnerView) -> Iterator[tuple[str, Mapping[str, str], Reading]]:
+    def of(self, view: RunnerView) -> Made:
         """Give the counters of one runner: its own, and what the exporter derives."""
         without = self._view.target.without
         begun = starts(view.runner)
@@ -182,9 +190,12 @@ class Counters:
         yield f"{_RUNNER}health_changes_total", {}, self._kept(view, _health_changes(view))
         yield f"{_RUNNER}lease_lapses_total", {}, self._kept(view, _lapses(view))
 
-    def _own(self, view: RunnerView, name: str, begun: Sequence[float]) -> Reading:
-        growth = Growth(_rates(view.runner, name))
+    def _own(self, view: RunnerView, name: str, begun: Sequence[float]) -> Values:
+        rates = _rates(view.runner, name)
         known = tidied((moment, now is not None) for moment, now in view.seen)
+        if not rates:
+            return mapped(known, lambda there: 0.0 if there else None)
+        growth = Growth(rates)
         moments = [moment for moment, _ in known]
 
         def read(moment: float) -> float | None:
@@ -197,28 +208,14 @@ class Counters:
 
         return read
 
-    def _started(self, view: RunnerView, begun: Sequence[float]) -> Reading:
-        own = self._own(view, "claimed", begun)
+    def _started(self, view: RunnerView, begun: Sequence[float]) -> Values:
+        known = tidied((moment, now is not None) for moment, now in view.seen)
+        starts_: list[tuple[float, float]] = [(-inf, -BEFORE), *((at + LAG, at) for at in begun)]
+        return both(known, [(moment, value) for moment, value in starts_])
 
-        def read(moment: float) -> float | None:
-            if own(moment) is None:
-                return None
-            place = bisect_right(begun, self._poll(moment))
-            return begun[place - 1] if place else -BEFORE
-
-        return read
-
-    def _kept(self, view: RunnerView, moments: Sequence[float]) -> Reading:
+    def _kept(self, view: RunnerView, moments: Sequence[float]) -> Steps[float | None]:
         """Count what this exporter saw: it stays while the runner is listed."""
-        count = self._counted(moments)
-        listed = tidied(view.listed)
-        edges = [moment for moment, _ in listed]
-
-        def read(moment: float) -> float | None:
-            place = bisect_right(edges, moment) - 1
-            return count(moment) if place >= 0 and listed[place][1] else None
-
-        return read
+        return both(tidied(view.listed), self._counted(moments))
 
 
 def _health_changes(view: RunnerView) -> list[float]:

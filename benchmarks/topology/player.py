@@ -69,12 +69,11 @@ class RuleFiles:
     def __post_init__(self) -> None:
         texts = [path.read_text() for path in self.paths]
         groups = [group for text in texts for group in yaml.safe_load(text)["groups"]]
-        intervals = {group.get("interval") for group in groups}
+        intervals = [seconds(group["interval"]) for group in groups if "interval" in group]
         found = {name for text in texts for name in _FAMILY.findall(text)}
         object.__setattr__(self, "families", frozenset(found))
         object.__setattr__(self, "groups", tuple(group["name"] for group in groups))
-        stated = intervals.pop() if len(intervals) == 1 else None
-        object.__setattr__(self, "interval", None if stated is None else seconds(stated))
+        object.__setattr__(self, "interval", min(intervals, default=None))
 
 
 def seconds(duration: str) -> float:
