@@ -5,7 +5,7 @@ A guard's case has the same input series with one thing changed. Tests write the
 messages/.
 """
 
-from alert_cases import exporter, fleet, server, slo
+from alert_cases import exporter, fleet, runner, server, slo, work
 from alert_cases.promtool import TestFile
 
 
@@ -14,6 +14,8 @@ def test_files() -> tuple[TestFile, ...]:
     return (
         *exporter.files(),
         *server.files(),
+        *work.files(),
+        *runner.files(),
         *fleet.files(),
         *slo.files(),
     )

@@ -224,6 +224,21 @@ class RuleCases:
             scrape=scrape,
         )
 
+    def never(self, part: str, series: InputSeries, until: float) -> Case:
+        """Give one case: with these series it never fires, though scrapes are off the beat."""
+        query = self._fires_at(until, ())
+        whole = f"last_over_time({query.expression}[{until:.0f}s])"
+        return Case(
+            name=f"{self.rule} / {part}",
+            input_series=self._as_seen(series),
+            queries=(replace(query, expression=whole),),
+            scrape=self.step + _OFF_THE_BEAT,
+        )
+
+    def at_some_time(self, part: str, series: InputSeries, until: float) -> Case:
+        """Give one case: with these series it fires by then, though scrapes are off the beat."""
+        return replace(self.never(part, series, until), queries=(self._fires_at(until),))
+
     def other_targets(self, guard: str) -> Case:
         """Give one case: a guard holds for its own target only, and for none that is like it."""
         _, guarded = self.guards[guard]
@@ -271,10 +286,12 @@ class RuleCases:
     def _well_again(self, series: InputSeries) -> Case:
         """It is well from the step after it fired: then it is held, and ends."""
         end = self.fires + self.step + self.over + (self.hold or 0.0)
+        # The sample at the edge of a window may or may not count.
+        edge = self.step if self.over else 0.0
         return Case(
             name=f"{self.rule} / well: what is well again ends it after the hold alone",
             input_series=self._as_seen(series),
-            queries=(self._fires_at(end - self.step), self._fires_at(end, ())),
+            queries=(self._fires_at(end - edge - self.step), self._fires_at(end + edge, ())),
         )
 
     def _failed_scrapes(self) -> Case:

@@ -6,7 +6,7 @@ from typing import Final
 
 from alert_cases.input_series import Fleet, Runner, scraped, target
 from alert_cases.promtool import Case, InputSeries
-from alert_cases.rule_cases import STEP, ExpectedAlert, RuleCases, of_runner, of_server
+from alert_cases.rule_cases import MEMORY, STEP, ExpectedAlert, RuleCases, of_runner, of_server
 from alert_cases.signals import MINUTE, Signal, switching
 from electric_agents_exporter.conditions import Condition
 
@@ -32,6 +32,7 @@ class RunnerCases:
     Attributes:
         runner: the one that raises it.
         again: the same, which is well from the step after it has fired.
+        beside: guards that another runner beside it is.
         severity: that of a lasting runner.
         transient: that of another one; None where another rule, or none, tells of it.
         condition: the condition that it is on, if it is on one.
@@ -43,6 +44,7 @@ class RunnerCases:
     fires: float
     again: Runner | None = None
     guards: Mapping[str, tuple[str, Runner]] = field(default_factory=dict)
+    beside: Mapping[str, tuple[str, Runner]] = field(default_factory=dict)
     silent: Mapping[str, Runner] = field(default_factory=dict)
     others: Mapping[str, tuple[ExpectedAlert, ...]] = field(default_factory=dict)
     apart: tuple[str, ...] = ()
@@ -52,7 +54,7 @@ class RunnerCases:
     condition: str | None = None
     message: str = ""
     hold: float = 3 * MINUTE
-    memory: float = 5 * MINUTE
+    memory: float = MEMORY
     over: float = 0.0
     late: float = 0.0
     step: float = STEP
@@ -68,6 +70,10 @@ class RunnerCases:
 
     def of_rule(self) -> RuleCases:
         """Give them with the series of the whole target."""
+        guards = {name: (why, exposed(other)) for name, (why, other) in self.guards.items()}
+        guards |= {
+            name: (why, exposed(self.runner, other)) for name, (why, other) in self.beside.items()
+        }
         return RuleCases(
             rule=self.rule,
             series=exposed(self.runner),
@@ -79,7 +85,7 @@ class RunnerCases:
             step=self.step,
             well=None if self.again is None else exposed(self.again),
             alerts=(self.alert(),),
-            guards={name: (why, exposed(other)) for name, (why, other) in self.guards.items()},
+            guards=guards,
             silent={name: exposed(other) for name, other in self.silent.items()},
             others=self.others,
             apart=self.apart,
@@ -104,62 +110,66 @@ class ConditionCases:
     """The cases of a rule on a condition: of a runner, and of a fleet without series of runners.
 
     The attributes are those of `RunnerCases`, whose runner is given without the condition.
+    `labelled` tells whether the alert names the condition.
     """
 
     rule: str
     condition: str
     runner: Runner
     fires: float
-    severity: str
-    transient: str | None = None
+    severity: str = "warning"
+    transient: str | None = "info"
     hold: float = 3 * MINUTE
+    guards: Mapping[str, tuple[str, Runner]] = field(default_factory=dict)
     silent: Mapping[str, Runner] = field(default_factory=dict)
+    others: Mapping[str, tuple[ExpectedAlert, ...]] = field(default_factory=dict)
+    labelled: bool = True
 
-    def runner_cases(self) -> RunnerCases:
+    def of_runner(self) -> RunnerCases:
         """Give the cases of one runner."""
-        fires = self.fires
         return RunnerCases(
             self.rule,
-            self._with(1),
-            fires,
-            again=self._with(switching(1, fires + STEP, 0)),
+            self.holding(1),
+            self.fires,
+            again=self.holding(switching(1, self.fires + STEP, 0)),
             severity=self.severity,
             transient=self.transient,
-            condition=self.condition,
+            condition=self.condition if self.labelled else None,
             hold=self.hold,
+            guards=self.guards,
             silent={
-                "other: another condition holds of it": self._with(
+                "other: another condition holds of it": self.holding(
                     0, **{_other(self.condition): 1}
                 ),
+                "disabled: maintenance raises nothing": self.holding(0, disabled=1),
                 **self.silent,
             },
+            others=self.others,
+        )
+
+    def of_fleet(self) -> RuleCases:
+        """Give the cases of a fleet whose runners have no series of their own."""
+        conditions = {self.condition: 2.0, _other(self.condition): 1.0}
+        labels = {"condition": self.condition} if self.labelled else {}
+        kind = self.runner.kind
+        return RuleCases(
+            rule=self.rule,
+            series={**target(), **Fleet(kind=kind, conditions=conditions).series()},
+            fires=self.fires,
+            alerts=(
+                of_server(
+                    f"{self.rule} of a fleet", self.severity, layer="runner", kind=kind, **labels
+                ),
+            ),
         )
 
     def cases(self) -> Iterator[Case]:
         """Give the cases that the attributes describe."""
-        yield from self.runner_cases().cases()
-        yield from self.of_fleet()
+        yield from self.of_runner().cases()
+        yield self.of_fleet().firing("fleet: where runners have no series, it tells how many")
 
-    def of_fleet(self) -> Iterator[Case]:
-        """Give the cases of a fleet whose runners have no series of their own."""
-        kind = self.runner.kind
-        cases = RuleCases(
-            rule=self.rule,
-            series={**target(), **Fleet(kind=kind, conditions={self.condition: 2}).series()},
-            fires=self.fires,
-            alerts=(
-                of_server(
-                    f"{self.rule} of a fleet",
-                    self.severity,
-                    layer="runner",
-                    kind=kind,
-                    condition=self.condition,
-                ),
-            ),
-        )
-        yield cases.firing("fleet: where runners have no series, it tells how many")
-
-    def _with(self, holds: Signal, **others: Signal) -> Runner:
+    def holding(self, holds: Signal, **others: Signal) -> Runner:
+        """Give the runner, of which the condition holds, and others."""
         conditions = {self.condition: holds, **others}
         return replace(self.runner, conditions={**self.runner.conditions, **conditions})
 
