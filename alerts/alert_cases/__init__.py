@@ -5,7 +5,7 @@ A guard's case has the same input series with one thing changed. Tests write the
 messages/.
 """
 
-from alert_cases import exporter, fleet, runner, server, slo, work
+from alert_cases import claims, exporter, fleet, runner, server, slo, work
 from alert_cases.promtool import TestFile
 
 
@@ -16,6 +16,7 @@ def test_files() -> tuple[TestFile, ...]:
         *server.files(),
         *work.files(),
         *runner.files(),
+        *claims.files(),
         *fleet.files(),
         *slo.files(),
     )

@@ -23,7 +23,7 @@ from alert_cases.input_series import (
     without_events,
 )
 from alert_cases.promtool import Alert, Case, Check, InputSeries, Query, Sample, selector
-from alert_cases.signals import HOUR, MINUTE, Signal
+from alert_cases.signals import HOUR, MINUTE, Signal, switching
 
 MESSAGES: Final = Path(__file__).with_name("messages")
 JOB: Final = "electric-agents"
@@ -169,10 +169,9 @@ class RuleCases:
         yield self._from_before_to_the_end()
         if self.well is not None:
             yield self._well_again(self.well)
-        for name, (why, series) in self.guards.items():
-            yield self.silence(f"guard {name}: {why}", series, self.others.get(name, ()))
-        for name, series in self.silent.items():
-            yield self.silence(name, series, self.others.get(name, ()))
+            if self.replicas and not self.over:
+                yield self._other_exporter(self.well)
+        yield from self._silences()
         if self.gaps:
             yield self._failed_scrapes()
         if self.replicas:
@@ -181,6 +180,12 @@ class RuleCases:
             yield self.one_saw_it()
         if self.clusters:
             yield self._two_clusters()
+
+    def _silences(self) -> Iterator[Case]:
+        for name, (why, series) in self.guards.items():
+            yield self.silence(f"guard {name}: {why}", series, self.others.get(name, ()))
+        for name, series in self.silent.items():
+            yield self.silence(name, series, self.others.get(name, ()))
         for name in self.apart:
             yield self.other_targets(name)
         for name in self.either:
@@ -294,14 +299,30 @@ class RuleCases:
             queries=(self._fires_at(end - edge - self.step), self._fires_at(end + edge, ())),
         )
 
+    def _other_exporter(self, series: InputSeries) -> Case:
+        """Its exporter is gone when it is well, as another one says that takes its place."""
+        new = self.fires + self.step
+        after = {
+            name: switching(None, new, signal) for name, signal in scraped(series, "c:9464").items()
+        }
+        end = new + (self.hold or 0.0)
+        return Case(
+            name=f"{self.rule} / new: another exporter takes the place of the one that told of it",
+            input_series={**ended(self._as_seen(self.series), new), **after},
+            queries=(self._fires_at(end - self.step), self._fires_at(end, ())),
+        )
+
     def _failed_scrapes(self) -> Case:
         """Scrapes fall between evaluations, and one in eight fails: it fires as if none did."""
         scrape = self.step + _OFF_THE_BEAT
         when = self.fires + self.late
         before = (self._fires_at(self.fires - self.step, ()),) if self.fires else ()
+        series = dict(self._as_seen(self.series))
+        if self.replicas and self.one_is_enough:
+            series |= scraped(without_events(self.series), _REPLICAS[1])
         return Case(
             name=f"{self.rule} / gaps: one scrape in eight fails, and it is no later",
-            input_series=self._as_seen(with_gaps(self.series, scrape)),
+            input_series=with_gaps(series, scrape),
             queries=(*before, self._fires_at(when), self._fires_at(when + 8 * scrape)),
             scrape=scrape,
         )

@@ -80,6 +80,8 @@ def _degraded() -> Iterator[Case]:
     two = replace(faulty, issues={"heartbeat_failed": 1, "no_diagnostics": 1})
     alert = replace(cases.alert(), message="RunnerDegraded by two issues")
     yield cases.of_rule().with_series(exposed(two), alert).firing("two: it names both issues")
+    deaf = replace(faulty, conditions={"deaf": 1})
+    yield cases.of_rule().with_series(exposed(deaf)).firing("deaf: it lives, and is heard")
 
 
 def _deaf() -> Iterator[Case]:

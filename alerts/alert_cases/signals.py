@@ -23,9 +23,14 @@ def rising(
     return lambda now: start + by * (min(now, until) // every)
 
 
-def switching(before: float | None, at: float, after: float | None) -> Signal:
-    """Take one value until a time, and another one from then on; None is no value."""
-    return lambda now: before if now < at else after
+def switching(before: Signal | None, when: float, after: Signal | None) -> Signal:
+    """Follow one signal until a time, and another one from then on; None is no value."""
+
+    def value(now: float) -> float | None:
+        signal = before if now < when else after
+        return None if signal is None else at(signal, now)
+
+    return value
 
 
 def ending(signal: Signal, end: float) -> Signal:
