@@ -1,128 +1,463 @@
-"""Cases of the alerts on the exporter itself."""
+"""Cases of the alerts on the exporter itself, and on servers that no exporter watches."""
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Final
 
-from alert_cases.input_series import ended, of_shard, of_tenant, scraped, target
-from alert_cases.promtool import Case, InputSeries, TestFile, selector
-from alert_cases.rule_cases import STEP, RuleCases, of_exporter
-from alert_cases.signals import HOUR, MINUTE, switching
+from alert_cases.input_series import SERVER, of_shard, of_tenant, scraped
+from alert_cases.promtool import Case, Check, InputSeries, TestFile, selector
+from alert_cases.rule_cases import STEP, ExpectedAlert, RuleCases, of_exporter
+from alert_cases.signals import HOUR, MINUTE, Signal, at, rising, switching
 
-_RULES: Final = ("records", "exporter")
-_DIES: Final = 10 * MINUTE
+_RULES: Final = ("exporter",)
+_FOREVER: Final = float("inf")
+_ENDS: Final = 10 * MINUTE
+"""When exporters die, or leave Prometheus's targets."""
+
 _PREFIX: Final = "electric_agents_exporter_"
 _BUILD: Final = selector(f"{_PREFIX}build_info", version="1.0.0")
-_OTHER_TARGET: Final = {selector("electric_agents_server_up", server="lab"): 1.0}
+_READ: Final = selector(f"{_PREFIX}config_last_reload_success_timestamp_seconds")
+_STARTED: Final = selector("process_start_time_seconds")
 
 
-def _exporter(
-    letter: str, *, dies: bool, exposes: InputSeries | None = None, job: str = ""
+def _watched(server: str = SERVER, signal: Signal = 1) -> InputSeries:
+    return {selector("electric_agents_server_up", server=server): signal}
+
+
+def _runners(*names: str) -> InputSeries:
+    """Give what an exporter exposes of each runner that its server lists."""
+    family = "electric_agents_runner_poll_success"
+    return {selector(family, server=SERVER, runner_id=name): 1 for name in names}
+
+
+@dataclass(frozen=True)
+class _Exporter:
+    """One exporter as it is scraped.
+
+    Attributes:
+        letter: what its instance, pod and node are called after.
+        exposes: what it watches, and what it tells of it.
+        begins: when it starts, and reads its settings.
+        dies: from when on it cannot be scraped.
+        leaves: from when on Prometheus does not know it any more.
+        read: when it read its settings, where that is not at its start.
+        labels: those of its scrapes.
+    """
+
+    letter: str = "a"
+    exposes: InputSeries = field(default_factory=_watched)
+    begins: float = 0.0
+    dies: float = _FOREVER
+    leaves: float = _FOREVER
+    read: Signal | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    def series(self) -> InputSeries:
+        """Give its series."""
+        read = self.begins if self.read is None else self.read
+        exposed: InputSeries = {_BUILD: 1, _READ: read, **self.exposes}
+        found: dict[str, Signal] = {selector("up"): self._up}
+        found |= {name: self._while_it_lives(signal) for name, signal in exposed.items()}
+        return scraped(found, f"{self.letter}:9464", **self.labels)
+
+    def _up(self, now: float) -> float | None:
+        return float(now < self.dies) if self.begins <= now < self.leaves else None
+
+    def _while_it_lives(self, signal: Signal) -> Signal:
+        end = min(self.dies, self.leaves)
+        return lambda now: at(signal, now) if self.begins <= now < end else None
+
+
+def _all(*exporters: _Exporter) -> InputSeries:
+    found: dict[str, Signal] = {}
+    for exporter in exporters:
+        found |= exporter.series()
+    return found
+
+
+def _with_failed_scrapes(
+    series: InputSeries, every: float = 8 * STEP, first: float = STEP
 ) -> InputSeries:
-    """Give the scrapes of one exporter; one that dies exposes nothing from then on."""
-    exposed: InputSeries = {_BUILD: 1, **(target() if exposes is None else exposes)}
-    up = {selector("up"): switching(1, _DIES, 0 if dies else 1)}
-    series = up | dict(ended(exposed, _DIES) if dies else exposed)
-    return scraped(series, f"{letter}:9464", **({"job": job} if job else {}))
+    """Give the same series, of which a scrape fails every so many seconds: then it seems down."""
+
+    def failed(name: str, signal: Signal) -> Signal:
+        gap = 0.0 if name.startswith("up{") else None
+        return lambda now: gap if now % every == first else at(signal, now)
+
+    return {name: failed(name, signal) for name, signal in series.items()}
+
+
+_DEAD: Final = _Exporter(dies=_ENDS)
+_OTHER: Final = _Exporter("b")
 
 
 def _down() -> Iterator[Case]:
-    fires = _DIES + 5 * MINUTE
-    page, ticket = (
-        of_exporter(f"ExporterDown ({severity})", severity) for severity in ("critical", "warning")
-    )
-    alone = _exporter("a", dies=True)
-    one_of_two = {**alone, **_exporter("b", dies=False)}
-    both = {**alone, **_exporter("b", dies=True)}
+    fires = _ENDS + 5 * MINUTE
+    page = of_exporter("ExporterDown (critical)", "critical", server=SERVER)
+    ticket = of_exporter("ExporterDown (warning)", "warning")
     critical = RuleCases(
         rule="ExporterDown (critical)",
-        series=alone,
+        series=_DEAD.series(),
         fires=fires,
-        alerts=(page,),
+        alerts=(page, ticket),
         hold=0,
-        guards={"replica": ("another exporter still polls what this one polled", one_of_two)},
-        others={"replica": (ticket,)},
-        silent={"up: it answers": _exporter("a", dies=False)},
+        memory=0,
+        silent={
+            "up: it answers": _Exporter().series(),
+            "failed: one scrape in eight fails": _with_failed_scrapes(_Exporter().series()),
+            "moment: it is back after four minutes": _all(
+                _DEAD, _Exporter("a", begins=_ENDS + 4 * MINUTE)
+            ),
+        },
         replicas=False,
         one_is_enough=False,
+        gaps=False,
     )
     yield from critical.cases()
-    two = of_exporter("ExporterDown (critical) of two", "critical")
-    yield critical.with_series(both, two).firing("replicas: two that are down give one alert")
-    shards = [of_shard(target(), number) for number in range(2)]
-    tenants = [of_tenant(target(), name) for name in ("acme", "zeta")]
-    for part, (own, other) in {
-        "target: no other exporter polls what it polled": (target(), _OTHER_TARGET),
-        "shard: the other one polls another shard of the same server": shards,
-        "tenant: the other one reads another tenant of the same database": tenants,
-    }.items():
-        dead = _exporter("a", dies=True, exposes=own)
-        alive = _exporter("b", dies=False, exposes=other)
-        yield critical.with_series({**dead, **alive}, page).firing(part)
-    never = {selector("up"): switching(1, _DIES, 0)}
-    yield critical.with_series(never).firing("never: it has never answered")
-    elsewhere = of_exporter("ExporterDown (critical) of a job", "critical", job="watchers")
-    renamed = _exporter("a", dies=True, job="watchers")
-    yield critical.with_series(renamed, elsewhere).firing(
-        "job: one under another job is known by the metrics that it exposed"
+    yield critical.with_series(_with_failed_scrapes(_DEAD.series())).firing(
+        "failed, dies: one whose scrapes failed now and then is not noticed later"
     )
-    whole = _exporter("a", dies=True, exposes={**target(), **_OTHER_TARGET})
-    yield critical.with_series(whole, page).firing(
-        "targets: one exporter of two targets gives one alert"
+    two = of_exporter("ExporterDown (warning) of two", "warning")
+    both = _all(_DEAD, replace(_OTHER, dies=_ENDS))
+    yield critical.with_series(both, page, two).firing("replicas: both are down, one alert")
+    yield critical.silence("replica: another one watches", _all(_DEAD, _OTHER), (ticket,))
+    elsewhere = replace(_OTHER, labels={"job": "watchers"})
+    yield critical.silence(
+        "replica, job: one of another job watches", _all(_DEAD, elsewhere), (ticket,)
     )
+    yield from _down_of_many(critical, page, ticket)
+    yield from _down_of_one_name(critical, page, ticket)
+    yield from _down_after_changes(critical, page, ticket)
 
-    jobs = {**one_of_two, **_exporter("c", dies=True, job="watchers")}
-    own_job = critical.with_series(jobs, elsewhere, ticket)
-    yield own_job.firing("jobs: each job counts for itself")
-    yield replace(own_job, rule="ExporterDown (warning)").firing("jobs: each job counts for itself")
-
-    warning = RuleCases(
-        rule="ExporterDown (warning)",
-        series=one_of_two,
-        fires=fires,
-        alerts=(ticket,),
-        hold=0,
-        guards={"blind": ("the other rule pages", both)},
-        others={"blind": (two,)},
-        replicas=False,
-        one_is_enough=False,
-    )
+    warning = replace(critical, rule="ExporterDown (warning)")
     yield from warning.cases()
-    most = {**both, **_exporter("c", dies=False)}
-    all_but_one = of_exporter("ExporterDown (warning) of two", "warning")
-    yield warning.with_series(most, all_but_one).firing(
-        "replicas: two that are down give one alert"
+    yield warning.with_series(both, page, two).firing("replicas: two that are down are one alert")
+    never = {selector("up"): switching(1, _ENDS, 0)}
+    yield warning.with_series(scraped(never), ticket).firing(
+        "never: one that has never answered is known by its job"
     )
-    same_shard = {
-        **_exporter("a", dies=True, exposes=shards[0]),
-        **_exporter("b", dies=False, exposes=shards[0]),
-        **_exporter("c", dies=False, exposes=shards[1]),
+    others = scraped(never, job="node")
+    yield warning.silence("other: what is down is no exporter", others)
+    in_job = replace(_DEAD, labels={"job": "watchers"})
+    of_job = (
+        of_exporter("ExporterDown (critical) of a job", "critical", "watchers", server=SERVER),
+        of_exporter("ExporterDown (warning) of a job", "warning", "watchers"),
+    )
+    for cases in (critical, warning):
+        yield cases.with_series(in_job.series(), *of_job).firing(
+            "job: one under another job is known by what it exposed"
+        )
+
+
+def _down_of_many(
+    critical: RuleCases, page: ExpectedAlert, ticket: ExpectedAlert
+) -> Iterator[Case]:
+    """Check exporters of shards, tenants, and several servers."""
+    shards = [of_shard(_watched(), number) for number in range(2)]
+    of_shard_0 = of_exporter(
+        "ExporterDown (critical) of a shard", "critical", server=SERVER, shard="0"
+    )
+    lost = _all(replace(_DEAD, exposes=shards[0]), replace(_OTHER, exposes=shards[1]))
+    yield critical.with_series(lost, of_shard_0, ticket).firing(
+        "shard: the other one watches another shard of the server"
+    )
+    third = _Exporter("c", exposes=shards[0])
+    yield critical.silence(
+        "shard, replica: another one watches the same shard",
+        {**lost, **third.series()},
+        (ticket,),
+    )
+    tenants = dict(_watched())
+    for number in range(20):
+        tenants |= of_tenant(_watched(), f"tenant-{number}")
+    yield critical.with_series(replace(_DEAD, exposes=tenants).series()).firing(
+        "tenants: one database of twenty tenants is one alert"
+    )
+    lab = of_exporter("ExporterDown (critical)", "critical", server="lab")
+    of_two = replace(_DEAD, exposes={**_watched(), **_watched("lab")})
+    yield critical.with_series(of_two.series(), page, lab, ticket).firing(
+        "servers: each that it watched is told"
+    )
+    yield critical.with_series(
+        _all(of_two, replace(_OTHER, exposes=_watched("lab"))), page, ticket
+    ).firing("servers, replica: another one watches one of them")
+    here, there = {"namespace": "agents"}, {"namespace": "others"}
+    spaces = (replace(_DEAD, labels=here), replace(_OTHER, labels=there))
+    of_here = (
+        replace(page, labels={**page.labels, **here}),
+        replace(ticket, labels={**ticket.labels, **here}),
+    )
+    yield critical.with_series(_all(*spaces), *of_here).firing(
+        "namespace: one of another namespace watches a server of the same name"
+    )
+    clusters = (
+        replace(_DEAD, labels={"cluster": "eu-1"}),
+        replace(_Exporter("a"), labels={"cluster": "eu-2"}),
+    )
+    of_cluster = tuple(
+        replace(alert, labels={**alert.labels, "cluster": "eu-1"}) for alert in (page, ticket)
+    )
+    yield critical.with_series(_all(*clusters), *of_cluster).firing(
+        "cluster: one of another cluster, at the same address, watches a server of the same name"
+    )
+
+
+def _down_of_one_name(
+    critical: RuleCases, page: ExpectedAlert, ticket: ExpectedAlert
+) -> Iterator[Case]:
+    """Check exporters of one job whose targets have one name."""
+
+    def pair(mine: InputSeries, others: InputSeries, job: str = "") -> InputSeries:
+        labels = {"job": job} if job else {}
+        return _all(
+            replace(_DEAD, exposes={**_watched(), **mine}),
+            replace(_OTHER, exposes={**_watched(), **others}, labels=labels),
+        )
+
+    yield critical.with_series(pair(_runners("r1", "r2"), _runners("r3")), page, ticket).firing(
+        "name: another exporter's target of that name is another server"
+    )
+    yield critical.silence(
+        "name, replica: both see the same runners",
+        pair(_runners("r1", "r2"), _runners("r1", "r2")),
+        (ticket,),
+    )
+    yield critical.silence(
+        "name, most: a replica that one principal is refused to sees fewer",
+        pair(_runners("r1", "r2"), _runners("r1")),
+        (ticket,),
+    )
+    yield critical.silence(
+        "name, job: one exporter of each job is no pair",
+        pair(_runners("r1"), _runners("r2"), "watchers"),
+        (ticket,),
+    )
+    shards = [{**of_shard(_watched(), n), **_runners(f"r{n}")} for n in range(2)]
+    replicas = [replace(_OTHER, letter=letter, exposes=shards[0]) for letter in "bc"]
+    yield critical.silence(
+        "name, shards: each sees runners of its own, and they are of one server",
+        _all(
+            replace(_DEAD, exposes=shards[0]),
+            *replicas,
+            *(replace(_OTHER, letter=letter, exposes=shards[1]) for letter in "de"),
+        ),
+        (ticket,),
+    )
+    tenants = {
+        **_watched(),
+        **of_tenant({**_watched(), **_runners("r1")}, "acme"),
+        **of_tenant({**_watched(), **_runners("r2")}, "zeta"),
     }
-    yield warning.with_series(same_shard).firing("shard: another replica polls the same shard")
+    yield critical.silence(
+        "name, tenants: the tenants of one exporter are no exporters",
+        _all(
+            replace(_DEAD, exposes=tenants),
+            replace(_OTHER, exposes=tenants, labels={"job": "watchers"}),
+        ),
+        (ticket,),
+    )
+
+
+def _down_after_changes(
+    critical: RuleCases, page: ExpectedAlert, ticket: ExpectedAlert
+) -> Iterator[Case]:
+    """Check what an exporter watched before, and that it is told for long."""
+    removed = switching(1, 5 * MINUTE, None)
+    old = {**_watched(), **_watched("old", removed)}
+    yield critical.silence(
+        "removed: its settings lost a server before, and another one watches the rest",
+        _all(replace(_DEAD, exposes=old), _OTHER),
+        (ticket,),
+    )
+    before = _Exporter("a", exposes=_watched("old"), leaves=5 * MINUTE)
+    after = replace(_DEAD, begins=5 * MINUTE, labels={"pod": "later"})
+    yield critical.with_series(_all(before, after), page, ticket).firing(
+        "removed, address: the one before it at its address watched another server"
+    )
+    yield critical.with_series(
+        _all(replace(_OTHER, leaves=5 * MINUTE), _DEAD), page, ticket
+    ).firing("replaced: the other one is no target any more")
+
+
+def _for_long() -> Iterator[Case]:
+    """Check it at scrapes a minute and two minutes apart, and for a day."""
+    page = of_exporter("ExporterDown (critical) after a day", "critical", server=SERVER)
+    ticket = of_exporter("ExporterDown (warning)", "warning")
+    end = 26 * HOUR
+    for rule in ("ExporterDown (critical)", "ExporterDown (warning)"):
+        yield Case(
+            f"{rule} / long: it is the same a day later",
+            _DEAD.series(),
+            (
+                Check(
+                    "ElectricAgentsExporterDown",
+                    end,
+                    tuple(alert.at("ExporterDown", end) for alert in (page, ticket)),
+                ),
+            ),
+        )
+    yield Case(
+        "ExporterDown (critical) / slow: one of five scrapes fails, two minutes apart",
+        _with_failed_scrapes(_Exporter().series(), 10 * MINUTE, 2 * MINUTE),
+        tuple(Check("ElectricAgentsExporterDown", MINUTE * minute) for minute in range(20, 41)),
+        scrape=2 * MINUTE,
+    )
 
 
 def _absent() -> Iterator[Case]:
-    fires = 15 * MINUTE
-    node: InputSeries = {selector("up", job="node"): 1}
-    exporter: InputSeries = {selector("up"): 0}
-    other = {_BUILD: 1.0}
-    yield from RuleCases(
+    fires = _ENDS + 17 * MINUTE
+    alert = of_exporter("ExporterAbsent", "critical", server=SERVER)
+    lost = replace(_DEAD, dies=_FOREVER, leaves=_ENDS)
+    back = _all(lost, replace(_OTHER, begins=fires + STEP))
+    rollout = 10 * MINUTE
+    other = replace(_OTHER, read=-HOUR)
+    without = replace(other, exposes=_watched("lab"))
+    target = "Prometheus has an exporter of it to scrape, and that is down"
+    removed = "an exporter of the job reads settings in which it is not"
+    absent = RuleCases(
         rule="ExporterAbsent",
-        series=node,
-        until_end={**node, selector("up"): switching(None, fires + STEP, 1)},
+        series=lost.series(),
+        until_end=back,
         fires=fires,
-        alerts=(of_exporter("ExporterAbsent", "critical"),),
+        alerts=(alert,),
         hold=0,
+        memory=0,
         guards={
-            "other-job": (
-                "the exporter runs under a job of another name",
-                {**node, **scraped(other, job="watchers")},
-            )
+            "target": (target, _DEAD.series()),
+            "removed": (removed, _all(lost, replace(without, read=_ENDS + 2 * MINUTE))),
         },
-        silent={"down: that is another alert": {**node, **exporter}},
-        replicas=False,
+        silent={
+            "there: it answers": _Exporter().series(),
+            "setting: it answers, and its settings lost the server": replace(
+                lost, leaves=_FOREVER, exposes=_watched(signal=switching(1, _ENDS, None))
+            ).series(),
+            "replica: another one watches": _all(lost, _OTHER),
+            "renamed: the job has another name": _all(
+                lost, replace(_OTHER, begins=_ENDS + MINUTE, labels={"job": "watchers"})
+            ),
+            "moment: it is back after sixteen minutes": _all(
+                lost, replace(_OTHER, begins=_ENDS + 16 * MINUTE)
+            ),
+        },
+        of_a_tenant=False,
         one_is_enough=False,
-    ).cases()
+    )
+    yield from absent.cases()
+    yield absent.silence(
+        "guard target, replaced: the pod after it is down",
+        _all(lost, replace(_OTHER, begins=_ENDS, dies=_ENDS + 5 * MINUTE)),
+    )
+    yield absent.silence(
+        "guard target, renamed: that of the job after it is down",
+        _all(
+            lost,
+            replace(_OTHER, begins=_ENDS, dies=_ENDS + 5 * MINUTE, labels={"job": "watchers"}),
+        ),
+    )
+    seen = _ENDS - STEP
+    yield absent.silence(
+        "guard removed, rollout: the pod after it began shortly before the last sight of it",
+        _all(lost, replace(without, read=seen - rollout + STEP)),
+    )
+    yield absent.with_series(_all(lost, replace(without, read=seen - rollout))).firing(
+        "guard removed, before: the other one read its settings ten minutes before"
+    )
+    for label, value in (("cluster", "eu-2"), ("namespace", "others"), ("job", "watchers")):
+        later = replace(without, read=_ENDS + 2 * MINUTE, labels={label: value})
+        yield absent.with_series(_all(lost, later)).firing(
+            f"guard removed, {label}: one of another {label} reads its settings"
+        )
+    for label, value in (("cluster", "eu-2"), ("namespace", "others")):
+        for part, there in {
+            f"{label}: one of another {label} watches a server of that name": _OTHER,
+            f"guard target, {label}: one of another {label} is down": replace(_OTHER, dies=_ENDS),
+        }.items():
+            yield absent.with_series(_all(lost, replace(there, labels={label: value}))).firing(part)
+    yield absent.silence(
+        "job: one of another job watches it",
+        _all(lost, replace(_OTHER, labels={"job": "watchers"})),
+    )
+    shards = [of_shard(_watched(), number) for number in range(2)]
+    of_shard_0 = of_exporter("ExporterAbsent of a shard", "critical", server=SERVER, shard="0")
+    yield absent.with_series(
+        _all(replace(lost, exposes=shards[0]), replace(other, exposes=shards[1])), of_shard_0
+    ).firing("shard: that of one is lost, and another one watches the other")
+    yield absent.silence(
+        "guard target, shard: a replica of the shard is down",
+        _all(replace(lost, exposes=shards[0]), replace(_OTHER, exposes=shards[0], dies=_ENDS)),
+    )
+    yield absent.with_series(
+        _all(replace(lost, exposes=shards[0]), replace(_OTHER, exposes=shards[1], dies=_ENDS)),
+        of_shard_0,
+    ).firing("guard target, shards: that of another shard is down")
+    old = {**_watched(), **_watched("old", switching(1, 5 * MINUTE, None))}
+    yield absent.with_series(replace(lost, exposes=old).series()).firing(
+        "removed: what its settings lost before is not told"
+    )
+    yield absent.silence(
+        "renamed, removed: the job has another name, and its settings lost a server before",
+        _all(
+            replace(lost, exposes=old),
+            replace(_OTHER, begins=_ENDS + MINUTE, labels={"job": "watchers"}),
+        ),
+    )
+    lab = of_exporter("ExporterAbsent", "critical", server="lab")
+    yield absent.with_series(
+        replace(lost, exposes={**_watched(), **_watched("lab")}).series(), alert, lab
+    ).firing("servers: each is told")
+    yield absent.with_series(
+        _all(
+            replace(lost, exposes={**_watched(), **_runners("r1")}),
+            replace(other, exposes={**_watched(), **_runners("r2")}),
+        )
+    ).firing("name: another exporter's target of that name is another server")
+
+
+def _restarting() -> Iterator[Case]:
+    def starts(every: float, until: float = _FOREVER) -> InputSeries:
+        return {_STARTED: rising(every, every, until=until), _BUILD: 1}
+
+    # The fourth start is seen after 24 minutes, and the first is forgotten 30 minutes after it.
+    restarting = RuleCases(
+        rule="ExporterRestarting",
+        series=starts(6 * MINUTE),
+        fires=29 * MINUTE,
+        alerts=(of_exporter("ExporterRestarting", "warning"),),
+        hold=10 * MINUTE,
+        memory=7 * MINUTE,
+        well=starts(6 * MINUTE, until=24 * MINUTE),
+        over=7 * MINUTE - STEP,
+        late=2 * STEP,
+        silent={
+            "three: three starts within half an hour": starts(10 * MINUTE),
+            "few: a deployment": starts(20 * MINUTE),
+            "other: it is no exporter": {_STARTED: rising(360, 360)},
+        },
+        one_is_enough=False,
+    )
+    yield from restarting.cases()
+    for moment in (35, 45, 55):
+        yield restarting.silence(
+            f"three, off the beat: three starts, {moment} minutes later",
+            starts(10 * MINUTE + 5),
+            at=moment * MINUTE,
+            scrape=17,
+        )
+    steady = scraped({_STARTED: 0.0, _BUILD: 1.0}, "b:9464")
+    yield restarting.with_series({**scraped(restarting.series), **steady}).firing(
+        "one: another replica goes on"
+    )
+    node = scraped({_STARTED: rising(360, 360)}, "b:9464")
+    yield restarting.silence(
+        "other, instance: what starts anew has another address",
+        {**scraped({_STARTED: 0.0, _BUILD: 1.0}), **node},
+    )
+    for label in ("cluster", "namespace", "job"):
+        there = scraped({_STARTED: rising(360, 360)}, **{label: "others"})
+        yield restarting.silence(
+            f"other, {label}: what starts anew at that address is of another {label}",
+            {**scraped({_STARTED: 0.0, _BUILD: 1.0}), **there},
+        )
 
 
 def _reload() -> Iterator[Case]:
@@ -133,7 +468,9 @@ def _reload() -> Iterator[Case]:
         fires=10 * MINUTE,
         alerts=(of_exporter("ConfigReloadFailed", "warning"),),
         hold=0,
+        well={family: switching(0, 10 * MINUTE + STEP, 1)},
         silent={"reloaded: the settings have no fault": {family: 1}},
+        one_is_enough=False,
     )
     yield from failed.cases()
     one = {**scraped({family: 0}, "a:9464"), **scraped({family: 1}, "b:9464")}
@@ -148,12 +485,19 @@ def _drift() -> Iterator[Case]:
         series={family: drifting},
         fires=20 * MINUTE,
         alerts=(of_exporter("ContractDrift", "warning", field="runner.kind"),),
-        hold=None,
+        hold=0,
+        late=2 * STEP,
         silent={"old: what was counted before is not new": {family: 4}},
+        one_is_enough=False,
     )
     yield from drift.cases()
-    end = 10 * MINUTE + HOUR
-    yield drift.silence("over: an hour after the last such value", {family: drifting}, at=end)
+    one = {**scraped({family: drifting}), **scraped({family: 0}, "b:9464")}
+    yield drift.with_series(one).firing("one: the other replica has read no such value")
+    for when, why, others in (
+        (10 * MINUTE + HOUR, "over: an hour after the last such value", ()),
+        (9 * MINUTE + HOUR, "hour: nearly an hour after the last such value", drift.alerts),
+    ):
+        yield drift.silence(why, {family: drifting}, others, at=when)
 
 
 def _watchdog() -> Iterator[Case]:
@@ -170,8 +514,10 @@ def files() -> Iterator[TestFile]:
     for name, cases in {
         "ExporterDown": _down,
         "ExporterAbsent": _absent,
+        "ExporterRestarting": _restarting,
         "ConfigReloadFailed": _reload,
         "ContractDrift": _drift,
         "Watchdog": _watchdog,
     }.items():
         yield TestFile(name, _RULES, tuple(cases()))
+    yield TestFile("ExporterDown-long", _RULES, tuple(_for_long()), MINUTE)
