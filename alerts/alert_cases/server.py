@@ -1,51 +1,288 @@
 """Cases of the alerts on a target."""
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Final
 
 from alert_cases.input_series import (
     SERVER,
     TENANT,
+    labelled,
     of_tenant,
     polls,
+    relabelled,
     scraped,
     scraped_shards,
     target,
 )
-from alert_cases.promtool import Case, Check, InputSeries, TestFile, selector
-from alert_cases.rule_cases import RuleCases, of_server
+from alert_cases.promtool import Alert, Case, Check, InputSeries, TestFile, selector
+from alert_cases.rule_cases import MEMORY, STEP, ExpectedAlert, RuleCases, of_server
 from alert_cases.signals import HOUR, MINUTE, Signal, rising, switching
 
-_RULES: Final = ("records", "server")
+_RULES: Final = ("exporter", "server")
 _PREFIX: Final = "electric_agents_server_"
 _TICK: Final = selector("electric_agents_exporter_scheduler_last_tick_timestamp_seconds")
+_READ: Final = selector("electric_agents_exporter_config_last_reload_success_timestamp_seconds")
 
 
 def _of(family: str, **labels: str) -> str:
     return selector(f"{_PREFIX}{family}", server=SERVER, **labels)
 
 
+def _errors(reason: str, signal: Signal, operation: str = "list") -> InputSeries:
+    return {_of("request_errors_total", operation=operation, reason=reason): signal}
+
+
+def _everybody(signal: Signal = 3) -> InputSeries:
+    """Give how many runners a database lists."""
+    return {_of("runners_listed", principal="all"): signal}
+
+
+def _named(series: InputSeries, server: str) -> InputSeries:
+    return relabelled(series, server=server)
+
+
+def _runners(*names: str) -> InputSeries:
+    family = "electric_agents_runner_poll_success"
+    return {selector(family, server=SERVER, runner_id=name): 1 for name in names}
+
+
+_UP: Final = {**target(1), **polls(server=1)}
+_DOWN: Final = {**target(0), **polls(lists=0, health=0, server=0), **_errors("connect", rising(1))}
+"""A server that is asked over HTTP and does not answer."""
+
+_READABLE: Final = {**target(1), **polls(), **_everybody()}
+_UNREADABLE: Final = {**target(0), **polls(lists=0, health=0), **_errors("timeout", rising(1))}
+"""A database that cannot be read, and never could."""
+
+
+@dataclass(frozen=True)
+class _OfMany(ExpectedAlert):
+    """An alert on many servers at once, which leads to those of its job."""
+
+    def at(self, name: str, seconds: float, **more: str) -> Alert:
+        """Give it in full."""
+        alert = super().at(name, seconds, **more)
+        link = alert.annotations["dashboard_url"].replace("var-server=", f"var-job={self.job}")
+        return replace(alert, annotations={**alert.annotations, "dashboard_url": link})
+
+
+def _of_many(message: str) -> _OfMany:
+    labels = {"severity": "critical", "layer": "server", "servers": "many"}
+    return _OfMany(message, labels, "fleet")
+
+
+def _many(alert: str, bad: InputSeries, well: InputSeries, single: RuleCases) -> Iterator[Case]:
+    """Check that three servers that are at least half of all are one alert beside their own.
+
+    `single` are the cases of the rule on one server.
+    """
+    names = [f"s{number}" for number in range(6)]
+    severities = {known.labels["severity"] for known in single.alerts}
+    many = _of_many(f"{alert} of many")
+
+    def exposed(failing: int, healthy: int, scrape: Mapping[str, str] | None = None) -> InputSeries:
+        found: dict[str, Signal] = {}
+        for number, name in enumerate(names[: failing + healthy]):
+            found |= _named(bad if number < failing else well, name)
+        return labelled(found, **scrape or {})
+
+    def singles(count: int) -> tuple[ExpectedAlert, ...]:
+        return tuple(
+            replace(known, labels={**known.labels, "server": name})
+            for name in names[:count]
+            for known in single.alerts
+        )
+
+    own = "critical many" if len(severities) > 1 else "many"
+    cases = replace(
+        single,
+        rule=f"{alert} ({own})",
+        series=exposed(3, 3),
+        alerts=(many, *singles(3)),
+        hold=2 * (single.hold or 0),
+        well=None,
+        guards={},
+        others={"few: two of two": singles(2), "share: three of seven": ()},
+        silent={"few: two of two": exposed(2, 0)},
+        one_is_enough=False,
+        replicas=False,
+    )
+    # Each server's own alert ends before that of many.
+    hold, memory = cases.hold or 0.0, cases.memory
+    end = cases.fires + memory + hold
+    (first, *rest) = cases.cases()
+    yield replace(
+        first,
+        queries=tuple(
+            replace(query, samples=(many.sample(alert),)) if query.seconds < end else query
+            for query in first.queries
+        ),
+    )
+    yield from rest
+    names.append("s6")
+    yield cases.silence("share: three of seven", exposed(3, 4), singles(3))
+    jobs = {
+        **scraped(exposed(2, 0)),
+        **scraped(labelled(_named(bad, "s2"), job="watchers"), "b:9464"),
+    }
+    apart = replace(singles(3)[-1], job="watchers") if len(severities) == 1 else None
+    if apart is not None:
+        yield cases.silence("jobs: each counts for itself", jobs, (*singles(2), apart))
+    both = {**scraped(exposed(3, 0)), **scraped(exposed(3, 0), "b:9464")}
+    yield cases.with_series(both, many, *singles(3)).firing("replicas: two see the same three")
+
+
 def _unreachable() -> Iterator[Case]:
     down = RuleCases(
         rule="ServerUnreachable",
-        series=target(0),
+        series=_DOWN,
         fires=5 * MINUTE,
         alerts=(of_server("ServerUnreachable", "critical"),),
         hold=3 * MINUTE,
+        well={
+            **_DOWN,
+            **target(switching(0, 5 * MINUTE + STEP, 1)),
+            **polls(lists=0, health=0, server=switching(0, 5 * MINUTE + STEP, 1)),
+        },
         silent={
-            "up: it answers": target(1),
-            "tenant: the polls of another tenant succeed": {**target(1), **of_tenant(target(0))},
+            "up: it answers": _UP,
+            "flaps: one list in four comes": {
+                **_UP,
+                **target(lambda now: float(now % MINUTE == 0)),
+            },
+            "database: that of a server that answers cannot be read": {
+                **target(0),
+                **polls(lists=0, health=0, server=1),
+                **_everybody(switching(3, MINUTE, None)),
+            },
+            "database, only: nothing but a database is asked": _UNREADABLE,
+            "refused: it answers, and refuses": {
+                **_DOWN,
+                **_errors("unauthorized", rising(1)),
+            },
+            "refused, forbidden: it answers, and refuses": {
+                **_DOWN,
+                **_errors("forbidden", rising(1), "health"),
+            },
         },
         of_a_tenant=False,
+        one_is_enough=False,
     )
     yield from down.cases()
-    one = {**scraped(target(0), "a:9464"), **scraped(target(1), "b:9464")}
+    one = {**scraped(_DOWN, "a:9464"), **scraped(_UP, "b:9464")}
     yield down.silence("one: another exporter reaches it", one)
-    yield down.with_series(scraped_shards(target(0), target(0))).firing(
+    yield down.with_series(scraped_shards(_DOWN, _DOWN)).firing(
         "shards: all that cannot reach it give one alert"
     )
-    yield down.silence("shard: another shard reaches it", scraped_shards(target(0), target(1)))
+    yield down.silence("shard: another shard reaches it", scraped_shards(_DOWN, _UP))
+    listed = {**target(0), **polls(lists=0, health=0, server=1)}
+    no_reason = of_server("ServerUnreachable without a reason", "critical")
+    yield down.with_series(listed, no_reason).firing(
+        "list: it says that it is well, and gives none"
+    )
+    asleep = {**target(1), **polls(server=0)}
+    yield down.with_series(asleep, no_reason).firing("server: its list comes, and it says nothing")
+    both = {**target(0), **polls(server=0), **_everybody()}
+    yield down.with_series(both, no_reason).firing(
+        "database, server: its database can be read, and it does not answer"
+    )
+    yield down.with_series({**_DOWN, **_everybody(switching(3, MINUTE, None))}).firing(
+        "database, both: neither answers"
+    )
+    yield from _unreachable_of_one_name(down)
+    yield from _many("ServerUnreachable", _DOWN, _UP, replace(down, well=None, silent={}))
+
+
+def _unreachable_of_one_name(down: RuleCases) -> Iterator[Case]:
+    """Check exporters of one job whose targets have one name, and tenants."""
+    up_while = {**_UP, **_runners("r1")}
+    falls = 5 * MINUTE
+    fell = switching(1, falls, 0)
+    falling = {
+        **target(fell),
+        **polls(lists=fell, health=fell, server=fell),
+        **_runners("r2"),
+        **_errors("connect", switching(0, falls, 3)),
+    }
+    later = falls + 5 * MINUTE
+    names = {**scraped(up_while), **scraped(falling, "b:9464")}
+    yield down.with_series(names, fires=later).firing(
+        "name: another exporter's target of that name is another server"
+    )
+    same = {**scraped(up_while), **scraped({**falling, **_runners("r1")}, "b:9464")}
+    yield down.silence("name, replica: both see a runner", same, at=later)
+    jobs = {**scraped(up_while), **scraped(falling, "b:9464", job="watchers")}
+    of_job = replace(down.alerts[0], job="watchers")
+    yield down.with_series(jobs, of_job, fires=later).firing("jobs: each has its own view")
+    tenants = {
+        **_UP,
+        **of_tenant({**_UP, **_runners("r1")}, "acme"),
+        **of_tenant({**target(0), **_runners("r2")}, "zeta"),
+    }
+    yield down.silence("name, tenants: one of them is gone", tenants)
+
+
+def _unreadable() -> Iterator[Case]:
+    bad = of_server("DatabaseUnreachable", "critical")
+    down = RuleCases(
+        rule="DatabaseUnreachable",
+        series=_UNREADABLE,
+        fires=5 * MINUTE,
+        alerts=(bad,),
+        hold=3 * MINUTE,
+        well={
+            **_UNREADABLE,
+            **target(switching(0, 5 * MINUTE + STEP, 1)),
+            **polls(lists=switching(0, 5 * MINUTE + STEP, 1), health=0),
+        },
+        silent={
+            "up: it can be read": _READABLE,
+            "server: it is no database": _DOWN,
+            "refused: it answers, and refuses": {**_UNREADABLE, **_errors("forbidden", rising(1))},
+            "health: it lists, and fails at reports": {**_READABLE, **polls(health=0)},
+        },
+        of_a_tenant=False,
+        one_is_enough=False,
+    )
+    yield from down.cases()
+    one = {**scraped(_UNREADABLE), **scraped(_READABLE, "b:9464")}
+    yield down.silence("one: another exporter reads it", one)
+    yield down.silence("shard: another shard reads it", scraped_shards(_UNREADABLE, _READABLE))
+    yield down.with_series(scraped_shards(_UNREADABLE, _UNREADABLE)).firing(
+        "shards: all that cannot read it give one alert"
+    )
+    tenants = dict(_UNREADABLE)
+    for number in range(20):
+        tenants |= of_tenant({**target(0), **polls(lists=0, health=0)}, f"tenant-{number}")
+    yield down.with_series(tenants).firing("tenants: twenty of one database are one alert")
+    yield from _many(
+        "DatabaseUnreachable", _UNREADABLE, _READABLE, replace(down, well=None, silent={})
+    )
+
+
+def _unreadable_for_long() -> Iterator[Case]:
+    """Check a database beside a server that answers: it is known for one for a week."""
+    falls = 30 * MINUTE
+    end = falls + 3 * HOUR
+    fell = switching(1, falls, 0)
+    series = {
+        **target(fell),
+        **polls(lists=fell, health=fell, server=1),
+        **_everybody(switching(3, falls + MINUTE, None)),
+        **_errors("timeout", switching(0, falls, 3)),
+    }
+    bad = of_server("DatabaseUnreachable without a reason", "critical")
+    for alert, part, alerts in (
+        ("DatabaseUnreachable", "long: it is the same three hours later", (bad,)),
+        ("ServerUnreachable", "database, long: the server answers, three hours later", ()),
+    ):
+        checked = tuple(each.at(alert, end) for each in alerts)
+        yield Case(
+            f"{alert} / {part}",
+            scraped(series),
+            (Check(f"ElectricAgents{alert}", end, checked),),
+        )
 
 
 def _credentials() -> Iterator[Case]:
@@ -54,102 +291,150 @@ def _credentials() -> Iterator[Case]:
         reason: str = "unauthorized",
         errors: Signal,
         operation: str = "list",
-        lists: Signal = 0,
-        health: Signal = 0,
+        up: Signal = 0,
     ) -> InputSeries:
-        counted = _of("request_errors_total", operation=operation, reason=reason)
-        return {**target(0), counted: errors, **polls(lists=lists, health=health)}
+        return {
+            **target(up),
+            **polls(lists=up, health=up, server=1),
+            **_errors(reason, errors, operation),
+        }
 
-    rejected = exposed(errors=rising(1, 60))
-    accepted = exposed(errors=0, lists=1, health=1)
-    cases = RuleCases(
-        rule="CredentialsRejected",
+    page = of_server("CredentialsRejected (critical)", "critical")
+    ticket = of_server("CredentialsRejected (warning)", "warning")
+    each_minute = rising(1, MINUTE)
+    rejected = exposed(errors=each_minute)
+    accepted = exposed(errors=0, up=1)
+    fires = 6 * MINUTE
+    critical = RuleCases(
+        rule="CredentialsRejected (critical)",
         series=rejected,
-        fires=6 * MINUTE,
-        alerts=(of_server("CredentialsRejected", "critical"),),
+        fires=fires,
+        alerts=(page, ticket),
+        hold=6 * MINUTE,
+        memory=4 * MINUTE - STEP,
+        late=2 * STEP,
         of_a_tenant=False,
-        apart=("recovered",),
-        guards={
-            "recovered": (
-                "the newest poll was answered",
-                exposed(errors=rising(1, 60), lists=1, health=1),
-            )
-        },
+        one_is_enough=False,
         silent={
             "once: one rejected request is no longer in the window": exposed(
-                errors=switching(0, 30, 1)
+                errors=switching(0, MINUTE, 1)
             ),
+            "old: what was refused before is not new": exposed(errors=4),
             "other: a server that fails rejects nobody": exposed(
-                reason="server_error", errors=rising(1, 60)
-            ),
-            "operation: the lists are answered again, and reports fail for another reason": exposed(
-                errors=rising(1, 60), lists=1
+                reason="server_error", errors=each_minute
             ),
         },
     )
-    yield from cases.cases()
-    forbidden = exposed(reason="forbidden", errors=rising(1, 60))
-    yield cases.with_series(forbidden).firing("forbidden: 403 is as bad as 401")
-    yield cases.silence(
-        "one: another exporter is accepted", {**scraped(accepted), **scraped(rejected, "b:9464")}
+    yield from critical.cases()
+    forbidden = exposed(reason="forbidden", errors=each_minute)
+    yield critical.with_series(forbidden).firing("forbidden: 403 is as bad as 401")
+    grant = {**_UNREADABLE, **_errors("forbidden", each_minute)}
+    yield critical.with_series(grant).firing("grant: a database lacks one")
+    yield critical.with_series(exposed(errors=rising(1, 4 * MINUTE)), fires=9 * MINUTE).firing(
+        "rare: a target that fails is polled every four minutes"
     )
-    of_health = exposed(errors=rising(1, 60), operation="health", lists=1)
-    yield cases.with_series(of_health).firing("health: the lists come and the reports are refused")
-    shards = scraped_shards(rejected, accepted, rejected)
-    of_two = of_server("CredentialsRejected of two shards", "critical")
-    yield cases.with_series(shards, of_two).firing(
-        "shards: the requests of all that are refused are added up"
+    one = {**scraped(accepted), **scraped(rejected, "b:9464")}
+    yield critical.silence("one: another exporter is accepted", one, (ticket,))
+    yield critical.with_series(scraped_shards(rejected, rejected)).firing(
+        "shards: they are one alert"
     )
+    yield critical.silence(
+        "shard: another shard is accepted", scraped_shards(rejected, accepted), (ticket,)
+    )
+    tenants = {**rejected, **of_tenant(rejected), **of_tenant(rejected, "zeta")}
+    yield critical.with_series(tenants).firing("tenants: those of one database are one alert")
+
+    some = exposed(errors=each_minute, up=1)
+    warning = replace(
+        critical,
+        rule="CredentialsRejected (warning)",
+        series=some,
+        alerts=(ticket,),
+        well=exposed(errors=rising(1, MINUTE, until=fires), up=1),
+        over=4 * MINUTE - STEP,
+        silent={
+            "once: one rejected request is no longer in the window": exposed(
+                errors=switching(0, MINUTE, 1), up=1
+            )
+        },
+    )
+    yield from warning.cases()
+    of_health = exposed(errors=each_minute, operation="health", up=1)
+    yield warning.with_series(of_health).firing("health: lists come, and reports are refused")
+    both = {**some, **_errors("unauthorized", each_minute, "health")}
+    yield warning.with_series(both).firing("both: it is one alert")
+    yield warning.with_series({**scraped(some), **scraped(accepted, "b:9464")}).firing(
+        "one: what is refused to one exporter is told"
+    )
+
+    yield from _many("CredentialsRejected", rejected, accepted, replace(critical, silent={}))
 
 
 def _stale() -> Iterator[Case]:
     last, interval = _of("last_poll_success_timestamp_seconds"), _of("poll_interval_seconds")
-    errors = _of("request_errors_total", operation="health", reason="unauthorized")
 
-    def exposed(up: Signal = 1) -> InputSeries:
-        return {**target(up), _TICK: rising(30), last: 0, interval: 20, errors: 0}
+    def exposed(up: Signal = 1, *, success: Signal = 0, server: Signal = 1) -> InputSeries:
+        return {
+            **target(up),
+            **polls(lists=up, health=0, server=server),
+            _TICK: rising(STEP, STEP),
+            last: success,
+            interval: 20,
+        }
 
+    now = rising(STEP, STEP)
+    fresh = {**exposed(success=now), **polls(server=1)}
     alert = of_server("ExporterDataStale", "warning", dashboard="exporter")
+    # It is more than three intervals old after 75 s.
+    fires = 75 + 2 * MINUTE
     stale = RuleCases(
         rule="ExporterDataStale",
         series=exposed(),
-        fires=3.5 * MINUTE,
+        fires=fires,
         alerts=(alert,),
-        apart=("server-down", "credentials"),
-        hold=10 * MINUTE,
-        guards={
-            "server-down": ("ServerUnreachable fires", exposed(0)),
-            "credentials": ("CredentialsRejected fires", {**exposed(), errors: rising(1, 60)}),
+        hold=5 * MINUTE,
+        well=exposed(success=lambda at: at if at > fires else 0),
+        late=STEP,
+        guards={"unreachable": ("ServerUnreachable tells it", exposed(0, server=0))},
+        silent={
+            "slow: polls with a long interval": {**exposed(), interval: 120},
+            "fresh: its polls succeed": fresh,
         },
-        silent={"slow: polls with a long interval": {**exposed(), interval: 120}},
+        one_is_enough=False,
     )
     yield from stale.cases()
-    forbidden = errors.replace("unauthorized", "forbidden")
     yield stale.silence(
-        "guard credentials: CredentialsRejected fires for 403 too",
-        {**exposed(), forbidden: rising(1, 60)},
+        "guard unreachable, server: its list comes, and it says nothing", exposed(1, server=0)
     )
     yield stale.silence(
-        "guard credentials, tenant: requests are counted for the whole database",
-        {**of_tenant(exposed()), errors: rising(1, 60)},
+        "guard unreachable, database: that cannot be read",
+        {**exposed(0), **_everybody(switching(3, STEP, None))},
     )
     yield stale.silence(
-        "guard server-down, shards: no shard can reach it",
-        scraped_shards(exposed(0), exposed(0)),
+        "guard unreachable, shards: no shard can reach it",
+        scraped_shards(exposed(0, server=0), exposed(0, server=0)),
     )
     yield stale.silence(
-        "guard server-down, tenant: the polls of all tenants fail", of_tenant(exposed(0))
+        "guard unreachable, tenant: the whole database cannot be read",
+        {**exposed(0), **of_tenant(exposed(0))},
     )
+    here = {"cluster": "eu-1", "namespace": "agents"}
+    there = scraped(labelled(exposed(0, server=0), **here))
+    own = tuple(replace(known, labels={**known.labels, **here}) for known in stale.alerts)
+    for label in (*here, "job", "server"):
+        other = relabelled(there, **{label: "others"})
+        yield stale.with_series({**scraped(labelled(exposed(), **here)), **other}, *own).firing(
+            f"guard unreachable, {label}: that of another {label} is"
+        )
+    blind = {**scraped(fresh), **scraped(exposed(0), "b:9464")}
+    yield stale.with_series(blind).firing("one: a replica cannot reach it")
     twice = {**scraped(exposed()), **scraped(exposed(), job="again")}
     under_both = (alert, replace(alert, job="again"))
-    yield stale.with_series(twice, *under_both).firing(
-        "jobs: an exporter that is scraped under two jobs gives an alert of each"
-    )
-    failing = errors.replace("unauthorized", "timeout")
-    yield stale.with_series({**exposed(), failing: rising(1, 60)}).firing("errors: reports hang")
-    yield from _never_polled(stale, last)
-
-    fresh = {**exposed(), last: rising(30)}
+    yield stale.with_series(twice, *under_both).firing("jobs: each has its own alert")
+    hanging = replace(alert, message="ExporterDataStale with a reason")
+    yield stale.with_series(
+        {**exposed(), **_errors("timeout", rising(1), "health")}, hanging
+    ).firing("reason: reports hang")
     of_shard = replace(
         alert, message="ExporterDataStale of a shard", labels={**alert.labels, "shard": "0"}
     )
@@ -157,113 +442,279 @@ def _stale() -> Iterator[Case]:
         "shard: one cannot reach the server, and another one can"
     )
     of_tenant_only = replace(alert, labels={**alert.labels, "tenant": TENANT})
-    yield stale.with_series({**fresh, **of_tenant(exposed(0))}, of_tenant_only).firing(
+    yield stale.with_series({**fresh, **of_tenant(exposed())}, of_tenant_only).firing(
         "tenant: the polls of one fail"
     )
+    patient = {**scraped(exposed()), **scraped({**exposed(), interval: 120}, "b:9464")}
+    yield stale.silence("patient: another exporter polls less often", patient)
+    yield from _never_polled(stale, fresh, last)
+    yield from _fails_now_and_then(stale, fresh)
+    yield from _stands_still(stale, fresh)
+
+
+def _never_polled(stale: RuleCases, fresh: InputSeries, last: str) -> Iterator[Case]:
+    """Check an exporter none of whose polls has succeeded, and one in place of another."""
+    never = {name: signal for name, signal in stale.series.items() if name != last}
+    begun = replace(stale, well=None).with_series(never, fires=2 * MINUTE)
+    yield begun.firing("never: no poll has succeeded since the start")
+    blind = {**scraped(fresh), **scraped({**never, **target(0)}, "b:9464")}
+    yield begun.with_series(blind).firing("never, one: a replica has never reached it")
+    gaps = replace(begun, series=never, silent={}, guards={}, apart=(), rule=stale.rule)
+    for case in gaps.cases():
+        if " / gaps" in case.name:
+            yield replace(case, name=f"{stale.rule} / never, gaps: one scrape in eight fails")
+    for label in ("cluster", "namespace", "job"):
+        there = scraped(fresh, **{label: "others"})
+        yield begun.with_series({**scraped(never), **there}).firing(
+            f"never, {label}: one at that address, of another {label}, has succeeded"
+        )
+    renewed = 10 * MINUTE
+    old = {name: _until(signal, renewed) for name, signal in fresh.items()}
+    new = {name: _since(signal, renewed) for name, signal in fresh.items()}
+    for minute in range(1, 8):
+        yield stale.silence(
+            f"replaced, {minute}: a pod at the address of the one before it",
+            {**scraped(old), **scraped(new, pod="later")},
+            at=renewed + minute * MINUTE,
+        )
+
+
+def _until(signal: Signal, end: float) -> Signal:
+    return lambda now: (signal(now) if callable(signal) else signal) if now < end else None
+
+
+def _since(signal: Signal, begin: float) -> Signal:
+    return lambda now: (signal(now) if callable(signal) else signal) if now >= begin else None
+
+
+def _fails_now_and_then(stale: RuleCases, fresh: InputSeries) -> Iterator[Case]:
+    """Check polls some of which fail, for half an hour."""
+    later = 40 * MINUTE
+
+    def one_in(number: int, *, fails: bool, every: float = STEP) -> Signal:
+        """Give how polls went of which one in some fails, or one in some succeeds."""
+        return lambda now: float((round(now / every) % number == 0) != fails)
+
+    def with_polls(operation: str, signal: Signal) -> InputSeries:
+        return {**fresh, _of("poll_success", operation=operation): signal}
+
+    quarter = one_in(4, fails=True, every=MINUTE)
+    cases = replace(stale, fires=later, well=None)
+    for operation in ("list", "health", "wakes", "server"):
+        yield cases.silence(
+            f"now and then, {operation}: one poll in four fails",
+            with_polls(operation, quarter),
+            stale.alerts,
+        )
+    yield cases.silence(
+        "now and then, few: one poll in five fails",
+        with_polls("health", one_in(5, fails=True, every=MINUTE)),
+    )
+    three_of_four = one_in(4, fails=False)
+    flapping = {
+        **fresh,
+        **target(three_of_four),
+        _of("poll_success", operation="list"): three_of_four,
+    }
+    yield cases.silence("now and then, lists: three of four fail", flapping, stale.alerts)
+    for minute in (0.25, 0.5, 0.75, 5):
+        yield cases.silence(
+            f"now and then, lists, {minute:g}: three of four fail, {minute:g} minutes later",
+            flapping,
+            stale.alerts,
+            at=later + minute * MINUTE,
+        )
+    yield cases.silence(
+        "now and then, one: another replica's polls succeed",
+        {**scraped(flapping), **scraped(fresh, "b:9464")},
+        stale.alerts,
+    )
+    yield cases.silence(
+        "outages: two within half an hour, of five minutes each",
+        with_polls("list", lambda now: float(now % (15 * MINUTE) >= 5 * MINUTE)),
+    )
+    begins, ends = 10 * MINUTE, 18 * MINUTE
+    down = lambda now: float(not begins <= now < ends)  # noqa: E731  (a signal)
+    outage = {
+        **fresh,
+        **target(down),
+        **polls(lists=down, health=down, server=down),
+        _of("last_poll_success_timestamp_seconds"): lambda now: (
+            begins if begins <= now < ends else now
+        ),
+    }
+    for minute in (9, 12, 20, 29):
+        yield cases.silence(
+            f"outage, {minute}: one of eight minutes, {minute} minutes after it began",
+            outage,
+            at=begins + minute * MINUTE,
+        )
+    deaf = stale.with_series(with_polls("wakes", 0), fires=2 * MINUTE)
+    yield deaf.firing("wakes: those of nearly all cannot be read")
+    one = {**scraped(with_polls("wakes", 0)), **scraped(with_polls("wakes", 1), "b:9464")}
+    yield deaf.with_series(one).firing("wakes, one: another replica reads them")
+    yield deaf.silence("wakes, read: they are read", with_polls("wakes", 1))
+
+
+def _stands_still(stale: RuleCases, fresh: InputSeries) -> Iterator[Case]:
     of_scheduler = replace(
-        alert,
+        stale.alerts[0],
         message="ExporterDataStale of a scheduler",
         labels={"severity": "warning", "layer": "server"},
     )
-    stands_still = stale.with_series({_TICK: 300}, of_scheduler, fires=2 * MINUTE)
-    yield stands_still.firing("scheduler: it stands still")
-    moves = {**scraped({_TICK: 300.0}), **scraped({_TICK: rising(30)}, "b:9464")}
-    yield stands_still.with_series(moves).firing("scheduler, one: that of another replica goes on")
-    patient = {**scraped(exposed()), **scraped({**exposed(), interval: 120}, "b:9464")}
-    yield stale.silence("patient: another exporter polls less often", patient)
-    one = {**scraped(fresh, "a:9464"), **scraped(exposed(), "b:9464")}
-    yield stale.silence("one: another replica has newer data", one)
-
-
-def _never_polled(stale: RuleCases, last: str) -> Iterator[Case]:
-    never = {name: signal for name, signal in stale.series.items() if name != last}
-    begun = stale.with_series(never, fires=2 * MINUTE)
-    yield begun.firing("never: no poll has succeeded since the start")
-    why = "a poll has succeeded since the start, and its age decides"
-    succeeded = {**never, last: rising(30)}
-    yield begun.silence(f"guard succeeded: {why}", succeeded)
-    yield replace(begun, guards={"succeeded": (why, succeeded)}).another_cluster("succeeded")
+    still = replace(stale, well=None).with_series(
+        {_TICK: 300}, of_scheduler, fires=STEP + 2 * MINUTE
+    )
+    yield still.firing("scheduler: it stands still")
+    moves = {**scraped({_TICK: 300.0}), **scraped({_TICK: rising(15, 15)}, "b:9464")}
+    yield still.with_series(moves).firing("scheduler, one: that of another replica goes on")
+    slow: InputSeries = {**fresh, _TICK: lambda now: now}
+    for minute in range(20, 30):
+        for scrape in (MINUTE, 2 * MINUTE, 2 * MINUTE + 1):
+            yield still.silence(
+                f"scheduler, slow, {scrape:g} at {minute}: it ticks, and scrapes are rare",
+                slow,
+                at=minute * MINUTE,
+                scrape=scrape,
+            )
+    yield still.silence(
+        "scheduler, rare: it stands still, and scrapes are two minutes apart",
+        {_TICK: 300},
+        (of_scheduler,),
+        at=20 * MINUTE,
+        scrape=2 * MINUTE,
+    )
+    yield still.silence(
+        "scheduler, gone: what is not scraped any more does not stand still",
+        {_TICK: lambda now: now if now < 10 * MINUTE else None},
+        at=14.5 * MINUTE,
+    )
+    yield still.silence(
+        "scheduler, moment: it stood still for four minutes",
+        {_TICK: lambda now: now if not 10 * MINUTE < now < 14 * MINUTE else 10 * MINUTE},
+        at=14 * MINUTE - STEP,
+    )
 
 
 def _vanished() -> Iterator[Case]:
-    listed = _of("runners_listed", principal="all")
-    alice, bob = (_of("runners_listed", principal=name) for name in ("alice", "bob"))
     falls = 10 * MINUTE
 
-    def exposed(*, lists: Signal = 1, **counts: Signal) -> InputSeries:
-        names = {"all": listed, "alice": alice, "bob": bob, "least": _of("expected_runners")}
+    def exposed(**counts: Signal) -> InputSeries:
         return {
             **target(),
-            **polls(lists=lists),
-            **{names[name]: signal for name, signal in counts.items()},
+            **{_of("runners_listed", principal=name): count for name, count in counts.items()},
         }
 
     fewer = exposed(all=switching(9, falls, 4))
+    alone = exposed(alice=switching(1, falls, 0))
+    fires = falls + 10 * MINUTE
+    page, ticket = (
+        of_server("RunnersVanished (critical)", "critical", principal="all"),
+        of_server("RunnersVanished (warning)", "warning", principal="alice"),
+    )
+    settings = "they came with other settings"
     vanished = RuleCases(
-        rule="RunnersVanished",
+        rule="RunnersVanished (critical)",
         series=fewer,
-        fires=falls + 10 * MINUTE,
-        alerts=(of_server("RunnersVanished", "critical"),),
-        apart=("list-failed",),
+        fires=fires,
+        alerts=(page,),
         hold=0,
+        well=exposed(all=lambda now: 4 if falls <= now <= fires else 9),
         guards={
-            "list-failed": (
-                "a list that did not come is not an empty list",
-                exposed(all=switching(9, falls, 4), lists=switching(1, falls, 0)),
-            )
+            "single": ("the other rule tells of one runner", alone),
+            "settings": (settings, {**fewer, _READ: falls}),
         },
+        others={"single": (ticket,)},
         silent={
             "half: exactly half are left": exposed(all=switching(8, falls, 4)),
             "few: a third is gone": exposed(all=switching(9, falls, 6)),
+            "principal: one is not asked for any more": exposed(
+                alice=9, bob=switching(9, falls, None)
+            ),
         },
+        one_is_enough=False,
+        late=2 * STEP,
     )
     yield from vanished.cases()
+    yield vanished.with_series({**fewer, _READ: falls - HOUR}).firing(
+        "guard settings, before: the exporter read its settings an hour before"
+    )
+    yield vanished.silence(
+        "guard settings, gap: the exporter that read them cannot be scraped",
+        {**fewer, _READ: switching(falls, fires - MINUTE, None)},
+    )
+    started = 30 * MINUTE
+    later = {**exposed(all=switching(9, started, 4)), _READ: 0}
+    yield vanished.with_series(later, fires=HOUR + 10 * MINUTE).firing(
+        "guard settings, later: half an hour after they were read"
+    )
+    for label in ("cluster", "namespace", "job"):
+        there = scraped({_READ: falls}, **{label: "others"})
+        yield vanished.with_series({**scraped(fewer), **there}).firing(
+            f"guard settings, {label}: those of an exporter of another {label}"
+        )
+    other = {**scraped(fewer), **scraped({_READ: falls}, "b:9464")}
+    yield vanished.silence("guard settings, one: another exporter of the job read them", other)
     yield vanished.with_series(scraped_shards(fewer, fewer)).firing(
         "shards: each lists all runners, and they give one alert"
     )
-    yield vanished.with_series(
-        exposed(all=switching(2, falls, 0)), of_server("RunnersVanished to none", "critical")
-    ).firing("none: an empty list is what a wrong principal sees")
-    too_few = exposed(all=switching(4, falls, 3), least=4)
-    under_expected = vanished.with_series(
-        too_few, of_server("RunnersVanished under expected", "critical")
+    of_none = replace(page, message="RunnersVanished to none")
+    yield vanished.with_series(exposed(all=switching(2, falls, 0)), of_none).firing(
+        "none: an empty list is what a wrong principal sees"
     )
-    yield under_expected.firing("expected: fewer are listed than the settings expect")
-    yield under_expected.one_saw_it("expected, one")
-    yield under_expected.with_series(scraped_shards(too_few, too_few)).firing(
-        "expected, shards: they give one alert"
-    )
-    enough = exposed(all=4, least=4)
-    yield vanished.silence("enough: as many are listed as the settings expect", enough)
     of_bob = of_server("RunnersVanished of bob", "critical", principal="bob")
     bobs = exposed(alice=2, bob=switching(4, falls, 1))
     one_of_two = vanished.with_series(bobs, of_bob)
-    yield one_of_two.firing("principal: the list of one of several has shrunk")
-    yield one_of_two.one_saw_it("principal, one")
-    yield one_of_two.with_series(scraped_shards(bobs, bobs)).firing(
-        "principal, shards: they give one alert"
+    yield one_of_two.firing("principal, shrunk: the list of one of several")
+    refused = exposed(alice=switching(2, falls, None), bob=switching(4, falls, 1))
+    yield one_of_two.with_series({**refused, **polls(lists=0)}).firing(
+        "principal, refused: another one's list fails"
     )
+    seen = {**scraped(fewer), **scraped(exposed(all=9), "b:9464")}
+    yield vanished.silence("one: another replica still sees them", seen)
+    yield vanished.silence("hour: an hour after it is forgotten", fewer, at=falls + HOUR)
     yield vanished.silence(
-        "principals: half of bob's are left", exposed(alice=6, bob=switching(4, falls, 2))
-    )
-    both = exposed(alice=switching(6, falls, 2), bob=switching(3, falls, 1))
-    yield vanished.with_series(both, of_server("RunnersVanished of both", "critical")).firing(
-        "guard whole: the whole target has vanished, and one alert is enough"
+        "hour, nearly: nearly an hour after it is not", fewer, (page,), at=falls + HOUR - MINUTE
     )
 
-
-def _forgotten() -> Iterator[Case]:
-    """Check how long a fall is remembered, in large steps."""
-    yield Case(
-        "RunnersVanished / memory: six hours later it is forgotten",
-        scraped(
-            {
-                **polls(),
-                _of("runners_listed", principal="all"): switching(9, HOUR, 4),
-            }
-        ),
-        checks=(Check("ElectricAgentsRunnersVanished", 7 * HOUR + 5 * MINUTE),),
+    single = replace(
+        vanished,
+        rule="RunnersVanished (warning)",
+        series=alone,
+        alerts=(ticket,),
+        well=exposed(alice=lambda now: 0 if falls <= now <= fires else 1),
+        guards={
+            "many": ("the other rule tells of more than one", fewer),
+            "settings": (settings, {**alone, _READ: falls}),
+        },
+        others={"many": (page,)},
+        silent={"half: one of two is left": exposed(alice=switching(2, falls, 1))},
     )
+    yield from single.cases()
+    for label in ("cluster", "namespace", "job"):
+        there = scraped({_READ: falls}, **{label: "others"})
+        yield single.with_series({**scraped(alone), **there}).firing(
+            f"guard settings, {label}: those of an exporter of another {label}"
+        )
+    yield single.with_series({**alone, _READ: falls - HOUR}).firing(
+        "guard settings, before: the exporter read its settings an hour before"
+    )
+    yield single.silence(
+        "guard settings, gap: the exporter that read them cannot be scraped",
+        {**alone, _READ: switching(falls, fires - MINUTE, None)},
+    )
+    yield single.silence(
+        "guard settings, one: another exporter of the job read them",
+        {**scraped(alone), **scraped({_READ: falls}, "b:9464")},
+    )
+    yield single.with_series(scraped_shards(alone, alone)).firing(
+        "shards: each lists all runners, and they give one alert"
+    )
+    yield single.silence(
+        "one: another replica still sees it",
+        {**scraped(alone), **scraped(exposed(alice=1), "b:9464")},
+    )
+    yield single.silence("hour: an hour after it is forgotten", alone, at=falls + HOUR)
 
 
 def _suppressed() -> Iterator[Case]:
@@ -280,6 +731,7 @@ def _suppressed() -> Iterator[Case]:
         fires=10 * MINUTE,
         alerts=(of_server("RunnersSuppressed", "warning", dashboard="exporter"),),
         hold=0,
+        well=exposed(switching(12, 10 * MINUTE + STEP, 0), 3),
         silent={"meant: what a filter leaves out is meant": exposed(0, 12)},
     )
     yield from suppressed.cases()
@@ -298,20 +750,29 @@ def _overrun() -> Iterator[Case]:
 
     alert = of_server("PollOverrun", "warning", dashboard="exporter")
     slow = exposed(overruns=rising(1, 120))
+    # The third one is counted after six minutes.
     overruns = RuleCases(
         rule="PollOverrun",
         series=slow,
         fires=16 * MINUTE,
         alerts=(alert,),
-        hold=None,
+        hold=0,
+        memory=MEMORY,
+        late=2 * STEP,
         silent={
-            "few: a poll is skipped now and then": exposed(overruns=rising(1, 300)),
             "backoff: a failing target is polled less often on purpose": exposed(
                 backoffs=rising(1, 60)
             ),
         },
     )
     yield from overruns.cases()
+    for minute in range(30, 40):
+        yield overruns.silence(
+            f"two, {minute}: two within ten minutes, between scrapes",
+            exposed(overruns=rising(1, 4 * MINUTE + 59)),
+            at=minute * MINUTE,
+            scrape=17,
+        )
     both = exposed(overruns=rising(1, 240), misfires=rising(1, 240))
     of_both = replace(alert, message="PollOverrun of both kinds")
     yield overruns.with_series(both, of_both, fires=18 * MINUTE).firing(
@@ -332,7 +793,9 @@ def _skew() -> Iterator[Case]:
         fires=15 * MINUTE,
         alerts=(of_server("ClockSkew", "warning", dashboard="exporter"),),
         hold=0,
+        well=target(clock_offset=switching(45, 15 * MINUTE + STEP, 0)),
         of_a_tenant=False,
+        one_is_enough=False,
         silent={
             "near: twenty seconds": target(clock_offset=20),
             "at most: thirty": target(clock_offset=30),
@@ -352,6 +815,7 @@ def files() -> Iterator[TestFile]:
     """Give the files of test cases."""
     for name, cases in {
         "ServerUnreachable": _unreachable,
+        "DatabaseUnreachable": _unreadable,
         "CredentialsRejected": _credentials,
         "ExporterDataStale": _stale,
         "RunnersVanished": _vanished,
@@ -360,4 +824,4 @@ def files() -> Iterator[TestFile]:
         "ClockSkew": _skew,
     }.items():
         yield TestFile(name, _RULES, tuple(cases()))
-    yield TestFile("RunnersVanished-memory", _RULES, tuple(_forgotten()), 5 * MINUTE)
+    yield TestFile("DatabaseUnreachable-long", _RULES, tuple(_unreadable_for_long()), MINUTE)
