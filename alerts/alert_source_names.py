@@ -93,7 +93,8 @@ def _words(values: Values) -> dict[str, Any]:
             values,
             "sum by (reason) (increase(electric_agents_server_request_errors_total{%s}[5m])) > 0",
             ("server",),
-        ),
+        )
+        + ' | sortByLabel "reason"',
     }
 
 
@@ -184,7 +185,7 @@ def _functions(values: Values) -> dict[str, Callable[..., Any]]:
         return _query(values, f"{aggregate} ({query})", ("server", "tenant"))
 
     def of_job(record: str) -> str:
-        return _query(values, f"{record}{{%s}}", ())
+        return _query(values, f"{record}{{%s}}", ()) + ' | sortByLabel "server"'
 
     return {
         "seen": seen,
