@@ -1,6 +1,7 @@
 """The shipped Alertmanager configuration, and the alerts of the rules as Alertmanager sees them."""
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -19,14 +20,21 @@ TOOLS: Final = ROOT / ".venv/tools/usr/bin"
 
 Labels = dict[str, str]
 
+_SCOPE: Final[Labels] = {"cluster": "eu-1", "namespace": "agents", "job": "electric-agents"}
+_SERVER: Final[Labels] = {**_SCOPE, "server": "production"}
+_RUNNER: Final[Labels] = {**_SERVER, "kind": "server", "runner_id": "worker-1"}
 _BY_LAYER: Final[dict[str, Labels]] = {
-    "exporter": {"job": "electric-agents"},
-    "server": {"job": "electric-agents", "server": "production"},
-    "fleet": {"job": "electric-agents", "server": "production"},
-    "runner": {"job": "electric-agents", "server": "production", "runner_id": "worker-1"},
-    "slo": {"job": "electric-agents", "server": "production"},
+    "exporter": _SCOPE,
+    "server": _SERVER,
+    "fleet": _SERVER,
+    "runner": _RUNNER,
+    "slo": _SERVER,
 }
 """The labels that an alert's expression gives, by layer."""
+_ON_SERVERS: Final = re.compile(r"instance_server:electric_agents_server_unwatched:timestamp")
+"""What an alert on an exporter asks for, if it is an alert for each server that is not watched."""
+_TOLD_APART_BY: Final = ("objective", "window", "share", "servers", "shard")
+"""Labels in which alerts of one name and severity differ."""
 
 
 def program(name: str) -> str:
@@ -65,27 +73,47 @@ def settings() -> Any:  # noqa: ANN401  (a file is whatever it is)
 
 @cache
 def fired() -> tuple[Labels, ...]:
-    """Give the labels of every alert of the rules with each severity that it may have."""
-    return tuple(
+    """Give the labels of every alert of the rules with each severity that it may have.
+
+    Those on servers that no exporter watches come twice: of all of it, and of a shard.
+    """
+    alerts = tuple(
         {**_seen(rule), "alertname": rule["alert"], **rule["labels"], "severity": severity}
         for rule in alert_table.alerts(rules())
         for severity in alert_table.severities(rule)
     )
+    unwatched = (one for one in alerts if one["layer"] == "exporter" and "server" in one)
+    return alerts + tuple({**one, "shard": "1"} for one in unwatched)
 
 
 def _seen(rule: dict[str, Any]) -> Labels:
-    return {} if rule["expr"] == "vector(1)" else _BY_LAYER[rule["labels"]["layer"]]
+    if rule["expr"] == "vector(1)":
+        return {}
+    if rule["labels"].get("servers") == "many":
+        return _SCOPE
+    layer = rule["labels"]["layer"]
+    return _SERVER if layer == "exporter" and _ON_SERVERS.search(rule["expr"]) else _BY_LAYER[layer]
 
 
 def alert(name: str, severity: str, **labels: str) -> Labels:
-    """Give one alert of the rules, with other labels where they are given; `""` leaves one out."""
+    """Give one alert of the rules, with other labels where they are given; `""` leaves one out.
+
+    Where several rules have that name and severity it is the one whose own labels are the given
+    ones, else the first.
+    """
     wanted = (f"ElectricAgents{name}", severity)
-    first = next(one for one in fired() if (one["alertname"], one["severity"]) == wanted)
-    return {key: value for key, value in {**first, **labels}.items() if value}
+    found = [one for one in fired() if (one["alertname"], one["severity"]) == wanted]
+    own = {key: value for key, value in labels.items() if key in _TOLD_APART_BY}
+    exact = [one for one in found if own.items() <= one.items()]
+    return {key: value for key, value in {**(exact or found)[0], **labels}.items() if value}
 
 
 def called(labels: Labels) -> str:
     """Name an alert in short."""
-    window = f" {labels['window']}" if "window" in labels else ""
     name = labels["alertname"].removeprefix(alert_table.PREFIX)
-    return f"{name}{window} {labels['severity']}"
+    own = (
+        f"{key} {labels[key]}" if key == "shard" else labels[key]
+        for key in _TOLD_APART_BY
+        if key in labels
+    )
+    return " ".join((name, *own, labels["severity"]))
