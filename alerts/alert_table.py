@@ -11,6 +11,10 @@ PREFIX: Final = "ElectricAgents"
 PAGE: Final = Path(__file__).with_name("README.md")
 
 _TABLE: Final = re.compile(r"(<!-- alerts -->\n).*(<!-- /alerts -->)", re.DOTALL)
+_ORDER: Final = ("work", "fleet", "server", "exporter", "runner", "claims", "slo")
+"""The files of alerts, what pages most first."""
+_TRANSIENT: Final = ", kind!~"
+"""What the rule of transient runners has, where there is another one of lasting runners."""
 _CHOICE: Final = re.compile(r"\{\{ if .* \}\}(\w+)\{\{ else \}\}(\w+)\{\{ end \}\}")
 
 
@@ -37,15 +41,19 @@ def page(rules: Mapping[str, str]) -> str:
 def _lines(rules: Mapping[str, str]) -> Iterator[str]:
     yield "| alert | severity | for | what it means |"
     yield "|---|---|---|---|"
-    rows: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for rule in alerts(rules):
-        rows.setdefault((rule["alert"], rule["annotations"]["summary"]), []).append(rule)
-    for (alert, summary), same in rows.items():
-        name = alert.removeprefix(PREFIX)
-        levels = _distinct("/".join(severities(rule)) for rule in same)
-        spans = _distinct(rule.get("for", "0s") for rule in same)
-        yield f"| [{name}](runbooks/{name}.md) | {levels} | {spans} | {summary} |"
+    ordered = {f"{name}.yaml": rules[f"{name}.yaml"] for name in _ORDER} | dict(rules)
+    rows: dict[str, dict[str, list[dict[str, Any]]]] = {}
+    for rule in alerts(ordered):
+        of_alert = rows.setdefault(rule["alert"].removeprefix(PREFIX), {})
+        of_alert.setdefault(rule["annotations"]["summary"], []).append(rule)
+    for name, by_summary in rows.items():
+        for summary, same in by_summary.items():
+            # Rules of one meaning are on lasting and on transient runners, or differ in degree.
+            between = "/" if any(_TRANSIENT in rule["expr"] for rule in same) else ", "
+            levels = _distinct(between, ("/".join(severities(rule)) for rule in same))
+            spans = _distinct(between, (rule.get("for", "0s") for rule in same))
+            yield f"| [{name}](runbooks/{name}.md) | {levels} | {spans} | {summary} |"
 
 
-def _distinct(words: Iterable[str]) -> str:
-    return ", ".join(dict.fromkeys(words))
+def _distinct(between: str, words: Iterable[str]) -> str:
+    return between.join(dict.fromkeys(words))
