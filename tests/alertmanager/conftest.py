@@ -99,13 +99,14 @@ def alert(name: str, severity: str, **labels: str) -> Labels:
     """Give one alert of the rules, with other labels where they are given; `""` leaves one out.
 
     Where several rules have that name and severity it is the one whose own labels are the given
-    ones, else the first.
+    ones, else the first, and one on one server before one on many.
     """
     wanted = (f"ElectricAgents{name}", severity)
     found = [one for one in fired() if (one["alertname"], one["severity"]) == wanted]
-    own = {key: value for key, value in labels.items() if key in _TOLD_APART_BY}
-    exact = [one for one in found if own.items() <= one.items()]
-    return {key: value for key, value in {**(exact or found)[0], **labels}.items() if value}
+    own = {key: labels[key] for key in _TOLD_APART_BY if key in labels}
+    single = [one for one in found if "servers" not in one]
+    exact = [one for one in found if own and own.items() <= one.items()]
+    return {key: value for key, value in {**(exact or single)[0], **labels}.items() if value}
 
 
 def called(labels: Labels) -> str:

@@ -70,18 +70,23 @@ def test_a_severity_that_nobody_knows_yet_is_a_ticket() -> None:
     assert [match.receiver for match in router.match(labels)] == ["tickets"]
 
 
-def test_ten_runners_and_ten_tenants_are_one_message() -> None:
+def test_ten_runners_and_ten_tenants_are_one_message_and_two_clusters_are_two() -> None:
     router = Router(settings()["route"])
-    faults = []
-    for labels in fired():
-        (match,) = router.match(labels)
-        grouped = set(match.opts.group_by)
-        split = grouped & {"runner_id", "tenant", "shard", "window", "principal", "field"}
-        by_server = "server" in grouped
-        if split or "alertname" not in grouped or by_server == (labels["layer"] == "exporter"):
-            faults.append((called(labels), grouped))
-
+    place = ("alertname", "cluster", "namespace", "job")
+    faults = [
+        (called(labels), grouped)
+        for labels in fired()
+        for grouped in (router.match(labels)[0].opts.group_by,)
+        if labels["alertname"] != "ElectricAgentsWatchdog"
+        and grouped != (place if labels["layer"] == "exporter" else (*place, "server"))
+    ]
     assert faults == []
+
+
+def test_a_page_waits_ten_seconds_and_a_ticket_long_enough_for_what_mutes_it() -> None:
+    router = Router(settings()["route"])
+    waits = {labels["severity"]: router.match(labels)[0].opts.group_wait for labels in fired()}
+    assert waits == {"critical": "10s", "warning": "1m", "info": "1m", "none": "0s"}
 
 
 def test_a_page_is_repeated_sooner_than_a_ticket() -> None:
