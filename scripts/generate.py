@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[1]
 MADE = (
     "alerts/rules/*",
     "alerts/kubernetes/*",
+    "alerts/alertmanager/*.yml",
     "dashboards/*.json",
 )
 """What matches these is made here, all of it."""
