@@ -4,7 +4,8 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -13,9 +14,11 @@ import pytest
 import yaml
 
 import alert_table
+from alertmanagers import CONFIG, Webhook, alertmanager
+
+__all__ = ["CONFIG"]
 
 ROOT: Final = Path(__file__).parents[2]
-CONFIG: Final = ROOT / "alerts/alertmanager/alertmanager.yml"
 TOOLS: Final = ROOT / ".venv/tools/usr/bin"
 
 Labels = dict[str, str]
@@ -57,6 +60,27 @@ def amtool() -> Callable[..., str]:
         return done.stdout
 
     return run
+
+
+@pytest.fixture
+def webhook() -> Iterator[Webhook]:
+    running = Webhook()
+    yield running
+    running.close()
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., str]]:
+    """Starts an Alertmanager with a configuration, and gives its address when it is ready."""
+    binary = program("prometheus-alertmanager")
+    with ExitStack() as running:
+
+        def run(config: Path, *options: str) -> str:
+            return running.enter_context(
+                alertmanager(binary, config, tmp_path / "storage", *options)
+            )
+
+        yield run
 
 
 @cache

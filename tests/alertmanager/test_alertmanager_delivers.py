@@ -1,153 +1,19 @@
 """The shipped configuration in a real Alertmanager: what reaches whom, and what is held back."""
 
-import copy
 import json
 import re
-import socket
-import subprocess
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from http.client import HTTPConnection
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, Final
 
 import pytest
 import yaml
-from tests.alertmanager.conftest import CONFIG, Labels, alert, program, settings
+from tests.alertmanager.conftest import CONFIG, Labels, alert, settings
 
-from alert_values import Duration
+from alertmanagers import Webhook, ask, faster
+from waiting import until
 
 pytestmark = pytest.mark.alone
-
-FASTER: Final = 60
-"""A minute of the configuration is a second here."""
-
-
-class Webhook:
-    """Receives notifications; the path is the receiver's name."""
-
-    def __init__(self) -> None:
-        self.received: list[tuple[str, dict[str, Any]]] = []
-        received = self.received
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["content-length"]))
-                received.append((self.path.removeprefix("/"), json.loads(body)))
-                self.send_response(200)
-                self.end_headers()
-
-            def log_message(self, *_: object) -> None:
-                """Say nothing."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        self._thread = threading.Thread(target=self._server.serve_forever)
-        self._thread.start()
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-
-    def of(self, receiver: str) -> list[dict[str, Any]]:
-        """Give what one receiver got, oldest first."""
-        return [body for name, body in self.received if name == receiver]
-
-    def names(self) -> set[tuple[str, str]]:
-        """Give every alert that came, with who got it."""
-        return {
-            (receiver, one["labels"]["alertname"].removeprefix("ElectricAgents"))
-            for receiver, body in self.received
-            for one in body["alerts"]
-        }
-
-
-@pytest.fixture
-def webhook() -> Iterator[Webhook]:
-    running = Webhook()
-    yield running
-    running.close()
-
-
-@pytest.fixture
-def start(tmp_path: Path) -> Iterator[Callable[[Path], str]]:
-    """Starts an Alertmanager with a configuration, and gives its address when it is ready."""
-    running = []
-
-    def run(config: Path) -> str:
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            port = listener.getsockname()[1]
-        running.append(
-            subprocess.Popen(
-                [
-                    program("prometheus-alertmanager"),
-                    f"--config.file={config}",
-                    f"--storage.path={tmp_path / 'storage'}",
-                    f"--web.listen-address=127.0.0.1:{port}",
-                    "--cluster.listen-address=",
-                ],
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-            )
-        )
-        address = f"127.0.0.1:{port}"
-        until(lambda: ask(address, "/-/ready")[0] == 200, "ready")
-        return address
-
-    yield run
-    for process in running:
-        process.terminate()
-        process.wait(10)
-
-
-def until(holds: Callable[[], bool], what: str, seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, f"not {what} within {seconds} s"
-        time.sleep(0.05)
-
-
-def ask(address: str, path: str, body: object = None) -> tuple[int, bytes]:
-    """Ask something on loopback; 0 where nobody is."""
-    connection = HTTPConnection(address, timeout=5)
-    try:
-        if body is None:
-            connection.request("GET", path)
-        else:
-            headers = {"content-type": "application/json"}
-            connection.request("POST", path, json.dumps(body), headers)
-        answer = connection.getresponse()
-        return answer.status, answer.read()
-    except OSError:
-        return 0, b""
-    finally:
-        connection.close()
-
-
-def faster(webhook: Webhook, folder: Path) -> Path:
-    """Write the shipped configuration, made faster, with each receiver a webhook of its name."""
-    config = copy.deepcopy(settings())
-    shorten(config["route"])
-    config["receivers"] = [
-        {"name": one["name"], "webhook_configs": [{"url": f"{webhook.url}/{one['name']}"}]}
-        for one in config["receivers"]
-    ]
-    config["templates"] = [str(CONFIG.with_name("electric-agents.tmpl"))]
-    path = folder / "alertmanager.yml"
-    path.write_text(yaml.safe_dump(config))
-    return path
-
-
-def shorten(route: dict[str, Any]) -> None:
-    for key in ("group_wait", "group_interval", "repeat_interval"):
-        if key in route:
-            route[key] = str(Duration.parse(route[key]) / FASTER)
-    for child in route.get("routes", ()):
-        shorten(child)
 
 
 def post(
