@@ -1,7 +1,7 @@
 # Every target sets up what it needs, and is quick the second time.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup tools demo test unit verify e2e coverage mutants mutation bench bench-small incidents lint check format generate rules pictures render lock clean
+.PHONY: help setup tools demo test unit verify e2e coverage mutants mutation bench bench-small incidents lint check format generate rules fire-drill pictures render lock clean
 VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH):$(CURDIR)/$(VENV)/tools/usr/bin
@@ -80,6 +80,9 @@ generate: setup ## Write the generated references anew
 
 pictures: tools render ## Draw the dashboards as Grafana does, on a live fleet, into build/pictures (ten minutes); ARGS=--write renews those that pages show
 	PYTHONPATH=tests/support:tools/dashboard-render python scripts/pictures.py $(ARGS)
+
+fire-drill: setup ## Send one test page through your Alertmanager: ARGS=--alertmanager=http://...; --help tells more
+	@PYTHONPATH=alerts python scripts/fire_drill.py $(ARGS)
 
 rules: setup ## The alert rules with values of your own: ARGS="--output DIR --set links.grafana=https://..."
 	@python alerts/alert_rules.py $(ARGS)
