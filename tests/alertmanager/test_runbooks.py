@@ -30,13 +30,20 @@ SECTIONS: Final = [
     "Silence",
     "Tuning",
 ]
-PROMETHEUS_OWN: Final = {"up", "ALERTS", "prometheus_notifications_dropped_total"}
+PROMETHEUS_OWN: Final = {
+    "up",
+    "ALERTS",
+    "prometheus_notifications_dropped_total",
+    "process_start_time_seconds",
+    "process_resident_memory_bytes",
+}
 PATHS: Final = {
     "/_electric/health",
     "/_electric/runners",
     "/_electric/runners/$RUNNER/health",
     "/_electric/runners/$RUNNER/disable",
     "/runners/$RUNNER/wake?offset=now&live=long-poll",
+    "/runners/$RUNNER/wake?offset=$OFFSET",
 }
 """What may be asked of an agents-server."""
 
@@ -50,6 +57,10 @@ RECORDED: Final = {
 
 _VALUE: Final = re.compile(r"^- `([\w.]+)`(?: \(([^)]*)\))?", re.MULTILINE)
 _LINK: Final = re.compile(r"\]\(([^)#\s]*)(?:#([^)]*))?\)")
+
+
+def _selections(query: str) -> list[Any]:
+    return list(selections(promql_parser.parse(query)))
 
 
 def text(name: str) -> str:
@@ -68,9 +79,20 @@ def alerts_of(name: str) -> list[Labels]:
     return [one for one in fired() if one["alertname"] == f"{alert_table.PREFIX}{name}"]
 
 
+def written(value: object) -> str:
+    """Give a value as a page states it."""
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {inner}" for key, inner in value.items())
+    return ", ".join(value) if isinstance(value, list) else str(value)
+
+
 def faults(check: Callable[[str], Iterable[object]]) -> dict[str, list[object]]:
     """Check every page; give what is wrong, by page."""
     return {name: wrong for name in PAGES if (wrong := list(check(name)))}
+
+
+def test_every_alert_has_a_page_and_every_page_an_alert() -> None:
+    assert set(PAGES) == {one["alertname"].removeprefix(alert_table.PREFIX) for one in fired()}
 
 
 def test_a_page_begins_with_what_to_do_and_has_its_sections_in_order() -> None:
@@ -102,6 +124,35 @@ def test_whether_it_is_real_is_shown_by_queries_and_by_the_server_itself() -> No
     assert faults(check) == {}
 
 
+def test_every_page_says_what_the_status_page_shows_of_it() -> None:
+    shown = "status page (`http://EXPORTER/`)"
+    assert [
+        name for name in PAGES if shown not in " ".join(section(name, "Is it real").split())
+    ] == []
+
+
+def test_pages_on_runners_say_where_the_words_of_commands_come_from() -> None:
+    for name in ("WorkAbandoned", "WorkUnheard", "WorkRefused", "RunnerUnhealthy"):
+        real = section(name, "Is it real")
+        assert "`metrics.owner_label`" in real
+        assert "electric_agents_runner_info{" in real
+        assert '"$URL/_electric/runners"' in real
+        assert "The host is usually in the runner's `label`" in real
+
+
+def test_a_query_of_raw_series_takes_replicas_together() -> None:
+    """Two replicas have two series of everything, which nobody should have to tell apart."""
+    replicas = alert_values.load().replica_labels
+
+    def check(name: str) -> Iterator[str]:
+        for query in blocks(text(name), "promql"):
+            raw = any(found.name.startswith("electric_") for found in _selections(query))
+            if raw and f"without ({', '.join(replicas)}" not in query and " by (" not in query:
+                yield query
+
+    assert faults(check) == {}
+
+
 def test_queries_can_be_pasted_and_ask_for_what_there_is() -> None:
     known = {
         family.name: {*common, *family.labels, "tenant", "shard", "job", "instance"}
@@ -110,7 +161,7 @@ def test_queries_can_be_pasted_and_ask_for_what_there_is() -> None:
 
     def check(name: str) -> Iterator[str]:
         for query in blocks(text(name), "promql"):
-            found = list(selections(promql_parser.parse(query)))
+            found = _selections(query)
             if not found:
                 yield query
             for selection in found:
@@ -150,7 +201,7 @@ def test_a_silence_is_for_its_alert_and_by_labels_that_it_has() -> None:
             yield words[:3]
         if matchers.pop("alertname") != f"{alert_table.PREFIX}{name}":
             yield "it is for another alert"
-        yield from set(matchers) - {*alerts_of(name)[0], "field"}
+        yield from set(matchers) - {"field", "principal"}.union(*alerts_of(name))
 
     assert faults(check) == {}
 
@@ -181,7 +232,7 @@ def test_a_page_names_all_numbers_of_its_alert_as_they_are() -> None:
                 value = value.get(part, {})
             if value == {}:
                 yield f"{key} is not in alerts/values.yaml"
-            elif shown and shown != (", ".join(value) if isinstance(value, list) else str(value)):
+            elif shown and shown != written(value):
                 yield f"{key} is {value}"
         own = {f"alerts.{name}.{key}" for key in values["alerts"].get(name, {})}
         yield from {key for key in named if key.startswith("alerts.")} ^ own
