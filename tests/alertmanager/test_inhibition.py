@@ -164,6 +164,8 @@ BY_SERVER: Final[list[Pair]] = [
     (("ServerUnreachable", CRITICAL), ("WorkBudgetBurn", CRITICAL)),
     (("CredentialsRejected", CRITICAL), ("CredentialsRejected", WARNING)),
     (("CredentialsRejected", WARNING), ("RunnersUnknown", WARNING)),
+    (("TooFewRunners", CRITICAL), ("RunnersVanished", CRITICAL)),
+    (("TooFewRunners", CRITICAL), ("RunnerUnhealthy", WARNING)),
 ]
 BY_TENANT: Final[list[Pair]] = [
     (("RunnersUnknown", CRITICAL), ("RunnersUnknown", WARNING)),
@@ -171,8 +173,6 @@ BY_TENANT: Final[list[Pair]] = [
     (("FleetUnavailable", CRITICAL), ("TooFewRunners", CRITICAL)),
     (("FleetUnavailable", CRITICAL), ("RunnerUnhealthy", WARNING)),
     (("FleetUnavailable", CRITICAL), ("WorkBudgetBurn", CRITICAL)),
-    (("TooFewRunners", CRITICAL), ("RunnersVanished", CRITICAL)),
-    (("TooFewRunners", CRITICAL), ("RunnerUnhealthy", WARNING)),
     (("RunnersVanished", CRITICAL), ("RunnerDeaf", WARNING)),
     (("WorkAbandoned", CRITICAL), ("WorkBudgetBurn", CRITICAL)),
     (("WorkBudgetBurn", CRITICAL), ("WorkBudgetBurn", WARNING)),
