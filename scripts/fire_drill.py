@@ -8,6 +8,7 @@ import argparse
 import base64
 import json
 import os
+import secrets
 import ssl
 import sys
 import time
@@ -124,7 +125,7 @@ def drill(
             "severity": severity,
             "service": "electric-agents",
             "layer": "drill",
-            "drill": now.strftime("%Y%m%dT%H%M%SZ"),
+            "drill": f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}",
         },
         "annotations": {
             "summary": "This is a drill: nothing is wrong.",
