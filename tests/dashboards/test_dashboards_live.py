@@ -31,11 +31,36 @@ STEP: Final = 2
 EVERYTHING: Final = ".+"
 AT_WORK: Final = ("worker-0", "crashing-0")
 """At work, and at long work."""
+QUOTED: Final = LOST.replace('"', r"\"")
 RUNNERS: Final = (LOST, RESTARTED, *AT_WORK)
 """Gone, just restarted, at work: between them they have everything."""
 
 EMPTY: Final = {
     "exporter: Unrecognized values/min by field, A": "the simulator says what the contract has",
+    **dict.fromkeys(
+        (
+            f"slo: {place}"
+            for place in (
+                "Dispatch, 30d, A",
+                "Dispatch: budget left, A",
+                "Dispatch: burn rate, 1h, A",
+                *(f"By server, {column}" for column in "DEF"),
+                *(
+                    f"Dispatch, {windows}, {query}"
+                    for windows in (
+                        "1h and 5m: pages at 14.4",
+                        "6h and 30m: makes a ticket at 6",
+                        "1d and 2h: makes a ticket at 3",
+                        "3d and 6h: makes a ticket at 1",
+                    )
+                    for query in "AB"
+                ),
+                "Dispatch: budget left of 30d, A",
+                *(f"Wakes/min claimed, and late, {query}" for query in "AB"),
+            )
+        ),
+        "no target reads both the wakes and the database",
+    ),
     **dict.fromkeys(
         (f"{name}: variable tenant" for name in NAMES), "no target polls several tenants"
     ),
@@ -60,11 +85,13 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
 
         loud = 'ALERTS{alertstate="firing", severity!~"info|none", '
         plain = f'job="{PLAIN}"'
-        see(f'{loud}runner_id!="", {plain}}}')
+        see(f'electric_agents_runner_condition{{{plain}, condition="work_unheard"}} == 1')
+        watching.lose()
+        see(f'{loud}runner_id="{QUOTED}", {plain}}}')
         see(f'{loud}job="{DOWN}"}}')
         see(f'electric_agents_runner_active_claims{{{plain}, runner_id="crashing-0"}} > 0')
-        see(f"server:electric_agents_runners_claim_errors:ratio_30d{{{plain}}}")
-        see(f'server:electric_agents_runners_unavailable:ratio_30d{{job="{AGGREGATED}"}}')
+        see(f"server:electric_agents_runners_work_waiting:ratio_30d{{{plain}}}")
+        see(f'server:electric_agents_runners_work_waiting:ratio_30d{{job="{AGGREGATED}"}}')
         worker = f'{plain}, runner_id=~"{"|".join(AT_WORK)}"'
         see(f'increase(electric_agents_runner_claims_total{{{worker}, outcome="claimed"}}[1m]) > 0')
         see(f'electric_agents_runner_client_restarts_total{{{plain}, runner_id="{RESTARTED}"}}')
@@ -182,7 +209,8 @@ def test_the_table_of_runners_begins_with_the_worst_and_knows_the_disabled_and_t
         series["metric"]["runner_id"]: float(series["value"][1])
         for series in answer(watched, query, PLAIN)
     }
-    assert states[LOST] == max(states.values()) == 7
+    assert states["cut-off-0"] == max(states.values()) == 8
+    assert states[LOST] == 7
     assert states["laptop-0"] == 2
     assert states["maintenance-0"] == 1
     assert states["worker-0"] == 0

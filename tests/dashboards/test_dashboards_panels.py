@@ -10,15 +10,16 @@ from itertools import combinations
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import promql_parser as parser
 import pytest
 import yaml
 from grafana_foundation_sdk.models.dashboard import Panel
 
-from alert_cases import records
 from alert_values import Duration
 from alert_values import load as load_values
 from checks import every_panel
 from electric_agents_dashboards import output, states, theme
+from electric_agents_exporter import conditions
 from electric_agents_exporter.conditions import Condition
 from electric_agents_exporter.contract.vocabulary import (
     ClaimResult,
@@ -219,19 +220,18 @@ def thresholds(panel: dict[str, Any]) -> Iterator[dict[str, Any]]:
 def numbers_of_alerts() -> set[float]:
     """Give every number that an alert compares with, and what is left of 1 without it."""
     values = load_values()
-    plain = {number for name in values.alerts for number in values.alert(name).values()}
-    promises = (values.slo.availability, values.slo.claims)
-    factors = {burn.factor for burn in values.slo.burns}
+    of_alerts = [number for name in values.alerts for number in values.alert(name).values()]
+    plain = {number for number in of_alerts if isinstance(number, float | int)}
     return {
         *plain,
         *(1 - number for number in plain),
-        *(promise.objective for promise in promises),
-        *factors,
-        *(1 - max(factors) * promise.budget for promise in promises),
+        *(promise.objective for promise in (values.slo.work, values.slo.dispatch)),
+        *(burn.factor for burn in values.slo.burns),
     }
 
 
-THRESHOLD_NUMBERS = {0, 1} | numbers_of_alerts()
+THRESHOLD_NUMBERS = {0, 1, conditions.Thresholds().stuck_after} | numbers_of_alerts()
+"""And from when on the exporter itself judges that a claim is stuck."""
 
 
 @every_panel
@@ -250,22 +250,22 @@ def test_thresholds_are_those_of_the_alerts_or_between_none_and_any(
 
 
 THRESHOLDS = (
-    ("alerts.ClaimStuck.age", "runner", "Age of the oldest claim heartbeat"),
-    ("alerts.RunnerLeaseExpired.silence", "runner", "Last heartbeat"),
-    ("alerts.RunnerLeaseExpired.silence", "fleet", "Longest without a heartbeat"),
+    ("alerts.RunnerUnhealthy.for", "runner", "Last heartbeat"),
+    ("alerts.RunnerUnhealthy.for", "fleet", "Longest without a heartbeat"),
     ("alerts.ReconnectStorm.reconnects", "runner", "Reconnects within 15m"),
     ("alerts.ClaimFailuresHigh.ratio", "runner", "Claims that succeed, 15m"),
-    ("alerts.ClaimFailuresHigh.ratio", "fleet", "Claims that succeed, 5m"),
+    ("alerts.ClaimFailuresHigh.ratio", "fleet", "Claims that succeed, 15m"),
     ("alerts.ExporterDataStale.intervals", "fleet", "Age of the data"),
     ("alerts.ClockSkew.seconds", "exporter", "Clock offset"),
-    ("slo.availability.objective", "fleet", "Available"),
-    ("slo.availability.objective", "slo", "Availability, 30d"),
+    ("slo.work.objective", "slo", "Work, 30d"),
+    ("slo.dispatch.objective", "slo", "Dispatch, 30d"),
 )
 
 
 @pytest.mark.parametrize("override", dict.fromkeys(override for override, _, _ in THRESHOLDS))
 def test_a_threshold_follows_the_alerts_values(override: str) -> None:
-    changed = output.dashboards(load_values(overrides={override: "0.5"}))
+    text = "500ms" if override.endswith(".for") else "0.5"
+    changed = output.dashboards(load_values(overrides={override: text}))
     for _, name, title in (each for each in THRESHOLDS if each[0] == override):
         (config,) = (
             panel.field_config
@@ -430,7 +430,7 @@ def test_the_worst_comes_first_on_the_fleet() -> None:
     (table,) = [panel for panel in panels(load("fleet")) if panel["title"] == "Runners"]
     assert table["options"]["sortBy"] == [{"displayName": "State", "desc": True}]
     worst = max(states.STATES, key=lambda word: word.code)
-    assert worst is states.GONE_AT_WORK
+    assert worst is states.WORK_WAITS
 
 
 @each_dashboard
@@ -439,5 +439,24 @@ def test_no_two_places_of_a_dashboard_ask_under_one_name(name: str) -> None:
     assert len(set(shown)) == len(shown)
 
 
-def test_a_state_has_the_number_that_it_is_recorded_as() -> None:
-    assert {word.text: word.code for word in states.STATES} == records.STATES
+def branches(node: Any) -> Iterator[Any]:  # noqa: ANN401  (the parser has no types)
+    """Give what stands between the `or`s of an expression."""
+    if isinstance(node, parser.BinaryExpr) and str(node.op) == "or":
+        yield from branches(node.lhs)
+        yield from branches(node.rhs)
+    else:
+        yield node
+
+
+def recorded_states() -> Iterator[int]:
+    """Give every number that a runner's state is recorded as."""
+    for file in (FOLDER.parent / "alerts" / "rules").glob("*.yaml"):
+        for group in yaml.safe_load(file.read_text())["groups"]:
+            for rule in group["rules"]:
+                if rule.get("record") == states.RANK:
+                    for branch in branches(parser.parse(rule["expr"])):
+                        yield int(branch.lhs.val)
+
+
+def test_every_state_that_is_recorded_has_words_and_none_else() -> None:
+    assert {word.code for word in states.STATES} == set(recorded_states())

@@ -6,6 +6,7 @@ from typing import Any, Final
 import promql_parser as parser
 import yaml
 
+from alert_values import Duration
 from alert_values import load as load_values
 from checks import every_query
 from electric_agents_exporter.conditions import Condition
@@ -15,18 +16,20 @@ from made_dashboards import BUILT_IN, FOLDER, NAMES, BoardQuery, interpolated, q
 from promql import CHOSEN, Selection, children, labels, parsed, selections
 
 QUERIES: Final = [query for name in NAMES for query in queries(name)]
-SCRAPED: Final = {"job", "instance", "pod"}
+VALUES: Final = load_values()
+SCRAPED: Final = {"job", *VALUES.replica_labels}
 ADDED: Final = {"tenant", "shard"}
 """Beside `server`: where a database has several tenants, and where the exporter has shards."""
 ALERT: Final = {
     *("alertname", "alertstate", "severity", "window"),
     *("server", "tenant", "runner_id", "kind"),
 }
-RECORDED: Final = {"job", "instance", "server", "runner_id", "kind", "lifecycle"}
+RECORDED: Final = {"job", "instance", "server", "runner_id", "kind"}
 OTHERS: Final = {
     # Prometheus's own.
     "ALERTS": ALERT,
     "ALERTS_FOR_STATE": ALERT,
+    "up": set(),
     "scrape_duration_seconds": set(),
     # Every Python program's.
     "process_cpu_seconds_total": set(),
@@ -34,9 +37,11 @@ OTHERS: Final = {
     "process_start_time_seconds": set(),
 }
 COUNTED: Final = {"rate", "increase"}
-VALUES: Final = load_values()
 ALERT_WINDOWS: Final = {
-    f"{number:g}" for name in VALUES.alerts for number in VALUES.alert(name).values()
+    f"{number:g}"
+    for name in VALUES.alerts
+    for number in VALUES.alert(name).values()
+    if isinstance(number, Duration)
 }
 RATE_WINDOW: Final = BUILT_IN["__rate_interval"].removesuffix("s")
 PROOFS: Final = {"electric_agents_exporter_build_info", "ALERTS"}
@@ -174,7 +179,7 @@ def said_once(selection: Selection) -> bool:
     modifier = aggregations[0].modifier
     names = set(modifier.labels)
     if modifier.type == parser.AggModifierType.Without:
-        return names == {"instance", "pod"}
+        return names == set(VALUES.replica_labels)
     return not names & SCRAPED - {"job"}
 
 

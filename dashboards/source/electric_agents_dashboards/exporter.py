@@ -103,12 +103,19 @@ def _now(promql: QueryBuilder, target: QueryBuilder) -> tuple[Line, Line]:
 
 
 def _exporters_down(promql: QueryBuilder) -> dashboard.Panel:
-    up = promql.select("instance:electric_agents_exporter_up:bool")
+    # Known by what they exposed, whatever their job is called; or by the job of the rules.
+    known = promql.window("ExporterDown", "memory")
+    build = promql.select("electric_agents_exporter_build_info")
+    named = f'up{{job="{promql.values.job}", {EXPORTER}}}'
+    up = (
+        f"(\n  {promql.select('up')}"
+        f" and on (job, instance) last_over_time({build}[{known}])\n  or {named}\n)"
+    )
     return stat_panel(
         PanelSpec(
             title="Exporters down",
-            description="Is somebody watching? Counts the exporters that Prometheus should "
-            "scrape, or could within a day.",
+            description="Is somebody watching? Counts the exporters that Prometheus has to scrape "
+            "and cannot. One that it has no more is not among them: that is an alert.",
             no_value=NO_EXPORTER,
             unit="none",
             decimals=0,
@@ -217,7 +224,7 @@ def _settings(promql: QueryBuilder) -> dashboard.Panel:
 
 def _last_tick(promql: QueryBuilder) -> dashboard.Panel:
     tick = promql.select("electric_agents_exporter_scheduler_last_tick_timestamp_seconds")
-    limit = promql.values.number("ExporterDataStale", "tick_window")
+    limit = promql.values.number("ExporterDataStale", "still")
     return stat_panel(
         PanelSpec(
             title="Last scheduler tick",

@@ -37,15 +37,16 @@ from electric_agents_dashboards.theme import (
     PER_MINUTE,
     UNKNOWN,
     WARNING,
+    MappedValue,
     Thresholds,
     above,
     below,
-    between,
     value_mappings,
 )
 
 NO_FLEET: Final = "not known"
 NO_RUNNERS: Final = "per-runner series are off, or nobody matches"
+NONE_AVAILABLE: Final = MappedValue(0, "none", BAD)
 LISTED: Final = 50
 """Rows of the table of runners."""
 DRAWN: Final = 15
@@ -189,8 +190,9 @@ def _wrong(promql: QueryBuilder) -> Line:
     unhealthy = _count(
         promql,
         "Unhealthy",
-        "How many runners that are meant to stay are unhealthy, and enabled? Each is an alert: see "
-        "who in the table below. Laptops and jobs that left are not counted.",
+        "How many runners that are meant to stay are unhealthy, and enabled? Each is a ticket if "
+        "it stays so, unless it drains or another took its place: see who in the table below. "
+        "Laptops, jobs and workers that left are not counted.",
         above((1, BAD)),
         promql.lasting,
         enabled,
@@ -280,20 +282,19 @@ def _orphaned(promql: QueryBuilder) -> dashboard.Panel:
 
 
 def _available(promql: QueryBuilder) -> dashboard.Panel:
-    slo = promql.values.slo
     available = promql.select("server:electric_agents_runners_available:sum")
     expected = promql.select("server:electric_agents_runners_expected:sum")
-    fastest = max(burn.factor for burn in slo.burns)
     return stat_panel(
         PanelSpec(
             title="Available",
-            description="How many of the runners that are meant to stay hold their lease? Yellow "
-            f"under the objective of {slo.availability.objective:.0%}; red where it would page if "
-            "it lasted.",
+            description="How many of the runners that are meant to stay, and of which something "
+            "is known, hold their lease and hear? Yellow where one is away; red where all are, "
+            "which pages if it lasts.",
             no_value="none expected",
             unit="percentunit",
             decimals=1,
-            thresholds=between(1 - fastest * slo.availability.budget, slo.availability.objective),
+            thresholds=below(1, WARNING),
+            mappings=value_mappings(NONE_AVAILABLE),
         ),
         Query(f"sum({available}) / (sum({expected}) > 0)", "available"),
     )
@@ -339,7 +340,7 @@ def _states_over_time(promql: QueryBuilder) -> dashboard.Panel:
         PanelSpec(
             title="Runners by state",
             description="Since when is it so? A step of many runners at once has one cause: a "
-            "host, a network, a deployment. Away are laptops, jobs and sandboxes that left.",
+            "host, a network, a deployment. Away are laptops, jobs and workers that left.",
             no_value=NO_FLEET,
             unit="none",
             decimals=0,
@@ -419,7 +420,7 @@ def _runners(promql: QueryBuilder) -> dashboard.Panel:
             query=of_the_worst(highest, age),
             width=125,
             unit="s",
-            thresholds=above((number("RunnerLeaseExpired", "silence"), BAD)),
+            thresholds=above((number("RunnerUnhealthy", "for"), BAD)),
             no_value="never",
         ),
         Column(
@@ -505,17 +506,18 @@ def _outcomes(promql: QueryBuilder) -> dashboard.Panel:
 
 
 def _success(promql: QueryBuilder) -> dashboard.Panel:
-    window = promql.values.slo.rate
-    errors = promql.select(f"server:electric_agents_runners_claim_errors:rate{window}")
-    attempts = promql.select(f"server:electric_agents_runners_claim_attempts:rate{window}")
+    window = promql.window("ClaimFailuresHigh")
+    claims = "electric_agents_runners_claims_total"
+    good = promql.increase(claims, window, 'outcome="claimed"')
+    tried = promql.increase(claims, window, 'outcome=~"claimed|error"')
     ratio = promql.values.number("ClaimFailuresHigh", "ratio")
     return graph_panel(
         PanelSpec(
             title=f"Claims that succeed, {window}",
             description="Do claims fail, and on which server? The five worst. An alert fires "
-            f"where one runner stays under the line ({1 - ratio:.0%}); if all fall at once, the "
+            f"where one stays under the line ({1 - ratio:.0%}), if several runners fail: then the "
             "cause is the server or its database. Claims of disabled runners, which the server "
-            "refuses, do not count.",
+            "refuses, count here, and not for the alert.",
             no_value="no claims",
             unit="percentunit",
             min_value=0,
@@ -523,7 +525,7 @@ def _success(promql: QueryBuilder) -> dashboard.Panel:
             thresholds=below(1 - ratio, WARNING),
         ),
         Query(
-            f"bottomk(5, 1 - sum {BY_SERVER} ({errors}) / (sum {BY_SERVER} ({attempts}) > 0))",
+            f"bottomk(5, sum {BY_SERVER} ({good}) / (sum {BY_SERVER} ({tried}) > 0))",
             "{{server}} {{tenant}}",
         ),
         style=GraphStyle(threshold_line=True, legend_calcs=("lastNotNull", "min")),
@@ -599,7 +601,7 @@ def _issues(promql: QueryBuilder) -> dashboard.Panel:
 
 def _silent(promql: QueryBuilder) -> dashboard.Panel:
     age = promql.select("electric_agents_runner_heartbeat_age_seconds")
-    enabled = promql.select(states.ENABLED, 'lifecycle="lasting"')
+    enabled = promql.select(states.ENABLED, promql.lasting)
     return bars_panel(
         PanelSpec(
             title="Longest without a heartbeat",
@@ -607,7 +609,7 @@ def _silent(promql: QueryBuilder) -> dashboard.Panel:
             "A heartbeat comes every 30 seconds; a click shows the runner's history.",
             no_value=NO_RUNNERS,
             unit="s",
-            thresholds=above((promql.values.number("RunnerLeaseExpired", "silence"), BAD)),
+            thresholds=above((promql.values.number("RunnerUnhealthy", "for"), BAD)),
             min_value=0,
             links=(SERIES_LINK,),
         ),

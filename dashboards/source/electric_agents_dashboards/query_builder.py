@@ -69,6 +69,11 @@ class QueryBuilder:
         """The matcher of kinds that come and go."""
         return f'kind!~"{"|".join(self.values.lasting_kinds)}"'
 
+    @property
+    def lasting_words(self) -> str:
+        """The same for readers."""
+        return " and ".join(self.values.lasting_kinds)
+
     def window(self, alert: str, key: str = "window") -> Duration:
         """Give a window that an alert looks back over."""
         return Duration(self.values.number(alert, key))

@@ -41,8 +41,11 @@ from electric_agents_dashboards.theme import (
     below,
     value_mappings,
 )
+from electric_agents_exporter import conditions
 
 NOBODY: Final = "per-runner series are off, or nobody matches"
+STUCK_AFTER: Final = conditions.Thresholds().stuck_after
+"""From when on the exporter calls a claim stuck, unless its settings say otherwise."""
 DEAD_SAYS: Final = "Of its last heartbeat: shown only while it is online."
 
 
@@ -127,7 +130,7 @@ def _now(promql: QueryBuilder) -> Line:
                     "30 seconds. The age is by the server's clock alone.",
                     no_value="never one, or nobody matches",
                     unit="s",
-                    thresholds=above((number("RunnerLeaseExpired", "silence"), BAD)),
+                    thresholds=above((number("RunnerUnhealthy", "for"), BAD)),
                 ),
                 Query(_runner_max(promql, "electric_agents_runner_heartbeat_age_seconds"), "age"),
             ),
@@ -178,7 +181,7 @@ def _now(promql: QueryBuilder) -> Line:
                     "claims; a claim that is worked on sends one every 10 seconds.",
                     no_value="no claims",
                     unit="s",
-                    thresholds=above((number("ClaimStuck", "age"), WARNING)),
+                    thresholds=above((STUCK_AFTER, WARNING)),
                 ),
                 Query(_oldest(promql), "oldest"),
             ),
@@ -191,8 +194,8 @@ def _who(promql: QueryBuilder) -> dashboard.Panel:
     return name_panel(
         PanelSpec(
             title="Kind and label",
-            description="What is it for? Its kind tells whether its absence is news: server and "
-            "cloud-worker are meant to stay.",
+            description="What is it for? Its kind tells whether its absence is news: of all kinds "
+            f"only {promql.lasting_words} is meant to stay.",
             no_value=NOBODY,
             unit="none",
         ),
@@ -445,7 +448,7 @@ def _oldest_over_time(promql: QueryBuilder) -> dashboard.Panel:
             description="Is it stuck? A line that climbs is a claim that nobody works on any more.",
             no_value="no claims, or nobody matches",
             unit="s",
-            thresholds=above((promql.values.number("ClaimStuck", "age"), WARNING)),
+            thresholds=above((STUCK_AFTER, WARNING)),
         ),
         Query(_oldest(promql), "since its last heartbeat"),
         style=GraphStyle(threshold_line=True),
@@ -479,8 +482,8 @@ def _restarts(promql: QueryBuilder) -> dashboard.Panel:
     return graph_panel(
         PanelSpec(
             title=f"Restarts, lapses and conflicts within {window}",
-            description="Does it crash, flap, or share its id? Any conflict is two processes with "
-            "one id (or a clock set back); restarts over the line are an alert.",
+            description="Does it crash, flap, or share its id? Conflicts are two processes with "
+            "one id; a single one may be a clock set back. Restarts over the line are an alert.",
             no_value=NOBODY,
             unit="none",
             thresholds=above((promql.values.number("RunnerRestarting", "restarts"), WARNING)),

@@ -58,7 +58,7 @@ class ServiceLevel:
 def build(values: Values) -> dashboard.Dashboard:
     """Make the dashboard."""
     promql = QueryBuilder(values, FLEET)
-    available, claims = service_levels(values)
+    work, dispatch = service_levels(values)
     return skeleton.Skeleton(
         name="slo",
         title="Electric Agents / SLO",
@@ -74,18 +74,18 @@ def build(values: Values) -> dashboard.Dashboard:
             Section(
                 f"The last {values.slo.period}",
                 (
-                    line(4, *_tiles(promql, available)),
-                    line(4, *_tiles(promql, claims)),
+                    line(4, *_tiles(promql, work)),
+                    line(4, *_tiles(promql, dispatch)),
                     line(7, (24, _servers(promql))),
                 ),
             ),
-            Section("Availability: how fast its budget burns", _burns(promql, available)),
-            Section("Claims: how fast their budget burns", _burns(promql, claims)),
+            Section("Work: how fast its budget burns", _burns(promql, work)),
+            Section("Dispatch: how fast its budget burns", _burns(promql, dispatch)),
             Section(
                 "What the budgets were spent on",
                 (
-                    line(9, (12, _left(promql, available)), (12, _left(promql, claims))),
-                    line(9, (12, _expected(promql)), (12, _attempts(promql))),
+                    line(9, (12, _left(promql, work)), (12, _left(promql, dispatch))),
+                    line(9, (12, _expected(promql)), (12, _claimed(promql))),
                 ),
             ),
         )
@@ -96,19 +96,21 @@ def service_levels(values: Values) -> tuple[ServiceLevel, ServiceLevel]:
     """Give what has an objective."""
     return (
         ServiceLevel(
-            "Availability",
-            "of the time of all enabled runners that are meant to stay, the share in which their "
-            "lease ran",
-            "server:electric_agents_runners_unavailable:ratio_",
-            values.slo.availability,
+            "Work",
+            "of the time of all enabled runners that are meant to stay and are known of, the share "
+            "in which nobody's work waited for over a minute",
+            "server:electric_agents_runners_work_waiting:ratio_",
+            values.slo.work,
             "no runners expected",
         ),
         ServiceLevel(
-            "Claims",
-            "of the claims that runners made, the share that did not end in an error",
-            "server:electric_agents_runners_claim_errors:ratio_",
-            values.slo.claims,
-            "no claims",
+            "Dispatch",
+            "of the wakes that were claimed, the share that waited no longer than "
+            f"{values.slo.dispatch.seconds:g} s; measured where a server's wakes and its database "
+            "are both read",
+            "server:electric_agents_runners_dispatched_late:ratio_",
+            values.slo.dispatch,
+            "not measured",
         ),
     )
 
@@ -225,7 +227,7 @@ def _servers(promql: QueryBuilder) -> dashboard.Panel:
             unit="none",
         ),
         *columns,
-        sort_by="Availability left",
+        sort_by="Work left",
         descending=False,
     )
 
@@ -243,7 +245,7 @@ def _burn_graph(promql: QueryBuilder, level: ServiceLevel, burn: Burn) -> dashbo
 
     return graph_panel(
         PanelSpec(
-            title=f"{burn.long} and {burn.short}: {does} at {burn.factor:g}",
+            title=f"{level.name}, {burn.long} and {burn.short}: {does} at {burn.factor:g}",
             description=f"{level.name}: is the budget used up {burn.factor:g} times too fast? "
             f"While both windows are over the line it {does}; it ends when the short one falls "
             "under it.",
@@ -281,39 +283,41 @@ def _expected(promql: QueryBuilder) -> dashboard.Panel:
     return graph_panel(
         PanelSpec(
             title="Expected runners",
-            description="Who was away? unavailable is what spends the budget. expected falls when "
-            "runners are disabled or a server gives no list.",
+            description="For whom did work wait? That is what spends the budget; those away spend "
+            "nothing while nobody waits for them. expected falls when runners are disabled or "
+            "nothing is known of them.",
             no_value="no runners expected",
             unit="none",
             decimals=0,
             overrides=(
                 color_of("expected", DISABLED, dashed=True),
                 color_of("available", GOOD),
-                color_of("unavailable", BAD),
+                color_of("work waits", BAD),
             ),
         ),
         Query(total("expected"), "expected"),
         Query(total("available"), "available"),
-        Query(total("unavailable"), "unavailable"),
+        Query(total("work_waiting"), "work waits"),
     )
 
 
-def _attempts(promql: QueryBuilder) -> dashboard.Panel:
+def _claimed(promql: QueryBuilder) -> dashboard.Panel:
     def total(name: str) -> str:
-        record = f"server:electric_agents_runners_claim_{name}:rate{promql.values.slo.rate}"
+        record = f"server:electric_agents_runners_{name}:rate{promql.values.slo.rate}"
         return f"60 * sum({promql.select(record)})"
 
+    seconds = promql.values.slo.dispatch.seconds
     return graph_panel(
         PanelSpec(
-            title="Claims/min attempted and failed",
-            description="Which claims failed? errors is what spends the budget. With few attempts "
-            "even a handful of errors alerts nobody.",
-            no_value="no claims",
+            title="Wakes/min claimed, and late",
+            description=f"Do wakes wait? late ones waited over {seconds:g} s until they were "
+            "claimed, and spend the budget. With few of them nobody is alerted.",
+            no_value="not measured",
             unit=PER_MINUTE,
-            overrides=(color_of("attempts", NEUTRAL), color_of("errors", BAD)),
+            overrides=(color_of("claimed", NEUTRAL), color_of("late", BAD)),
         ),
-        Query(total("attempts"), "attempts"),
-        Query(total("errors"), "errors"),
+        Query(total("dispatched"), "claimed"),
+        Query(total("dispatched_late"), "late"),
     )
 
 

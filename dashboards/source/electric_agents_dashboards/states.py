@@ -21,30 +21,29 @@ from electric_agents_dashboards.theme import (
 RANK: Final = "server_runner:electric_agents_runner_state:rank"
 ENABLED: Final = "server_runner:electric_agents_runner_enabled:info"
 
-GONE_AT_WORK: Final = MappedValue(8, "gone with work", BAD)
-LOST: Final = MappedValue(7, "gone", BAD)
-UNHEALTHY: Final = MappedValue(6, "unhealthy", BAD)
+WORK_WAITS: Final = MappedValue(8, "work waits", BAD)
+GONE: Final = MappedValue(7, "gone", BAD)
+AT_A_STANDSTILL: Final = MappedValue(6, "deaf or stuck", WARNING)
 DEGRADED: Final = MappedValue(5, "degraded", WARNING)
-NOT_REPORTED: Final = MappedValue(4, "no report", UNKNOWN)
-NOT_KNOWN: Final = MappedValue(3, "unknown", UNKNOWN)
+NOT_KNOWN: Final = MappedValue(4, "not known", UNKNOWN)
 AWAY: Final = MappedValue(2, "away", DISABLED)
 SWITCHED_OFF: Final = MappedValue(1, "disabled", DISABLED)
-HEALTHY: Final = MappedValue(0, "healthy", GOOD)
+NO_FAULT: Final = MappedValue(0, "no fault", GOOD)
 STATES: Final = (
-    GONE_AT_WORK,
-    LOST,
-    UNHEALTHY,
+    WORK_WAITS,
+    GONE,
+    AT_A_STANDSTILL,
     DEGRADED,
-    NOT_REPORTED,
     NOT_KNOWN,
     AWAY,
     SWITCHED_OFF,
-    HEALTHY,
+    NO_FAULT,
 )
 STATES_EXPLAINED: Final = (
-    "gone with work: not heard of, and agents wait for it to end their work. gone: not heard of, "
-    "and of a kind that is meant to stay. no report: the last call for it failed, so nothing else "
-    "is known. away: a laptop, job or sandbox that left, which is no news. disabled: by an "
+    "work waits: it abandoned its work, or has not heard that somebody waits. gone: its lease is "
+    "over, and it is of a kind that is meant to stay. deaf or stuck: it lives, and does not hear, "
+    "or a claim of it stands still or was refused. not known: it has no fresh report, so nothing "
+    "else is known. away: a laptop, job or worker that left, which is no news. disabled: by an "
     "operator, on purpose."
 )
 

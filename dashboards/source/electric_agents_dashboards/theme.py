@@ -58,11 +58,6 @@ def below(value: float, color: str = BAD) -> Thresholds:
     return Thresholds(color, ((value, GOOD),))
 
 
-def between(bad: float, good: float) -> Thresholds:
-    """Colour a value of which less is worse: bad under `bad`, good from `good` on."""
-    return Thresholds(BAD, ((bad, WARNING), (good, GOOD)))
-
-
 @dataclass(frozen=True)
 class MappedValue:
     """The text that stands for a number of a query, and its colour."""
