@@ -13,6 +13,7 @@ from electric_agents_simulator.scenarios.model import (
     ClearFaults,
     Disable,
     Enable,
+    GiveWork,
     Kill,
     Restart,
     Role,
@@ -39,8 +40,16 @@ from incidents.model import (
 MINUTE: Final = 60.0
 LEASE: Final = 90.0
 """How long a runner at the usual pace lives on after its last heartbeat."""
-QUICK_LEASE: Final = 30.0
-"""The same of those that heartbeat every ten seconds."""
+STUCK: Final = 300.0
+"""How long a claim of a runner that lives may give no sign of life."""
+SILENCE: Final = 60.0
+"""How long who works may give no sign of life, or a wake may wait to be heard."""
+DEADLINE: Final = 150.0
+"""Within so long after the last sign of life of a runner at work somebody is paged."""
+SEEN: Final = 120.0
+"""How long a server counts as watched after an exporter was last seen to."""
+STALE: Final = 60.0
+"""How old a report may be before nothing is known of its runner."""
 _START: Final = 120.0
 """How long exporter and Prometheus may take to start, in a fast scenario's seconds."""
 
@@ -49,6 +58,9 @@ _STEADY: Final = Workload(entities=2, every_seconds=30.0, seconds=(1.0, 4.0))
 _BRISK: Final = Workload(entities=2, every_seconds=3.0, seconds=(0.5, 2.0))
 _LONG: Final = Workload(entities=2, every_seconds=2.0, seconds=(120.0, 240.0))
 _IDLE: Final = Workload(entities=0)
+_ON_DEMAND: Final = Workload(entities=2, every_seconds=1e7, seconds=(1.0, 4.0))
+"""Work only where an action gives it."""
+_NO_WAKES: Final = Fault(FaultKind.SILENCE, route="wake")
 _WELL: Final[dict[str, Any]] = {
     "status": "streaming",
     "stream_connected": True,
@@ -114,7 +126,14 @@ def catalogue() -> tuple[Incident, ...]:
 
 
 UNPLAYED: Final = frozenset(
-    {"ContractDrift", "PollOverrun", "ClockSkew", "RunnerNeverHeartbeat", "Watchdog"}
+    {
+        "ClockSkew",
+        "ContractDrift",
+        "DatabaseUnreachable",
+        "PollOverrun",
+        "RunnerNeverHeartbeat",
+        "Watchdog",
+    }
 )
 """Alerts that no incident leads to: their test cases alone prove them."""
 
@@ -189,6 +208,12 @@ def _ordinary_life() -> tuple[Incident, ...]:
             ),
             lasts=45 * MINUTE,
             runners=10,
+            # Messages came while they were disabled, and were dropped: those agents stand still
+            # until their runner restarts, and nobody else tells.
+            expected=tuple(
+                Expected("WorkRefused", TICKET, since=20, shows_after=300, runner=f"patient-{n}")
+                for n in range(2)
+            ),
         ),
         Incident(
             "rolling-restart",
@@ -224,6 +249,61 @@ def _ordinary_life() -> tuple[Incident, ...]:
             ),
             lasts=30 * MINUTE,
             runners=10,
+        ),
+        # It has work in hand, and its claims say so: nobody must be called, then or when it ends.
+        Incident(
+            "drain",
+            "a runner is stopped, ends its work within ten minutes, and is started again",
+            _beside_fleet(
+                Role("draining", behaviour=replace(_ON_DEMAND, seconds=(570.0, 600.0))),
+                actions={0: GiveWork("draining"), 30: Stop("draining"), 690: Start("draining")},
+            ),
+            lasts=30 * MINUTE,
+        ),
+        # Nothing deletes a runner upstream, and pools shrink every evening.
+        Incident(
+            "pool-scaled-in",
+            "a pool of idle cloud-workers shrinks from ten to two",
+            _beside_fleet(
+                Role("pool", 10, kinds=("cloud-worker",), behaviour=_IDLE),
+                actions={60: Stop("pool", share=0.8)},
+            ),
+            lasts=40 * MINUTE,
+            runners=14,
+        ),
+        # Runners of kind server too, whose place others took; no work waits for the old ones.
+        Incident(
+            "deployments",
+            "three deployments within 25 minutes, each with new ids",
+            _beside_fleet(
+                *(
+                    Role(
+                        f"v{n}",
+                        4,
+                        kinds=("server", "cloud-worker"),
+                        behaviour=_IDLE,
+                        starts_at_once=n == 1,
+                    )
+                    for n in range(1, 5)
+                ),
+                actions={
+                    60: Start("v2"),
+                    90: Stop("v1"),
+                    660: Start("v3"),
+                    690: Stop("v2"),
+                    1260: Start("v4"),
+                    1290: Stop("v3"),
+                },
+            ),
+            lasts=45 * MINUTE,
+            runners=22,
+        ),
+        # Its lease says that it lives, for ever; but nobody waits for it.
+        Incident(
+            "immortal",
+            "an idle runner dies whose lease lasts until 2099; the clocks of two others are off",
+            scenario("clock-skew"),
+            lasts=20 * MINUTE,
         ),
         Incident(
             "rush",
@@ -278,7 +358,13 @@ def _lost_runners() -> tuple[Incident, ...]:
     victim = Role("victim", behaviour=_LONG)
     death = _beside_fleet(victim, actions={30: Kill("victim"), 1200: Start("victim")})
     lost_at_work = Expected(
-        "RunnerUnhealthy", PAGE, since=30, shows_after=LEASE, until=1200, runner="victim-0"
+        "WorkAbandoned",
+        PAGE,
+        since=30,
+        shows_after=SILENCE,
+        until=1200,
+        runner="victim-0",
+        within=DEADLINE,
     )
     return (
         Incident(
@@ -296,19 +382,51 @@ def _lost_runners() -> tuple[Incident, ...]:
             expected=(lost_at_work,),
             replicas=2,
         ),
+        # The lease says nothing: neither it nor its claims give a sign of life.
+        Incident(
+            "immortal-at-work",
+            "the same, and its lease lasts for years",
+            _beside_fleet(
+                Role("victim", behaviour=_LONG, timing=HeartbeatTiming(lease_seconds=1e9)),
+                actions={30: Kill("victim"), 1200: Start("victim")},
+            ),
+            lasts=35 * MINUTE,
+            expected=(lost_at_work,),
+        ),
         Incident(
             "death-idle",
             "a runner dies that had nothing to do",
             _beside_fleet(
-                Role("victim", behaviour=_IDLE), actions={30: Kill("victim"), 1200: Start("victim")}
+                Role("victim", behaviour=_IDLE), actions={90: Kill("victim"), 1290: Start("victim")}
             ),
             lasts=35 * MINUTE,
+            # No work waits: by day is soon enough.
             expected=(
                 Expected(
                     "RunnerUnhealthy",
                     TICKET,
-                    since=30,
+                    since=90,
                     shows_after=LEASE,
+                    until=1290,
+                    runner="victim-0",
+                ),
+            ),
+        ),
+        Incident(
+            "death-then-written-to",
+            "an idle runner dies, and then somebody writes to its agents",
+            _beside_fleet(
+                Role("victim", behaviour=_ON_DEMAND),
+                actions={30: Kill("victim"), 60: GiveWork("victim"), 1200: Start("victim")},
+            ),
+            lasts=35 * MINUTE,
+            # Somebody waits from the message on, whether the lease is over or not.
+            expected=(
+                Expected(
+                    "WorkUnheard",
+                    PAGE,
+                    since=60,
+                    shows_after=SILENCE,
                     until=1200,
                     runner="victim-0",
                 ),
@@ -322,34 +440,97 @@ def _lost_runners() -> tuple[Incident, ...]:
                 actions={30: Kill("night-owl")},
             ),
             lasts=20 * MINUTE,
+            # Lids open again. It is its owner's work, and no reason to wake anybody.
             expected=(
                 Expected(
-                    "OrphanedClaims", TICKET, since=30, shows_after=LEASE, runner="night-owl-0"
+                    "WorkAbandoned",
+                    TICKET,
+                    since=30,
+                    shows_after=SILENCE,
+                    runner="night-owl-0",
+                    transient=True,
                 ),
             ),
         ),
         Incident(
-            "immortal",
-            "a runner dies whose lease lasts until the year 2099; the clocks of two others are off",
-            scenario("clock-skew"),
+            "laptop-written-to",
+            "somebody writes to the agents of a laptop that is closed",
+            _beside_fleet(
+                Role("laptop", kinds=("local",), behaviour=_ON_DEMAND),
+                actions={30: Kill("laptop"), 60: GiveWork("laptop")},
+            ),
             lasts=20 * MINUTE,
             expected=(
                 Expected(
-                    "RunnerLeaseExpired",
+                    "WorkUnheard",
                     TICKET,
-                    since=-300,
-                    shows_after=600,
-                    runner="immortal-0",
+                    since=60,
+                    shows_after=SILENCE,
+                    runner="laptop-0",
+                    transient=True,
+                ),
+            ),
+        ),
+        Incident(
+            "fleet-gone-at-work",
+            "all runners die at once, with work in their hands",
+            _timed("mass-expiry", 30, 900),
+            lasts=35 * MINUTE,
+            # One page names those that are meant to stay; it needs no other about the fleet.
+            expected=(
+                Expected("WorkAbandoned", PAGE, since=30, shows_after=SILENCE, until=900),
+                Expected(
+                    "WorkAbandoned",
+                    TICKET,
+                    since=30,
+                    shows_after=SILENCE,
+                    until=900,
+                    transient=True,
                 ),
             ),
         ),
         Incident(
             "fleet-gone",
-            "all runners die at once, with work in their hands",
-            _timed("mass-expiry", 30, 900),
+            "all runners die at once, and none of them had work",
+            Scenario(
+                "",
+                "",
+                "",
+                "",
+                (_fleet(_IDLE),),
+                (TimelineEvent(30, Kill("fleet")), TimelineEvent(1200, Start("fleet"))),
+            ),
             lasts=35 * MINUTE,
-            expected=(
-                Expected("FleetUnavailable", PAGE, since=30, shows_after=QUICK_LEASE, until=900),
+            # The next message would find nobody.
+            expected=(Expected("FleetUnavailable", PAGE, since=30, shows_after=LEASE, until=1200),),
+        ),
+        Incident(
+            "too-few-runners",
+            "half of a pool stops, and the settings expect more",
+            _beside_fleet(
+                Role("pool", 4, kinds=("cloud-worker",), behaviour=_IDLE),
+                actions={60: Stop("pool"), 1200: Start("pool")},
+            ),
+            lasts=30 * MINUTE,
+            runners=8,
+            target={"expected_runners": {"min": 6}},
+            expected=(Expected("TooFewRunners", PAGE, since=60, shows_after=LEASE, until=1200),),
+        ),
+        # Servers that idle and are gone are tickets, however many; the budget is of work.
+        Incident(
+            "servers-gone-idle",
+            "two of five servers are gone for good, and nobody writes to them",
+            _beside_fleet(
+                Role("lost", 2, behaviour=_IDLE),
+                actions={60: Kill("lost")},
+            ),
+            lasts=40 * MINUTE,
+            runners=8,
+            expected=tuple(
+                Expected(
+                    "RunnerUnhealthy", TICKET, since=60, shows_after=LEASE, runner=f"lost-{number}"
+                )
+                for number in range(2)
             ),
         ),
     )
@@ -360,12 +541,42 @@ def _faulty_runners() -> tuple[Incident, ...]:
     no_heartbeat = Fault(FaultKind.STATUS, route="heartbeat")
     flapper = Role("flapper", behaviour=ScriptedHeartbeats(_WELL, lease_ms=15_000))
     return (
+        # It would not hear a message, and there is none yet.
         Incident(
             "deaf",
-            "a runner's wake stream hangs from its start on",
-            _timed("deaf", 5, 6, 900, 901),
+            "the wake stream of an idle runner hangs from its start on",
+            _beside_fleet(
+                Role("deaf", behaviour=_IDLE, starts_at_once=False),
+                actions={
+                    5: AddFault(Fault(FaultKind.HANG, route="wake"), role="deaf"),
+                    6: Start("deaf"),
+                    900: ClearFaults(),
+                    901: Restart("deaf"),
+                },
+            ),
             lasts=30 * MINUTE,
             expected=(Expected("RunnerDeaf", TICKET, since=6, until=901, runner="deaf-0"),),
+        ),
+        # The server calls it healthy throughout. Its own word and its heartbeats are good.
+        Incident(
+            "deaf-written-to",
+            "nothing comes through the wake stream of a healthy runner, and messages pile up",
+            _beside_fleet(
+                Role("cut-off", behaviour=_STEADY),
+                actions={20: AddFault(_NO_WAKES, role="cut-off"), 900: ClearFaults()},
+            ),
+            lasts=30 * MINUTE,
+            # Messages come every half minute or so.
+            expected=(
+                Expected(
+                    "WorkUnheard",
+                    PAGE,
+                    since=20,
+                    shows_after=SILENCE + 120,
+                    until=900,
+                    runner="cut-off-0",
+                ),
+            ),
         ),
         Incident(
             "crash-loop",
@@ -422,8 +633,8 @@ def _faulty_runners() -> tuple[Incident, ...]:
                     "DuplicateRunnerId",
                     TICKET,
                     since=24,
-                    # Until polls have drifted to where they meet both.
-                    shows_after=180,
+                    # Until polls have drifted to where they meet both, twice.
+                    shows_after=300,
                     until=900,
                     runner="twin-0",
                 ),
@@ -498,8 +709,9 @@ def _work() -> tuple[Incident, ...]:
             expected=(
                 Expected("ClaimsLeaking", TICKET, since=30, shows_after=600, runner="long-0"),
             ),
-            # Whose last claim was forgotten stands still until its runner restarts.
-            may=("ClaimStuck", "ClaimsLeaking"),
+            # Whose last claim was forgotten stands still until its runner restarts; and so does
+            # one whose claim met a server that was down.
+            may=("ClaimStuck", "ClaimsLeaking", "WorkRefused"),
         ),
         Incident(
             "outage-at-work",
@@ -509,7 +721,10 @@ def _work() -> tuple[Incident, ...]:
                 roles=(_fleet(replace(_STEADY, every_seconds=5.0)),),
             ),
             lasts=30 * MINUTE,
-            expected=(Expected("ClaimStuck", TICKET, since=30, shows_after=900),),
+            # The outage itself is no sign of anybody's.
+            expected=(Expected("ClaimStuck", TICKET, since=30, shows_after=STUCK + 115),),
+            # So do those whose claim it refused.
+            may=("WorkRefused",),
         ),
         Incident(
             "stuck-claim",
@@ -525,8 +740,10 @@ def _work() -> tuple[Incident, ...]:
                 ),
                 (TimelineEvent(60, AddFault(Fault(FaultKind.STATUS, route="callback"))),),
             ),
-            lasts=30 * MINUTE,
-            expected=(Expected("ClaimStuck", TICKET, since=60, shows_after=900, runner="stuck-0"),),
+            lasts=20 * MINUTE,
+            expected=(
+                Expected("ClaimStuck", TICKET, since=60, shows_after=STUCK, runner="stuck-0"),
+            ),
         ),
         Incident(
             "claim-failures",
@@ -540,8 +757,37 @@ def _work() -> tuple[Incident, ...]:
             ),
             lasts=28 * MINUTE,
             lead_in=60,
+            # Whose claims failed is told sooner than that it is the server's doing. That this
+            # server repeats those wakes nobody can tell over HTTP.
             expected=(
                 Expected("ClaimFailuresHigh", TICKET, since=20, shows_after=450, until=1300),
+                Expected("WorkRefused", TICKET, since=20, shows_after=60),
+            ),
+        ),
+        Incident(
+            "refused-claims",
+            "messages come while their runner is disabled for a moment, and are dropped",
+            replace(
+                scenario("refused-wakes"),
+                timeline=(
+                    TimelineEvent(20, Disable("refusing")),
+                    TimelineEvent(25, GiveWork("refusing")),
+                    TimelineEvent(40, Enable("refusing")),
+                    TimelineEvent(60, GiveWork("refusing"), every_seconds=30),
+                    TimelineEvent(1200, Restart("refusing")),
+                ),
+            ),
+            lasts=30 * MINUTE,
+            # It is healthy and hears, and its agents stand still until it restarts.
+            expected=(
+                Expected(
+                    "WorkRefused",
+                    TICKET,
+                    since=25,
+                    shows_after=20,
+                    until=1200,
+                    runner="refusing-0",
+                ),
             ),
         ),
     )
@@ -557,14 +803,37 @@ def _servers() -> tuple[Incident, ...]:
             "the server is down for a quarter of an hour",
             _beside_fleet(actions={60: ServerDown(), 960: ServerUp()}),
             lasts=35 * MINUTE,
+            # Itself it does not answer at once, whatever is still known of its runners.
             expected=(Expected("ServerUnreachable", PAGE, since=60, until=960),),
+            # What it cut off stands still after it.
+            may=("ClaimStuck", "WorkRefused"),
         ),
         Incident(
             "credentials-rejected",
             "the server refuses the exporter's credentials",
             _beside_fleet(actions={60: rejected, 960: ClearFaults()}),
             lasts=30 * MINUTE,
-            expected=(Expected("CredentialsRejected", PAGE, since=60, until=960),),
+            expected=(
+                Expected("CredentialsRejected", PAGE, since=60, shows_after=STALE, until=960),
+            ),
+        ),
+        Incident(
+            "half-unknown",
+            "the server does not answer for half of the runners",
+            _beside_fleet(
+                Role("mute", 4, kinds=("server", "cloud-worker"), behaviour=_STEADY),
+                actions={
+                    60: AddFault(Fault(FaultKind.STATUS, route="health"), role="mute"),
+                    1200: ClearFaults(),
+                },
+            ),
+            lasts=35 * MINUTE,
+            runners=8,
+            # Blindness is a page once it lasts; that data are old is known sooner, and a ticket.
+            expected=(
+                Expected("RunnersUnknown", PAGE, since=60, shows_after=STALE, until=1200),
+                Expected("ExporterDataStale", TICKET, since=60, shows_after=STALE, until=1200),
+            ),
         ),
         Incident(
             "wrong-principal",
@@ -586,7 +855,11 @@ def _servers() -> tuple[Incident, ...]:
                 actions={60: AddFault(Fault(FaultKind.HANG, route="health")), 960: ClearFaults()},
             ),
             lasts=30 * MINUTE,
-            expected=(Expected("ExporterDataStale", TICKET, since=60, shows_after=45, until=960),),
+            # Nothing is known of anybody; that data are old is known sooner, and a ticket.
+            expected=(
+                Expected("RunnersUnknown", PAGE, since=60, shows_after=STALE, until=960),
+                Expected("ExporterDataStale", TICKET, since=60, shows_after=STALE, until=960),
+            ),
         ),
     )
 
@@ -602,7 +875,7 @@ def _exporters() -> tuple[Incident, ...]:
                 StackEvent(60, StackAction.EXPORTER_STOPS),
                 StackEvent(960, StackAction.EXPORTER_STARTS),
             ),
-            expected=(Expected("ExporterDown", PAGE, since=60, until=960),),
+            expected=(Expected("ExporterDown", PAGE, since=60, shows_after=SEEN, until=960),),
         ),
         incident(
             "replica-down",
@@ -611,6 +884,21 @@ def _exporters() -> tuple[Incident, ...]:
             replicas=2,
             stack_events=(StackEvent(60, StackAction.ONE_REPLICA_STOPS),),
             expected=(Expected("ExporterDown", TICKET, since=60),),
+        ),
+        incident(
+            "exporter-restarting",
+            "the exporter ends and starts again, every three minutes",
+            lasts=30 * MINUTE,
+            stack_events=tuple(
+                event
+                for at in range(60, 1000, 180)
+                for event in (
+                    StackEvent(at, StackAction.EXPORTER_STOPS),
+                    StackEvent(at + 10, StackAction.EXPORTER_STARTS),
+                )
+            ),
+            # The fourth start is one too many.
+            expected=(Expected("ExporterRestarting", TICKET, since=60, shows_after=3 * 180 + 60),),
         ),
         incident(
             "scrape-job-lost",
@@ -641,53 +929,38 @@ def _exporters() -> tuple[Incident, ...]:
 
 
 def _budgets() -> tuple[Incident, ...]:
-    lost = Role("lost", 2, behaviour=_IDLE)
-    tickets = tuple(
-        Expected("RunnerUnhealthy", TICKET, since=0, shows_after=LEASE, runner=f"lost-{number}")
-        for number in range(2)
-    )
-    unwritten = Fault(FaultKind.STATUS, route="claim-write", share=0.4)
+    def now_and_again(role: str | None, cut: float, every: float) -> tuple[TimelineEvent, ...]:
+        """Cut wake streams off for a while, again and again; nobody waits for long."""
+        return (
+            TimelineEvent(0, AddFault(_NO_WAKES, role=role), every_seconds=every),
+            TimelineEvent(cut, ClearFaults(), every_seconds=every),
+        )
+
     return (
+        # Each time is too short for a page of its own; together they are not.
         Incident(
-            "availability-burns-fast",
-            "a third of the fleet is gone, for more than half an hour",
-            _beside_fleet(lost, actions={0: Kill("lost")}),
-            lasts=40 * MINUTE,
-            lead_in=35 * MINUTE,
-            expected=(
-                Expected("AvailabilityBudgetBurn", PAGE, since=0, shows_after=28 * MINUTE),
-                *tickets,
-            ),
-        ),
-        Incident(
-            "availability-burns-slowly",
-            "two of forty runners are gone, for long",
-            Scenario("", "", "", "", (lost, _fleet(_IDLE)), (TimelineEvent(0, Kill("lost")),)),
-            lasts=45 * MINUTE,
-            runners=40,
-            lead_in=35 * MINUTE,
-            slo_speed=24,
-            expected=(
-                # After the lease; and the ratio of a day is computed once a minute.
-                Expected(
-                    "AvailabilityBudgetBurn", TICKET, since=0, shows_after=37 * MINUTE + LEASE
-                ),
-                *tickets,
-            ),
-        ),
-        Incident(
-            "claims-burn-fast",
-            "four claims in ten fail, for most of an hour",
+            "budget-burns-fast",
+            "every two minutes all work waits for a minute and a half, for an hour",
             replace(
-                _with_usual_timing("claim-failures"),
-                timeline=(TimelineEvent(0, AddFault(unwritten)),),
+                _beside_fleet(actions={}),
+                roles=(_fleet(_BRISK),),
+                timeline=now_and_again(None, 90, 120),
             ),
-            lasts=52 * MINUTE,
+            lasts=60 * MINUTE,
             lead_in=35 * MINUTE,
-            expected=(
-                # Who fails waits half a minute, so that a failing fleet claims less than before.
-                Expected("ClaimBudgetBurn", PAGE, since=0, shows_after=42 * MINUTE),
-                Expected("ClaimFailuresHigh", TICKET, since=0, shows_after=13 * MINUTE),
+            expected=(Expected("WorkBudgetBurn", PAGE, since=0, shows_after=50 * MINUTE),),
+        ),
+        Incident(
+            "budget-burns-slowly",
+            "the same of two of five servers, for hours",
+            replace(
+                _beside_fleet(Role("cut-off", 2, behaviour=_BRISK), actions={}),
+                timeline=now_and_again("cut-off", 90, 120),
             ),
+            lasts=65 * MINUTE,
+            runners=8,
+            lead_in=35 * MINUTE,
+            slo_speed=6,
+            expected=(Expected("WorkBudgetBurn", TICKET, since=0, shows_after=55 * MINUTE),),
         ),
     )

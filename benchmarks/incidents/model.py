@@ -47,6 +47,8 @@ class Expected:
             so many restarts must have happened.
         until: when it is mended; None if it is not.
         runner: the runner's id, if the alert is on a runner.
+        transient: whether the runner comes and goes, so that the alert waits for longer.
+        within: how soon after the runner's last sign of life somebody must know of it.
     """
 
     alert: str
@@ -55,6 +57,8 @@ class Expected:
     shows_after: float = 0.0
     until: float | None = None
     runner: str | None = None
+    transient: bool = False
+    within: float | None = None
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,8 @@ class AlertRow(msgspec.Struct):
     delivered_after: float | None
     resolved_after: float | None
     late: bool
+    within: float | None = None
+    silent_for: float | None = None
 
 
 class IncidentRow(msgspec.Struct):
@@ -59,9 +61,11 @@ def _delivery(outcome: Outcome) -> str:
     if outcome.fired_after is None or outcome.delivered_after is None:
         return "MISSED"
     late = " LATE" if outcome.late else ""
+    within = outcome.expected.within
+    deadline = f", silent for {_span(outcome.silent_for)} (of {_span(within)})" if within else ""
     return (
         f"fired {_span(outcome.fired_after)} (of {_span(outcome.allowed)}){late}, delivered "
-        f"{_span(outcome.delivered_after)}, resolved {_span(outcome.resolved_after)}"
+        f"{_span(outcome.delivered_after)}{deadline}, resolved {_span(outcome.resolved_after)}"
     )
 
 
@@ -119,6 +123,8 @@ def _row(result: Result) -> IncidentRow:
                 delivered_after=outcome.delivered_after,
                 resolved_after=outcome.resolved_after,
                 late=outcome.late,
+                within=outcome.expected.within,
+                silent_for=outcome.silent_for,
             )
             for outcome in result.outcomes
         ],
@@ -182,13 +188,19 @@ def _incident_table(rows: Sequence[IncidentRow]) -> Iterable[str]:
             find(row.incident).what,
             _lines(f"{_SORT[one.severity]} {one.alert}" for one in outcomes) or "silence",
             _lines(f"{_span(one.fired_after)} ({_span(one.allowed)})" for one in outcomes),
-            _lines(_span(one.delivered_after) for one in outcomes),
+            _lines(map(_delivered, outcomes)),
             _lines(_span(one.resolved_after) for one in outcomes),
             _lines(one.alert for one in outcomes if one.delivered_after is None) or "-",
             _lines(row.false) or "-",
             _naive(row),
         )
         yield f"| {' | '.join(cells)} |"
+
+
+def _delivered(one: AlertRow) -> str:
+    if one.within is None:
+        return _span(one.delivered_after)
+    return f"{_span(one.delivered_after)}; silent for {_span(one.silent_for)} ({_span(one.within)})"
 
 
 _SORT: Final = {PAGE: "page", TICKET: "ticket"}

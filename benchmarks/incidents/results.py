@@ -3,7 +3,7 @@
 All times are the scenario's seconds since the end of the lead-in.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -45,6 +45,8 @@ class Outcome:
         allowed: the longest that firing may take.
         resolved_after: from the repair to the notification that it is resolved; None without a
             repair, or without such a notification.
+        silent_for: from the runner's last sign of life to the delivery; None where that does not
+            matter, or is not known.
     """
 
     expected: Expected
@@ -52,6 +54,7 @@ class Outcome:
     delivered_after: float | None
     allowed: float
     resolved_after: float | None
+    silent_for: float | None = None
 
     @property
     def missed(self) -> bool:
@@ -60,8 +63,12 @@ class Outcome:
 
     @property
     def late(self) -> bool:
-        """Whether it fired later than it may."""
-        return self.fired_after is not None and self.fired_after > self.allowed
+        """Whether it fired later than it may, or was delivered after its deadline."""
+        if self.fired_after is None:
+            return False
+        within = self.expected.within
+        overdue = within is not None and (self.silent_for is None or self.silent_for > within)
+        return overdue or self.fired_after > self.allowed
 
 
 @dataclass(frozen=True)
@@ -87,10 +94,11 @@ class Result:
         return not (wrong or self.false_pages or self.false_tickets)
 
 
-def compare(
+def compare(  # noqa: PLR0913  (what is compared, each with one meaning)
     incident: Incident,
     notifications: Sequence[Notification],
     delays: Sequence[float],
+    signs_of_life: Mapping[str, float],
     *,
     hold: float,
     speed: float,
@@ -101,11 +109,12 @@ def compare(
         incident: what was played.
         notifications: everything that was delivered.
         delays: how long each expected alert may take to fire once the server's answers show it.
+        signs_of_life: when each runner that has a deadline last gave one before its fault.
         hold: how long after a repair an alert may go on firing.
         speed: how many times as fast as in reality it was played.
     """
     outcomes = tuple(
-        _outcome(expected, notifications, expected.shows_after + delay)
+        _outcome(expected, notifications, expected.shows_after + delay, signs_of_life)
         for expected, delay in zip(incident.expected, delays, strict=True)
     )
     return Result(
@@ -130,7 +139,12 @@ def _matches(expected: Expected, notification: Notification) -> bool:
     )
 
 
-def _outcome(expected: Expected, notifications: Iterable[Notification], allowed: float) -> Outcome:
+def _outcome(
+    expected: Expected,
+    notifications: Iterable[Notification],
+    allowed: float,
+    signs_of_life: Mapping[str, float],
+) -> Outcome:
     mine = [notification for notification in notifications if _matches(expected, notification)]
     fired = [
         notification
@@ -145,12 +159,14 @@ def _outcome(expected: Expected, notifications: Iterable[Notification], allowed:
         and not notification.firing
         and notification.at >= expected.until
     ]
+    sign = signs_of_life.get(expected.runner or "")
     return Outcome(
         expected=expected,
         fired_after=None if first is None else first.started - expected.since,
         delivered_after=None if first is None else first.at - expected.since,
         allowed=allowed,
         resolved_after=max(resolved, default=None),
+        silent_for=None if first is None or sign is None else first.at - sign,
     )
 
 

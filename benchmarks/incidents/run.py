@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from alert_values import Values, load
 from incidents import report
-from incidents.catalogue import catalogue
+from incidents.catalogue import MINUTE, catalogue
 from incidents.model import Expected, Incident
 from incidents.pace import PaceLostError
 from incidents.results import PREFIX, Notification, Result, compare
@@ -70,8 +70,13 @@ def _play_at(speed: float, incident: Incident, abandoned: threading.Event) -> Re
                 stack, delivery.at, delivery.receiver, delivery.payload
             )
         ]
+        signs = {
+            expected.runner: stack.last_sign_of_life(expected.runner, expected.since + MINUTE)
+            for expected in incident.expected
+            if expected.within is not None and expected.runner is not None
+        }
     delays = [_delay(load(), incident, expected) for expected in incident.expected]
-    return compare(incident, notifications, delays, hold=_HOLD, speed=speed)
+    return compare(incident, notifications, delays, signs, hold=_HOLD, speed=speed)
 
 
 def _notifications(
@@ -95,7 +100,8 @@ def _delay(values: Values, incident: Incident, expected: Expected) -> float:
         burn = next(b for b in values.slo.burns if b.severity == expected.severity)
         waits = float(burn.for_) / incident.slo_speed
     else:
-        waits = values.number(expected.alert, "for")
+        of_kind = values.transient if expected.transient else values.alert
+        waits = float(of_kind(expected.alert)["for"])
     return waits + 2 * _LONGEST_POLL_GAP + INTERVAL
 
 

@@ -15,9 +15,11 @@ import threading
 import time
 import urllib.request
 from contextlib import ExitStack
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final, Self
 from urllib.error import URLError
+from urllib.parse import urlencode
 
 import jinja2
 import yaml
@@ -25,6 +27,9 @@ import yaml
 from alert_rules import HERE as ALERTS
 from alert_rules import render
 from alert_values import Duration, hastened, load
+from electric_agents_exporter.conditions import Thresholds
+from electric_agents_exporter.contract.vocabulary import RunnerKind
+from electric_agents_exporter.fleet.policy import RETIRE_AFTER
 from incidents.model import Incident, StackAction
 from incidents.pace import Pace, PaceLostError
 from incidents.webhook import Webhook
@@ -104,6 +109,21 @@ class Stack:
     def __exit__(self, *_: object) -> None:
         self._closing.close()
 
+    def last_sign_of_life(self, runner: str, before: float) -> float:
+        """Give when a runner last gave a sign of life, as it was seen at a time of the scenario.
+
+        Raises:
+            PaceLostError: nothing was seen of it then.
+        """
+        age = f'electric_agents_runner_sign_of_life_age_seconds{{runner_id="{runner}"}}'
+        moment = self._began + (before + self._incident.lead_in) / self._speed
+        asked = urlencode({"query": f"max(timestamp({age}) - {age})", "time": moment})
+        with urllib.request.urlopen(f"{self.prometheus}/api/v1/query?{asked}", timeout=60) as got:  # noqa: S310  (loopback)
+            found = json.load(got)["data"]["result"]
+        if not found:
+            raise PaceLostError(f"no sign of life of {runner} was seen")
+        return self.scenario_time(float(found[0]["value"][1]))
+
     def take(self, action: StackAction) -> None:
         """Do something to exporters or Prometheus."""
         match action:
@@ -154,8 +174,8 @@ class Stack:
 
     def _write_settings(self, url: str) -> None:
         wanted = dict(self._incident.target or {})
-        if "retire_after" in wanted:
-            wanted["retire_after"] = self._span(wanted["retire_after"])
+        retire_after = wanted.pop("retire_after", None)
+        retired = {str(kind): retire_after or usual for kind, usual in RETIRE_AFTER.items()}
         for replica, port in enumerate(self._ports):
             target = {
                 "name": "fleet",
@@ -165,6 +185,14 @@ class Stack:
                 "interval": self._span(INTERVAL),
                 "timeout": self._span(INTERVAL * 0.9),
                 "stale_after": self._span(60),
+                "retire_after": {
+                    kind: self._span(after)
+                    for kind, after in retired.items()
+                    if kind != RunnerKind.UNKNOWN
+                },
+                "conditions": {
+                    name: self._span(after) for name, after in asdict(Thresholds()).items()
+                },
                 **wanted,
             }
             settings = {"listen": f"127.0.0.1:{port}", "targets": [target]}

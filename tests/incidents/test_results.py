@@ -1,6 +1,7 @@
 """How deliveries are compared with what was expected: on made-up ones."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +14,8 @@ from incidents.results import Notification, Result, compare
 from rule_files import PREFIX, alert_rules
 
 PAGE_OF_RESULTS: Final = Path(__file__).parents[2] / "docs/alert-quality.md"
-DEATH = Expected("RunnerUnhealthy", PAGE, since=30, shows_after=90, until=600, runner="one")
+DEATH = Expected("WorkAbandoned", PAGE, since=30, shows_after=90, until=600, runner="one")
+SOON = replace(DEATH, within=150)
 
 
 def incident(*expected: Expected, may: tuple[str, ...] = ()) -> Incident:
@@ -22,7 +24,7 @@ def incident(*expected: Expected, may: tuple[str, ...] = ()) -> Incident:
 
 
 def notification(  # noqa: PLR0913  (what a notification says, each with one meaning)
-    alert: str = "RunnerUnhealthy",
+    alert: str = "WorkAbandoned",
     at: float = 300.0,
     *,
     started: float = 240.0,
@@ -33,8 +35,12 @@ def notification(  # noqa: PLR0913  (what a notification says, each with one mea
     return Notification(at, receiver, alert, runner, firing, started)
 
 
-def compared(which: Incident, *notifications: Notification) -> Result:
-    return compare(which, notifications, [165.0] * len(which.expected), hold=60, speed=20)
+def compared(
+    which: Incident, *notifications: Notification, last_sign: float | None = None
+) -> Result:
+    signs = {} if last_sign is None else {"one": last_sign}
+    delays = [165.0] * len(which.expected)
+    return compare(which, notifications, delays, signs, hold=60, speed=20)
 
 
 def test_what_was_expected_and_came_in_time_is_good() -> None:
@@ -57,13 +63,31 @@ def test_what_fired_later_than_it_may_is_late() -> None:
     assert not result.good
 
 
+@pytest.mark.parametrize("last_sign, silent_for", [(10, 150), (25, 135)])
+def test_what_was_delivered_within_its_deadline_is_good(
+    last_sign: float, silent_for: float
+) -> None:
+    result = compared(incident(SOON), notification(at=160, started=120), last_sign=last_sign)
+    assert result.good
+    assert result.outcomes[0].silent_for == silent_for
+
+
+@pytest.mark.parametrize("last_sign", [9, None])
+def test_what_was_delivered_after_its_deadline_or_cannot_be_told_is_late(
+    last_sign: float | None,
+) -> None:
+    result = compared(incident(SOON), notification(at=160, started=120), last_sign=last_sign)
+    assert result.outcomes[0].late
+    assert not result.good
+
+
 @pytest.mark.parametrize(
     "wrong, label",
     [
-        (notification(runner="two"), "RunnerUnhealthy two"),
+        (notification(runner="two"), "WorkAbandoned two"),
         (notification("FleetUnavailable", runner=None), "FleetUnavailable"),
-        (notification(started=10), "RunnerUnhealthy one"),
-        (notification(started=700, at=720), "RunnerUnhealthy one"),
+        (notification(started=10), "WorkAbandoned one"),
+        (notification(started=700, at=720), "WorkAbandoned one"),
     ],
     ids=["another runner", "another alert", "before the fault", "begun after the repair"],
 )
@@ -74,9 +98,9 @@ def test_a_page_that_nobody_expected_is_false(wrong: Notification, label: str) -
 
 
 def test_a_page_where_a_ticket_was_expected_is_false_and_the_ticket_missed() -> None:
-    ticket = Expected("RunnerUnhealthy", TICKET, since=30)
+    ticket = Expected("WorkAbandoned", TICKET, since=30)
     result = compared(incident(ticket), notification())
-    assert result.false_pages == ("RunnerUnhealthy one",)
+    assert result.false_pages == ("WorkAbandoned one",)
     assert result.outcomes[0].missed
 
 
