@@ -883,7 +883,8 @@ def _exporters() -> tuple[Incident, ...]:
             lasts=15 * MINUTE,
             replicas=2,
             stack_events=(StackEvent(60, StackAction.ONE_REPLICA_STOPS),),
-            expected=(Expected("ExporterDown", TICKET, since=60),),
+            # It waits as long as the page would, if there were no other.
+            expected=(Expected("ExporterDown", TICKET, since=60, shows_after=SEEN),),
         ),
         incident(
             "exporter-restarting",
