@@ -19,14 +19,20 @@ BESIDE = ("src", "tests", "pyproject.toml")
 """What mutmut copies, or reads, from where it runs."""
 
 NEAR = {
+    "app.py": ["tests/unit/test_app.py", "tests/unit/test_service.py"],
+    "cli.py": ["tests/unit/cli"],
     "conditions.py": ["tests/unit/test_conditions.py"],
     "contract/wakes.py": ["tests/contract/test_wakes.py"],
     "contract/*": ["tests/contract"],
     "fleet/*": ["tests/unit/fleet"],
+    "logs.py": ["tests/unit/cli"],
     "metrics/*": ["tests/unit/metrics"],
+    "probe.py": ["tests/unit/cli"],
     "scheduler.py": ["tests/unit/test_scheduler.py"],
+    "service.py": ["tests/unit/test_service.py"],
     "settings/*": [
         "tests/unit/settings",
+        "tests/unit/test_settings_arrive.py",
         "--ignore=tests/unit/settings/test_settings_reference.py",
     ],
     "sources/wake_streams.py": ["tests/unit/sources/test_wake_streams.py"],

@@ -8,6 +8,7 @@ from electric_agents_exporter.contract.principals import (
     KINDS,
     Principal,
     PrincipalError,
+    kind_of_owner,
     parse,
     parse_key,
     parse_url,
@@ -73,12 +74,14 @@ def test_a_principal_is_canonicalised_as_the_real_server_did(text: str, url: str
         "/principal/user%3A%",
         "/principal/user%3A%4",
         "/principal/user%3A%zz",
+        "/principal/user%3A%XX",
         "/principal/user%3A%+1",
         "/principal/user%3A%FF",
         "/principal/user%3A%C3",
         "/principal/user%3A%ED%A0%80",
         "/principal/user%3A%C0%AF",
         "user:\ud800",
+        "user:a\udfff",
     ],
 )
 def test_what_the_real_server_refuses_is_refused(text: str) -> None:
@@ -93,6 +96,7 @@ def test_what_the_real_server_refuses_is_refused(text: str) -> None:
         ("bot:x", "unknown kind 'bot'; expected one of user, agent, service, system"),
         ("user:", "the id after the colon is empty"),
         ("user:a/b", "an id holds no slash"),
+        ("user:\ud800", "the id is not Unicode: it holds half of a surrogate pair"),
         ("/principal/a/b", "a principal URL has one segment after /principal/"),
         ("/principal/user%3A%", "a percent sign is not followed by two hex digits"),
         ("/principal/user%3A%FF", "the percent-encoded bytes are not UTF-8"),
@@ -105,7 +109,7 @@ def test_a_refusal_says_what_was_expected(text: str, message: str) -> None:
 
 
 def test_a_key_is_no_url_and_a_url_is_no_key() -> None:
-    with pytest.raises(PrincipalError):
+    with pytest.raises(PrincipalError, match="expected a URL that begins with /principal/"):
         parse_url("user:alice")
     with pytest.raises(PrincipalError):
         parse_key("/principal/user%3Aalice")
@@ -115,6 +119,16 @@ def test_a_key_is_no_url_and_a_url_is_no_key() -> None:
 def test_every_principal_survives_a_round_trip_through_either_form(principal: Principal) -> None:
     assert parse(principal.key) == principal
     assert parse(principal.url) == principal
+
+
+@given(known_principals)
+def test_the_kind_of_an_owner_stands_in_its_canonical_url(principal: Principal) -> None:
+    assert kind_of_owner(principal.url) == principal.kind
+
+
+@pytest.mark.parametrize("text", ["", "alice", "user:alice", "/principal/alice"])
+def test_an_owner_whose_url_is_not_canonical_is_of_no_kind(text: str) -> None:
+    assert kind_of_owner(text) not in KINDS
 
 
 @given(known_principals)

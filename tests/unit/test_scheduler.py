@@ -1,6 +1,7 @@
 """When targets are polled."""
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
@@ -29,9 +30,11 @@ class ScriptedSource:
         self.most_running = 0
         self.closed = False
         self.took_over: object = None
+        self.paced: list[bool] = []
+        self.changed_at: float | None = None
 
     async def poll(self, poll: Poll, *, paced: bool) -> bool:
-        del paced
+        self.paced.append(paced)
         self.polls += 1
         self.running += 1
         self.most_running = max(self.most_running, self.running)
@@ -44,15 +47,19 @@ class ScriptedSource:
         self.took_over = before
 
     def credential_changed_at(self) -> float | None:
-        return None
+        return self.changed_at
 
     async def aclose(self) -> None:
         self.closed = True
 
 
-async def well(poll: Poll) -> bool:
+def listed_only(poll: Poll) -> None:
     poll.listed("service:monitor", read_list(b"[]"))
     poll.due()
+
+
+async def well(poll: Poll) -> bool:
+    listed_only(poll)
     return True
 
 
@@ -84,6 +91,11 @@ def make(
 def skipped(target: Target) -> dict[Skip, int]:
     counts = target.snapshot(0).requests.skipped
     return {reason: count for reason, count in counts.items() if count}
+
+
+def logged_of(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
+    """Give what was logged, each line with the target that it is about."""
+    return [(record.getMessage(), vars(record)["target"]) for record in caplog.records]
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -120,25 +132,59 @@ async def test_a_target_that_recovers_is_polled_at_every_interval_again() -> Non
     assert source.polls >= 5
 
 
+async def test_a_first_failure_is_no_reason_to_wait_however_often_it_went_well() -> None:
+    poller, target, source = make(well, FakeClock())
+    for _ in range(3):
+        await poller.tick()
+    source.act = badly
+    await poller.tick()
+    await poller.tick()
+    assert source.polls == 5
+    assert skipped(target) == {}
+
+
+async def test_only_the_first_poll_of_a_target_is_as_fast_as_can_be() -> None:
+    poller, _, source = make(well, FakeClock())
+    for _ in range(3):
+        await poller.tick()
+    assert source.paced == [False, True, True]
+
+
+async def test_when_a_credential_changed_is_told_after_each_poll() -> None:
+    poller, target, source = make(well, FakeClock())
+    for changed_at in (1_000.0, 2_000.0, None):
+        source.changed_at = changed_at
+        await poller.poll(paced=False)
+        assert target.credential_changed_at == changed_at
+
+
 async def test_a_bug_in_a_source_fails_the_poll_and_nothing_else(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    async def bug(_: Poll) -> bool:
+    async def bug(poll: Poll) -> bool:
+        listed_only(poll)
         raise RuntimeError("a bug")
 
     poller, target, source = make(bug, FakeClock())
     assert not (await poller.poll(paced=False)).succeeded
     assert target.polled
-    assert "poll failed by a bug" in caplog.text
+    assert ("poll failed by a bug", "production") in logged_of(caplog)
     source.act = well
     assert (await poller.poll(paced=False)).succeeded
 
 
-async def test_a_poll_is_cut_short_once_its_first_reports_would_be_stale() -> None:
-    poller, target, _ = make(hang, SystemClock(), stale_after=0.05)
+async def test_a_poll_is_cut_short_once_its_first_reports_would_be_stale(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def hang_over_reports(poll: Poll) -> bool:
+        listed_only(poll)
+        return await hang(poll)
+
+    poller, target, _ = make(hang_over_reports, SystemClock(), stale_after=0.05)
     async with asyncio.timeout(5):
         assert not (await poller.poll(paced=False)).succeeded
     assert target.polled
+    assert ("poll cut short", "production") in logged_of(caplog)
 
 
 async def test_what_begins_to_fail_and_recovers_is_logged_once_each(
@@ -151,10 +197,10 @@ async def test_what_begins_to_fail_and_recovers_is_logged_once_each(
     source.act = well
     for _ in range(3):
         await poller.poll(paced=False)
-    assert [record.getMessage() for record in caplog.records] == [
-        "target is not polled in full",
-        "target is polled in full again",
-        "0 runners listed for service:monitor",
+    assert logged_of(caplog) == [
+        ("target is not polled in full", "production"),
+        ("target is polled in full again", "production"),
+        ("0 runners listed for service:monitor", "production"),
     ]
 
 
@@ -231,6 +277,27 @@ async def test_a_new_source_takes_over_between_polls_and_the_old_one_is_closed()
     await poller.poll(paced=False)
     assert (old.polls, old.closed, new.polls) == (1, True, 1)
     assert new.took_over is old
+
+
+async def test_a_process_that_stood_still_is_late_by_one_poll_and_goes_on() -> None:
+    ticks: list[None] = []
+    within: list[object] = []
+
+    async def act(poll: Poll) -> bool:
+        within.append(asyncio.current_task())
+        return await well(poll)
+
+    running = PollScheduler(lambda: ticks.append(None))
+    running.start()
+    poller, _, _ = make(act, SystemClock())
+    running.configure({"production": (poller, 0.4)})
+    # Nothing of it runs for longer than APScheduler by itself would let a job be late.
+    time.sleep(1.3)  # noqa: ASYNC251
+    await until(lambda: len(within) >= 2)
+    await until(lambda: len(ticks) >= 2)
+    running.stop()
+    # What was due meanwhile is one poll: polls that are made up for run in one task.
+    assert len(set(within)) == len(within)
 
 
 @pytest.fixture

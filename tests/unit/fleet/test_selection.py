@@ -3,7 +3,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from electric_agents_exporter.contract.report import ListedRunner
@@ -116,6 +116,7 @@ def test_one_of_one_owns_everything() -> None:
     assert Shard().owns("anything")
 
 
+@example("runner-0", 2)
 @given(st.text(st.characters(exclude_categories=["Cs"])), st.integers(1, 50))
 def test_every_runner_is_owned_by_exactly_one_shard(runner_id: str, count: int) -> None:
     assert sum(Shard(index, count).owns(runner_id) for index in range(count)) == 1
