@@ -392,6 +392,17 @@ def test_a_section_that_is_no_object_costs_its_fields_and_is_drift_once(
     assert answer.drift == (section,)
 
 
+@pytest.mark.parametrize("field", ["claims.active", "health.issues"])
+def test_a_list_that_is_missing_is_not_known_and_drift(field: str) -> None:
+    answer = read_health(without(field))
+    nothing: dict[str, dict[str, Any]] = {
+        "claims.active": {"claims": Claims(active_count=1)},
+        "health.issues": {"issues": None},
+    }
+    assert answer.report == msgspec.structs.replace(GOOD_REPORT, **nothing[field])
+    assert answer.drift == (field,)
+
+
 def test_members_that_we_do_not_know_cost_nothing() -> None:
     changed = copy.deepcopy(GOOD)
     for place in (changed, *(changed[section] for section in GOOD)):
@@ -750,6 +761,12 @@ def test_a_kind_that_we_do_not_know_is_unknown_and_drift() -> None:
     answer = listed(item(kind="satellite"))
     assert answer.runners[0].kind is RunnerKind.UNKNOWN
     assert answer.drift == ("list.kind",)
+
+
+def test_an_admin_status_of_an_item_that_we_do_not_know_is_unknown_and_drift() -> None:
+    answer = listed(item(admin_status="paused"))
+    assert answer.runners[0].admin_status is AdminStatus.UNKNOWN
+    assert answer.drift == ("list.admin_status",)
 
 
 # --- anything at all ------------------------------------------------------------------------------
