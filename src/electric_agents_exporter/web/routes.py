@@ -129,11 +129,17 @@ class _Turns:
 
 
 def _takes_gzip(accept_encoding: str) -> bool:
+    """Tell whether a client takes gzip: what is said of it by name counts more than of any."""
+    taken = {}
     for clause in accept_encoding.lower().split(","):
         coding, _, quality = clause.partition(";")
-        if coding.strip() in {"gzip", "*"}:
-            return quality.replace(" ", "") not in {"q=0", "q=0.0", "q=0.00", "q=0.000"}
-    return False
+        taken[coding.strip()] = quality.replace(" ", "") not in {
+            "q=0",
+            "q=0.0",
+            "q=0.00",
+            "q=0.000",
+        }
+    return taken.get("gzip", taken.get("*", False))
 
 
 def _page(served: Served) -> Handler:

@@ -22,6 +22,7 @@ from electric_agents_exporter.metrics.process_families import ProcessState
 from electric_agents_exporter.metrics.scrape import CHUNK_BYTES, Body, Scraper
 from electric_agents_exporter.metrics.table import build_table
 from electric_agents_exporter.web.routes import Served, create_app
+from skipping_loop import run_skipping
 
 NASTY = '<script>alert("x")</script>\n# TYPE evil gauge\nevil 1'
 
@@ -43,16 +44,17 @@ class SlowScraper(Scraper):
 
 
 class LargeScraper(Scraper):
-    """Gives a body of so many of the largest parts."""
+    """Gives a body of so many parts, of the largest size or another."""
 
-    def __init__(self, parts: int) -> None:
+    def __init__(self, parts: int, size: int = CHUNK_BYTES) -> None:
         self._parts = parts
+        self._size = size
 
     async def scrape(
         self, fmt: Format, names: frozenset[str] = frozenset(), *, gzip: bool = False
     ) -> Body:
         del fmt, names, gzip
-        return Body([bytes(CHUNK_BYTES)] * self._parts)
+        return Body([bytes(self._size)] * self._parts)
 
 
 @pytest.fixture
@@ -105,18 +107,55 @@ async def test_metrics_come_in_the_format_that_is_accepted(
 
 @pytest.mark.parametrize(
     "accepted, encoded",
-    [("gzip", True), ("gzip, deflate;q=0.5", True), ("identity", False), ("gzip;q=0", False)],
+    [
+        ("gzip", True),
+        ("GZIP", True),
+        ("gzip, deflate;q=0.5", True),
+        ("deflate;q=0.5, gzip;q=0.1", True),
+        ("*", True),
+        ("br, *;q=0.1", True),
+        ("", False),
+        ("identity", False),
+        ("gzip;q=0", False),
+        ("gzip; q=0.0", False),
+        ("gzip;Q=0.00", False),
+        ("gzip;q = 0.000", False),
+        ("*;q=0", False),
+        # What is said of a coding by its name counts, wherever it stands.
+        ("*;q=0, gzip", True),
+        ("*, gzip;q=0", False),
+    ],
 )
 async def test_metrics_are_gzipped_for_whoever_takes_that(
     accepted: str, client: httpx.AsyncClient, *, encoded: bool
 ) -> None:
     answer = await client.get("/metrics", headers={"accept-encoding": accepted})
-    assert ("content-encoding" in answer.headers) is encoded
+    assert answer.headers.get("content-encoding") == ("gzip" if encoded else None)
+    assert answer.headers["vary"] == "accept, accept-encoding"
     assert "electric_agents_server_up{" in answer.text
 
 
-async def test_everything_else_has_its_turn_between_the_parts_of_a_body(served: Served) -> None:
-    served.scraper = LargeScraper(parts=40)
+async def test_whoever_asks_for_metrics_and_says_no_more_is_given_plain_text(
+    served: Served,
+) -> None:
+    async with client_of(served) as client:
+        client.headers.clear()
+        answer = await client.get("/metrics")
+    assert "content-encoding" not in answer.headers
+    assert answer.headers["content-type"] == Format.TEXT.value
+    assert int(answer.headers["content-length"]) == len(answer.content)
+
+
+async def test_metrics_can_only_be_read(client: httpx.AsyncClient) -> None:
+    assert (await client.post("/metrics")).status_code == 405
+
+
+@pytest.mark.parametrize("pieces", [1, 4])
+async def test_everything_else_has_its_turn_between_the_parts_of_a_body(
+    pieces: int, served: Served
+) -> None:
+    # Packed pieces are smaller than what is sent in one turn.
+    served.scraper = LargeScraper(40 * pieces, CHUNK_BYTES // pieces)
     turns = 0
 
     async def work() -> None:
@@ -268,41 +307,99 @@ async def test_too_many_scrapes_at_once_are_told_to_come_back(served: Served) ->
                 await asyncio.sleep(0)
         refused = await client.get("/metrics")
         assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+        assert "web.max_concurrent_scrapes" in refused.text
         slow.go.set()
         assert [answer.status_code for answer in await asyncio.gather(*scrapes)] == [200, 200]
-        assert (await client.get("/metrics")).status_code == 200
+
+
+async def test_as_many_scrapes_at_once_are_answered_after_others_as_before(served: Served) -> None:
+    slow = SlowScraper(served.scraper)
+    served.scraper = slow
+    async with client_of(served) as client:
+        for _ in range(3):
+            slow.go.clear()
+            slow.waiting = 0
+            scrapes = [asyncio.create_task(client.get("/metrics")) for _ in range(3)]
+            await asyncio.wait(scrapes, return_when=asyncio.FIRST_COMPLETED)
+            slow.go.set()
+            answers = await asyncio.gather(*scrapes)
+            assert sorted(answer.status_code for answer in answers) == [200, 200, 503]
+
+
+def test_a_client_that_does_not_read_is_cut_off_after_a_minute_and_its_place_is_free(
+    served: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    served.scraper = LargeScraper(parts=2)
+    served.max_concurrent_scrapes = 1
+
+    async def never(message: object = None) -> Any:  # noqa: ANN401  (ASGI's two calls)
+        del message
+        await asyncio.Event().wait()
+
+    async def scrape() -> tuple[float, int]:
+        began = asyncio.get_running_loop().time()
+        scope = {"type": "http", "method": "GET", "path": "/metrics", "headers": []}
+        app = create_app(served)
+        await app(scope | {"query_string": b""}, never, never)
+        waited = asyncio.get_running_loop().time() - began
+        async with httpx.AsyncClient(
+            transport=httpx.ASGITransport(app), base_url="http://exporter"
+        ) as client:
+            plain = {"accept-encoding": "identity"}
+            return waited, (await client.get("/metrics", headers=plain)).status_code
+
+    waited, status = run_skipping(scrape())
+    assert (round(waited), status) == (60, 200)
+    (record,) = caplog.records
+    assert (record.getMessage(), vars(record)["seconds"]) == ("scrape cut off", 60)
 
 
 async def test_healthy_means_that_the_scheduler_ticks(
     served: Served, client: httpx.AsyncClient
 ) -> None:
-    assert (await client.get("/-/healthy")).status_code == 200
-    served.process.ticked_at = 980.0
-    assert (await client.get("/-/healthy")).status_code == 503
-    served.process.ticked_at = None
-    assert (await client.get("/-/healthy")).status_code == 503
+    healthy = (200, "healthy\n")
+    for ticked_at, expected in (
+        (1000.0, healthy),
+        (990.0, healthy),
+        (989.9, (503, "the scheduler does not tick\n")),
+        (None, (503, "the scheduler does not tick\n")),
+    ):
+        served.process.ticked_at = ticked_at
+        answer = await client.get("/-/healthy")
+        assert (answer.status_code, answer.text) == expected
 
 
 async def test_ready_means_that_every_first_poll_has_ended_well_or_badly(
     served: Served, client: httpx.AsyncClient
 ) -> None:
-    assert (await client.get("/-/ready")).status_code == 503
-    Poll(served.fleet.targets[NASTY]).end()
-    assert (await client.get("/-/ready")).status_code == 200
+    served.fleet.configure([Policy(name, ("service:monitor",)) for name in ("eu", "us")])
+    for polled, expected in (
+        (None, (503, "not polled yet: eu, us\n")),
+        ("eu", (503, "not polled yet: us\n")),
+        ("us", (200, "ready\n")),
+    ):
+        if polled is not None:
+            Poll(served.fleet.targets[polled]).end()
+        answer = await client.get("/-/ready")
+        assert (answer.status_code, answer.text) == expected
 
 
 async def test_there_is_no_reload_unless_it_is_switched_on(client: httpx.AsyncClient) -> None:
     assert (await client.post("/-/reload")).status_code == 404
 
 
-@pytest.mark.parametrize("faults, status", [("", 200), ("file:3: is wrong", 500)])
-async def test_a_reload_tells_what_is_wrong(faults: str, status: int, served: Served) -> None:
+@pytest.mark.parametrize(
+    "faults, status, text",
+    [("", 200, "reloaded\n"), ("file:3: is wrong", 500, "file:3: is wrong\n")],
+)
+async def test_a_reload_tells_what_is_wrong(
+    faults: str, status: int, text: str, served: Served
+) -> None:
     async def reload() -> str:
         return faults
 
     served.reload = reload
     async with client_of(served) as client:
         answer = await client.post("/-/reload")
-        assert answer.status_code == status
-        assert faults in answer.text
+        assert (answer.status_code, answer.text) == (status, text)
         assert (await client.get("/-/reload")).status_code == 405
