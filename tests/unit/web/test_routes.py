@@ -284,19 +284,6 @@ async def test_the_page_says_of_a_list_that_it_is_empty(
     assert "0 runners listed for service:monitor" in (await client.get("/")).text
 
 
-async def test_of_more_ailing_runners_than_people_can_read_the_page_says_how_many(
-    served: Served, client: httpx.AsyncClient
-) -> None:
-    begun = Poll(served.fleet.targets[NASTY])
-    items = [{"id": f"runner-{number:03}"} for number in range(203)]
-    begun.listed("service:monitor", read_list(json.dumps(items).encode()))
-    begun.due()
-    begun.end()
-    page = (await client.get("/")).text
-    assert page.count("no fresh report") == 200
-    assert "And 3 more" in page
-
-
 async def test_too_many_scrapes_at_once_are_told_to_come_back(served: Served) -> None:
     slow = SlowScraper(served.scraper)
     served.scraper = slow
