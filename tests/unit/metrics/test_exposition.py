@@ -168,6 +168,21 @@ def test_of_every_kind_of_target_an_exposition_has_the_same_samples_as_the_plain
     assert {("shard", "1"), ("tenant", "acme"), ("tenant", 'b"\n')} <= labels
 
 
+def test_a_counter_of_which_nobody_knows_when_it_began_is_told_without_that(
+    polled: Any,  # noqa: ANN401
+    samples: dict[str, Any],
+    listing: Listing,
+) -> None:
+    report = samples["runner-healthy-0"]
+    client = {name: value for name, value in report["client"].items() if name != "started_at"}
+    polled.poll([listing("runner-healthy-0")], {"runner-healthy-0": report | {"client": client}})
+    snapshot = polled.fleet.snapshot()
+    exposition = text(exposer(), snapshot, Format.OPENMETRICS)
+    assert "electric_agents_runner_claims_created" not in exposition
+    parsed = all_samples(parse_openmetrics(exposition))
+    assert parsed == plain_samples(snapshot, Format.OPENMETRICS)
+
+
 def test_shard_stands_at_what_is_said_of_a_target_and_tenant_at_all_that_is(
     every_kind: Fleet,
 ) -> None:
@@ -552,7 +567,12 @@ async def test_sums_beyond_all_bounds_are_still_written(
             Format.OPENMETRICS,
         ),
         ("application/openmetrics-text;version=1.0.0;q=0.1,text/plain;q=0.9", Format.TEXT),
+        ("application/openmetrics-text;q=0.5,text/plain;q=0.4", Format.OPENMETRICS),
+        ("application/openmetrics-text;q=0.5,text/plain;q=0.5", Format.OPENMETRICS),
+        ("application/openmetrics-text;q=1,text/plain;q=9", Format.OPENMETRICS),
+        ("application/openmetrics-text;version=1.0.0;escaping=a=b", Format.OPENMETRICS),
         ("application/openmetrics-text;q=0", Format.TEXT),
+        ("application/openmetrics-text;q=high,text/plain;q=0.1", Format.TEXT),
         ("application/openmetrics-text;version=2.0.0", Format.TEXT),
         (";;;q=x,=,", Format.TEXT),
     ],
