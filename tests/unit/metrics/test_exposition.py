@@ -464,6 +464,29 @@ def test_a_name_filter_gives_these_families_alone(sampled: Any) -> None:  # noqa
     }
 
 
+@pytest.mark.parametrize(
+    "name, found",
+    [
+        *(
+            (f"electric_agents_server_request_duration_seconds{part}", True)
+            for part in ("", "_bucket", "_sum", "_count")
+        ),
+        ("electric_agents_server_request_duration_seconds_total", False),
+        *(
+            (f"electric_agents_server_up{part}", not part)
+            for part in ("", "_bucket", "_sum", "_count")
+        ),
+    ],
+)
+def test_a_family_is_found_by_any_name_that_its_samples_have(
+    name: str,
+    found: bool,  # noqa: FBT001
+    sampled: Any,  # noqa: ANN401
+) -> None:
+    exposition = text(exposer(), sampled.fleet.snapshot(), Format.TEXT, name)
+    assert bool(all_samples(parse_text(exposition))) is found
+
+
 async def test_a_gzipped_scrape_unpacks_to_the_plain_one(sampled: Any) -> None:  # noqa: ANN401
     scraper = Scraper(sampled.fleet, exposer(), sampled.clock)
     names = frozenset({"electric_agents_runner_info"})
