@@ -22,7 +22,7 @@ NOON = 1_795_348_800.0
 
 def noon() -> FakeClock:
     """Make a clock that stands, at a moment that the golden files know."""
-    return FakeClock(wall=NOON, uptime=0.0)
+    return FakeClock(wall=NOON)
 
 
 Heard = WakeReading | Reason
