@@ -179,7 +179,7 @@ def test_a_counter_of_which_nobody_knows_when_it_began_is_told_without_that(
     snapshot = polled.fleet.snapshot()
     exposition = text(exposer(), snapshot, Format.OPENMETRICS)
     assert "electric_agents_runner_claims_created" not in exposition
-    parsed = all_samples(parse_openmetrics(exposition))
+    parsed = all_samples(PARSERS[Format.OPENMETRICS](exposition))
     assert parsed == plain_samples(snapshot, Format.OPENMETRICS)
 
 
