@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import threading
+import time
 import weakref
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
@@ -17,7 +18,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
@@ -487,6 +488,37 @@ def test_a_family_is_found_by_any_name_that_its_samples_have(
     assert bool(all_samples(parse_text(exposition))) is found
 
 
+@pytest.mark.parametrize("fmt", Format)
+def test_a_name_filter_holds_for_what_prometheus_client_knows_too(
+    fmt: Format,
+    sampled: Any,  # noqa: ANN401
+) -> None:
+    registry = CollectorRegistry()
+    for name in ("own", "other"):
+        Gauge(f"process_{name}", "Of this process.", registry=registry)
+    made, snapshot = Exposer(build_table(), replace(OWN), registry), sampled.fleet.snapshot()
+    some = PARSERS[fmt](text(made, snapshot, fmt, "process_own", "electric_agents_server_up"))
+    assert {name for name, _ in all_samples(some)} == {"process_own", "electric_agents_server_up"}
+    whole = {name for name, _ in all_samples(PARSERS[fmt](text(made, snapshot, fmt)))}
+    assert {"process_own", "process_other"} <= whole
+
+
+@pytest.mark.parametrize("fmt", Format)
+def test_what_a_whole_exposition_came_to_is_told_by_the_next(fmt: Format, sampled: Any) -> None:  # noqa: ANN401
+    own = replace(OWN)
+    made = Exposer(build_table(), own, CollectorRegistry())
+    began = time.perf_counter()
+    whole = text(made, sampled.fleet.snapshot(), fmt)
+    took = time.perf_counter() - began
+    assert own.exposition_bytes == len(whole.encode())
+    assert own.exposition_series == sum(not line.startswith("#") for line in whole.splitlines())
+    assert own.exposition_seconds is not None
+    assert 0 < own.exposition_seconds <= took
+    noted = replace(own)
+    text(made, sampled.fleet.snapshot(), fmt, "electric_agents_server_up")
+    assert own == noted
+
+
 async def test_a_gzipped_scrape_unpacks_to_the_plain_one(sampled: Any) -> None:  # noqa: ANN401
     scraper = Scraper(sampled.fleet, exposer(), sampled.clock)
     names = frozenset({"electric_agents_runner_info"})
@@ -545,6 +577,47 @@ async def test_all_who_came_before_a_body_was_begun_are_given_it_and_no_older_on
     assert second is third is fourth
     assert first != second
     assert await scraper.scrape(Format.TEXT, gzip=packed) != second
+
+
+class CountingExposer(Exposer):
+    """Counts the bodies that are made."""
+
+    def __init__(self, table: Table) -> None:
+        super().__init__(table, replace(OWN), CollectorRegistry())
+        self.made = 0
+
+    def expose(
+        self, snapshot: FleetSnapshot, fmt: Format, names: Collection[str] = ()
+    ) -> Iterator[bytes]:
+        self.made += 1
+        return super().expose(snapshot, fmt, names)
+
+
+async def test_a_compressed_body_is_kept_also_when_nobody_sends_it(sampled: Any) -> None:  # noqa: ANN401
+    counting = CountingExposer(build_table())
+    scraper = Scraper(sampled.fleet, counting, sampled.clock)
+    for _ in range(3):
+        await scraper.scrape(Format.TEXT, gzip=True)
+    assert counting.made == 1
+
+
+async def test_a_scrape_of_some_families_is_no_whole_one(sampled: Any) -> None:  # noqa: ANN401
+    scraper = Scraper(sampled.fleet, exposer(), sampled.clock)
+    some = await scraper.scrape(Format.TEXT, frozenset({"electric_agents_server_up"}), gzip=True)
+    whole = await scraper.scrape(Format.TEXT, gzip=True)
+    assert len(gzip.decompress(b"".join(whole))) > len(gzip.decompress(b"".join(some)))
+    again = await scraper.scrape(Format.TEXT, frozenset({"electric_agents_server_up"}), gzip=True)
+    assert again == some
+
+
+async def test_another_table_is_shown_from_the_next_scrape_on(sampled: Any) -> None:  # noqa: ANN401
+    scraper = Scraper(sampled.fleet, exposer(), sampled.clock)
+    before = await scraper.scrape(Format.TEXT, gzip=True)
+    scraper.replace_exposer(exposer(build_table(per_runner=False)))
+    after = gzip.decompress(b"".join(await scraper.scrape(Format.TEXT, gzip=True)))
+    assert b"runner_id" in gzip.decompress(b"".join(before))
+    assert b"runner_id" not in after
+    assert b"electric_agents_server_up" in after
 
 
 async def test_a_plain_body_is_let_go_once_it_is_sent(sampled: Any) -> None:  # noqa: ANN401
