@@ -289,12 +289,14 @@ async def test_a_process_that_stood_still_is_late_by_one_poll_and_goes_on() -> N
 
     running = PollScheduler(lambda: ticks.append(None))
     running.start()
-    poller, _, _ = make(act, SystemClock())
-    running.configure({"production": (poller, 0.4)})
+    often, _, _ = make(act, SystemClock())
+    rarely, _, once = make(well, SystemClock())
+    running.configure({"often": (often, 0.4), "rarely": (rarely, 600)})
     # Nothing of it runs for longer than APScheduler by itself would let a job be late.
     time.sleep(1.3)  # noqa: ASYNC251
     await until(lambda: len(within) >= 2)
     await until(lambda: len(ticks) >= 2)
+    await until(lambda: once.polls == 1)
     running.stop()
     # What was due meanwhile is one poll: polls that are made up for run in one task.
     assert len(set(within)) == len(within)
