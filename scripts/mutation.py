@@ -19,7 +19,7 @@ BESIDE = ("src", "tests", "pyproject.toml")
 """What mutmut copies, or reads, from where it runs."""
 
 NEAR = {
-    "app.py": ["tests/unit/test_app.py", "tests/unit/test_service.py"],
+    "app.py": ["tests/unit/test_app.py", "tests/unit/test_settings_arrive.py"],
     "cli.py": ["tests/unit/cli"],
     "conditions.py": ["tests/unit/test_conditions.py"],
     "contract/wakes.py": ["tests/contract/test_wakes.py"],
@@ -27,7 +27,7 @@ NEAR = {
     "fleet/*": ["tests/unit/fleet"],
     "logs.py": ["tests/unit/cli"],
     "metrics/*": ["tests/unit/metrics"],
-    "probe.py": ["tests/unit/cli"],
+    "probe.py": ["tests/unit/test_probe.py"],
     "scheduler.py": ["tests/unit/test_scheduler.py"],
     "service.py": ["tests/unit/test_service.py"],
     "settings/*": [
