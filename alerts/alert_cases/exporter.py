@@ -417,29 +417,29 @@ def _restarting() -> Iterator[Case]:
     def starts(every: float, until: float = _FOREVER) -> InputSeries:
         return {_STARTED: rising(every, every, until=until), _BUILD: 1}
 
-    # The fourth start is seen after 24 minutes, and the first is forgotten 30 minutes after it.
+    # The fourth start is seen after 24 minutes, and the first is forgotten an hour after it.
     restarting = RuleCases(
         rule="ExporterRestarting",
         series=starts(6 * MINUTE),
         fires=29 * MINUTE,
         alerts=(of_exporter("ExporterRestarting", "warning"),),
         hold=10 * MINUTE,
-        memory=7 * MINUTE,
+        memory=37 * MINUTE,
         well=starts(6 * MINUTE, until=24 * MINUTE),
-        over=7 * MINUTE - STEP,
+        over=37 * MINUTE - STEP,
         late=2 * STEP,
         silent={
-            "three: three starts within half an hour": starts(10 * MINUTE),
-            "few: a deployment": starts(20 * MINUTE),
+            "three: three starts within an hour": starts(20 * MINUTE),
+            "few: a deployment": starts(40 * MINUTE),
             "other: it is no exporter": {_STARTED: rising(360, 360)},
         },
         one_is_enough=False,
     )
     yield from restarting.cases()
-    for moment in (35, 45, 55):
+    for moment in (65, 75, 85):
         yield restarting.silence(
             f"three, off the beat: three starts, {moment} minutes later",
-            starts(10 * MINUTE + 5),
+            starts(20 * MINUTE + 5),
             at=moment * MINUTE,
             scrape=17,
         )

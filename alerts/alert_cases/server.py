@@ -507,8 +507,8 @@ def _fails_now_and_then(stale: RuleCases, fresh: InputSeries) -> Iterator[Case]:
             stale.alerts,
         )
     yield cases.silence(
-        "now and then, few: one poll in five fails",
-        with_polls("health", one_in(5, fails=True, every=MINUTE)),
+        "now and then, few: one poll in six fails",
+        with_polls("health", one_in(6, fails=True, every=MINUTE)),
     )
     three_of_four = one_in(4, fails=False)
     flapping = {

@@ -1,6 +1,6 @@
 """Cases of the alerts on the objectives.
 
-Of `total` runners (or claims) three are bad: just over a burn's factor, as two would be just under
+Of `total` runners (or wakes) three are bad: just over a burn's factor, as two would be just under
 it. The long window counts once there are data for half of it: only then an alert can fire.
 """
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
-from alert_cases.input_series import SERVER, Fleet, target
+from alert_cases.input_series import SERVER, Fleet, labelled, of_tenant, scraped_shards, target
 from alert_cases.promtool import Case, InputSeries, TestFile, selector
 from alert_cases.rule_cases import ExpectedAlert, RuleCases, of_server
 from alert_cases.signals import DAY, HOUR, MINUTE, Signal, at, switching
@@ -24,10 +24,9 @@ class Burn:
         short: the short window in seconds.
         pending: the rule's `for`.
         severity: of the alert.
-        total: how many runners, or claims, there are.
-        alone: of so many, one is at least as large a share as three are of `total`.
+        total: how many runners, or wakes, there are.
         step: of scrapes and evaluations.
-        recorded: whether the series are records of claims: counting claims for days takes too long.
+        recorded: whether wakes are given as records: counting them for days takes too long.
     """
 
     window: str
@@ -36,7 +35,6 @@ class Burn:
     pending: float
     severity: str
     total: int
-    alone: int
     step: float
     recorded: bool = False
 
@@ -47,22 +45,29 @@ class Burn:
 
 
 BURNS: Final = (
-    Burn("1h", HOUR, 5 * MINUTE, 2 * MINUTE, "critical", 16, 5, 30),
-    Burn("6h", 6 * HOUR, 30 * MINUTE, 15 * MINUTE, "critical", 40, 13, 3 * MINUTE),
-    Burn("1d", DAY, 2 * HOUR, HOUR, "warning", 80, 26, 15 * MINUTE, recorded=True),
-    Burn("3d", 3 * DAY, 6 * HOUR, 3 * HOUR, "warning", 240, 80, 30 * MINUTE, recorded=True),
+    Burn("1h", HOUR, 5 * MINUTE, 2 * MINUTE, "critical", 16, 30),
+    Burn("6h", 6 * HOUR, 30 * MINUTE, 15 * MINUTE, "warning", 40, 90),
+    Burn("1d", DAY, 2 * HOUR, HOUR, "warning", 80, 15 * MINUTE, recorded=True),
+    Burn("3d", 3 * DAY, 6 * HOUR, 3 * HOUR, "warning", 240, 30 * MINUTE, recorded=True),
 )
 
 _THREE: Final = 3.0
 _TWO: Final = 2.0
+_WAKES: Final = 5.0
+"""How many wakes there are within the long window for each bad one of a fleet."""
 
 SeriesOf = Callable[[Signal], InputSeries]
 """Gives the series with which so many of a burn's total are bad."""
 
 
-def _alert(name: str, burn: Burn) -> ExpectedAlert:
+def _alert(objective: str, burn: Burn) -> ExpectedAlert:
     return of_server(
-        f"{name} ({burn.window})", burn.severity, layer="slo", dashboard="slo", window=burn.window
+        f"WorkBudgetBurn ({objective} {burn.window})",
+        burn.severity,
+        layer="slo",
+        dashboard="slo",
+        objective=objective,
+        window=burn.window,
     )
 
 
@@ -71,7 +76,7 @@ class Objective:
     """An objective's alert.
 
     Attributes:
-        alert: its name.
+        name: the objective's.
         series: gives the series with so many bad ones.
         guards: its own guards.
         recorded: whether the series are records.
@@ -79,34 +84,36 @@ class Objective:
         lag: how much later a rate shows a change.
     """
 
-    alert: str
+    name: str
     series: SeriesOf
     guards: dict[str, tuple[str, InputSeries]]
     recorded: bool = False
     begun: float = 0.0
     lag: float = 0.0
 
-
-def _rule_cases(objective: Objective, burn: Burn) -> RuleCases:
-    return RuleCases(
-        rule=f"{objective.alert} ({burn.window})",
-        series=objective.series(_THREE),
-        fires=burn.counts + burn.pending + objective.begun,
-        alerts=(_alert(objective.alert, burn),),
-        hold=None,
-        step=burn.step,
-        recorded=objective.recorded,
-        one_is_enough=not objective.recorded,
-        guards=objective.guards,
-        silent={"slow: it burns, but not so fast": objective.series(_TWO)},
-    )
+    def cases(self, burn: Burn) -> RuleCases:
+        """Give the cases of one of its burns."""
+        return RuleCases(
+            rule=f"WorkBudgetBurn ({self.name} {burn.window})",
+            series=self.series(_THREE),
+            fires=burn.counts + burn.pending + self.begun,
+            alerts=(_alert(self.name, burn),),
+            hold=None,
+            step=burn.step,
+            recorded=self.recorded,
+            one_is_enough=self.name == "work",
+            gaps=burn.window == "1h",
+            late=4 * burn.step,
+            guards=self.guards,
+            silent={"slow: it burns, but not so fast": self.series(_TWO)},
+        )
 
 
 def _of_both(objective: Objective, burn: Burn) -> Iterator[Case]:
     """Give the cases that both objectives have."""
     bad = objective.series
     late = burn.counts + burn.short + burn.pending + objective.lag
-    cases = _rule_cases(objective, burn)
+    cases = objective.cases(burn)
     yield from cases.cases()
     yield cases.silence(
         "guard over: the short window no longer burns",
@@ -125,83 +132,144 @@ def _of_both(objective: Objective, burn: Burn) -> Iterator[Case]:
     )
 
 
-def _availability(burn: Burn) -> Iterator[Case]:
-    def away(total: float) -> SeriesOf:
+def _work(burn: Burn) -> Iterator[Case]:
+    def waiting(condition: str, kind: str = "server", admin: str = "enabled") -> SeriesOf:
         return lambda bad: {
             **target(),
             **Fleet(
-                online=lambda now: total - (at(bad, now) or 0.0), expired=bad, kind="cloud-worker"
+                online=burn.total, kind=kind, admin=admin, conditions={condition: bad}
             ).series(),
         }
 
-    one, two = away(burn.alone)(1.0), away(2 * burn.alone)(2.0)
-    guards = {"one-runner": ("the death of one runner raises its own alert", one)}
-    objective = Objective("AvailabilityBudgetBurn", away(burn.total), guards)
+    objective = Objective("work", waiting("work_unheard"), {})
     yield from _of_both(objective, burn)
-    of_two = replace(
-        _alert(objective.alert, burn), message=f"{objective.alert} ({burn.window}) of two"
+    cases = objective.cases(burn)
+    yield cases.with_series(waiting("work_abandoned")(_THREE)).firing(
+        "abandoned: it is in hands that are gone"
     )
-    yield (
-        _rule_cases(objective, burn)
-        .with_series(two, of_two)
-        .firing("two: the death of two runners is enough")
-    )
+    both = {
+        **waiting("work_abandoned")(_TWO),
+        **{
+            name: signal
+            for name, signal in waiting("work_unheard")(_TWO).items()
+            if 'condition="work_unheard"' in name
+        },
+    }
+    yield cases.silence("overlap: both hold of two runners", both)
+    yield cases.silence("kinds: it waits for laptops", waiting("work_unheard", "local")(_THREE))
+    yield cases.silence("gone: its lease is over, and nobody waits", waiting("lapsed")(_THREE))
+    half = Fleet(online=burn.total / 2, conditions={"work_unheard": _THREE / 2}).series()
+    one = {**target(), **half}
+    yield cases.with_series(scraped_shards(one, one)).firing("shards: they are added up")
+    most = Fleet(online=burn.total / 2, conditions={"work_unheard": _TWO / 2}).series()
+    yield cases.silence("shards, slow: they are added up", scraped_shards(one | most, one | most))
+    calm = {**target(), **Fleet(online=9 * burn.total).series()}
+    tenants = {**calm, **of_tenant(cases.series)}
+    of_one = replace(cases.alerts[0], labels={**cases.alerts[0].labels, "tenant": "acme"})
+    yield cases.with_series(tenants, of_one).firing("tenants: each has its own budget")
 
 
-def _claims(burn: Burn) -> Iterator[Case]:
-    """Three parts of five errors each: fifteen errors within the long window."""
+def _dispatch(burn: Burn) -> Iterator[Case]:
+    """Three parts of five late wakes each: fifteen within the long window."""
 
-    def failing(each: float) -> SeriesOf:
-        series_of = _records if burn.recorded else _counters
-        return lambda bad: series_of(
-            lambda now: each * (at(bad, now) or 0.0) / burn.long,
-            each * burn.total / burn.long,
-            burn,
-        )
+    def late(each: float, kind: str = "server", bound: str = "30.0") -> SeriesOf:
+        def of(bad: Signal) -> InputSeries:
+            def late_a_second(now: float) -> float:
+                return each * (at(bad, now) or 0.0) / burn.long
 
-    guards = {"few": ("a handful of errors proves nothing", failing(2.5)(_THREE))}
+            every = each * burn.total / burn.long
+            if burn.recorded:
+                return _records(late_a_second, every)
+            return _histogram(late_a_second, every, burn, kind, bound)
+
+        return of
+
+    few = {"few": ("a handful of late ones proves nothing", late(_WAKES / 2)(_THREE))}
     begun = 0.0 if burn.recorded else burn.step
-    lag = 0.0 if burn.recorded else 3 * MINUTE
-    objective = Objective("ClaimBudgetBurn", failing(5.0), guards, burn.recorded, begun, lag)
+    lag = 0.0 if burn.recorded else 5 * MINUTE
+    objective = Objective("dispatch", late(_WAKES), few, burn.recorded, begun, lag)
     yield from _of_both(objective, burn)
+    cases = objective.cases(burn)
+    if burn.recorded:
+        return
+    yield cases.with_series(late(_WAKES, bound="30")(_THREE)).firing(
+        "bound: a client of another kind writes it so"
+    )
+    half = {**late(_WAKES / 2)(_THREE), **late(_WAKES / 2, "local")(_THREE)}
+    yield cases.with_series(half).firing("kinds: they are added up")
+    shard = late(_WAKES / 2)(_THREE)
+    yield cases.with_series(scraped_shards(shard, shard)).firing("shards: they are added up")
+    idle = {
+        name: signal if 'le="+Inf"' not in name and "_count" not in name else 0.0
+        for name, signal in late(0)(_THREE).items()
+    }
+    yield cases.silence("idle: nobody is woken", idle)
+    restarted = {
+        name: _anew(signal, burn.counts) for name, signal in objective.series(_TWO).items()
+    }
+    yield cases.silence("restart: the exporter counts anew", restarted)
 
 
-def _records(errors: Callable[[float], float], attempts: float, _: Burn) -> InputSeries:
-    prefix = "server:electric_agents_runners_claim_"
+def _anew(signal: Signal, when: float) -> Signal:
+    """Give the same counter, which begins at 0 once more."""
+
+    def counted(now: float) -> float:
+        before = at(signal, when) or 0.0
+        return (at(signal, now) or 0.0) - (before if now >= when else 0.0)
+
+    return counted
+
+
+def _records(late: Callable[[float], float], every: float) -> InputSeries:
+    prefix = "server:electric_agents_runners_"
     return {
-        selector(f"{prefix}errors:rate5m", server=SERVER): errors,
-        selector(f"{prefix}attempts:rate5m", server=SERVER): attempts,
+        selector(f"{prefix}dispatched_late:rate5m", server=SERVER): late,
+        selector(f"{prefix}dispatched:rate5m", server=SERVER): every,
     }
 
 
-def _counters(errors: Callable[[float], float], attempts: float, burn: Burn) -> InputSeries:
+def _histogram(
+    late: Callable[[float], float], every: float, burn: Burn, kind: str, bound: str
+) -> InputSeries:
+    """Give how many wakes were claimed how soon; half of those in time take under five seconds."""
+
     def counted(rate: Callable[[float], float]) -> Signal:
-        return lambda now: sum(
-            rate(step * burn.step) * burn.step for step in range(round(now / burn.step))
-        )
+        sums = [0.0]
 
-    by_outcome = {
-        "error": counted(errors),
-        "claimed": counted(lambda now: attempts - errors(now)),
-        "no_work": counted(lambda _: 9 * attempts),
-    }
+        def total(now: float) -> float:
+            step = round(now / burn.step)
+            while len(sums) <= step:
+                sums.append(sums[-1] + rate(burn.step * (len(sums) - 1)) * burn.step)
+            return sums[step]
+
+        return total
+
+    family = "electric_agents_runners_dispatch_seconds"
+    in_time = counted(lambda now: every - late(now))
+    who = {"server": SERVER, "kind": kind}
     return {
         **target(),
-        **{
-            selector(
-                "electric_agents_runners_claims_total",
-                server=SERVER,
-                kind="server",
-                outcome=outcome,
-            ): signal
-            for outcome, signal in by_outcome.items()
-        },
+        **labelled(
+            {
+                selector(f"{family}_bucket", le="5.0"): counted(
+                    lambda now: (every - late(now)) / 2
+                ),
+                selector(f"{family}_bucket", le=bound): in_time,
+                selector(f"{family}_bucket", le="300.0"): counted(lambda _: every),
+                selector(f"{family}_bucket", le="+Inf"): counted(lambda _: every),
+                selector(f"{family}_count"): counted(lambda _: every),
+            },
+            **who,
+        ),
     }
 
 
 def files() -> Iterator[TestFile]:
     """Give the files of test cases: one for each pair of windows, as their steps differ."""
     for burn in BURNS:
-        for alert, cases in (("Availability", _availability), ("Claim", _claims)):
-            rules = ("slo",) if cases is _claims and burn.recorded else ("records", "slo")
-            yield TestFile(f"{alert}BudgetBurn-{burn.window}", rules, tuple(cases(burn)), burn.step)
+        for objective, cases in (("work", _work), ("dispatch", _dispatch)):
+            alone = cases is _dispatch and burn.recorded
+            rules = ("slo",) if alone else ("work", "records", "slo")
+            yield TestFile(
+                f"WorkBudgetBurn-{objective}-{burn.window}", rules, tuple(cases(burn)), burn.step
+            )
