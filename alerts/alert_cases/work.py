@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
-from alert_cases.input_series import Runner
-from alert_cases.promtool import Case, TestFile
+from alert_cases.input_series import Runner, relabelled
+from alert_cases.promtool import Case, TestFile, selector
 from alert_cases.rule_cases import of_runner
 from alert_cases.runner_cases import RULES, ConditionCases, exposed
-from alert_cases.signals import MINUTE
+from alert_cases.signals import MINUTE, Signal
 
 _PAGE: Final = "kind: of one that comes and goes it is no page"
 _TICKET: Final = "kind: of one that is meant to stay it is a page"
@@ -24,10 +24,38 @@ def _both(name: str, condition: str, runner: Runner, fires: float, later: float)
         for severity, one, when in (("critical", runner, fires), ("warning", goes, later))
     )
     yield from replace(page, silent={_PAGE: ticket.holding(1)}).cases()
+    for cases in (page, ticket):
+        yield from _watched_twice(cases)
     paged = of_runner(f"{page.rule} for long", "critical", condition=condition)
     yield from replace(
         ticket, silent={_TICKET: page.holding(1)}, others={_TICKET: (paged,)}
     ).cases()
+
+
+def _watched_twice(cases: ConditionCases) -> Iterator[Case]:
+    """Give the cases of a server that is watched over HTTP, and by its database as another."""
+    database = {"server": "prod-db"}
+    reads = {selector("electric_agents_server_runners_listed", server="prod", principal="all"): 1}
+    of_rule, runner = cases.of_runner().of_rule(), cases.holding(1)
+
+    def twice(other: Runner, **labels: str) -> dict[str, Signal]:
+        by_database = relabelled(exposed(other, more=reads), **database, **labels)
+        return {**exposed(runner), **by_database}
+
+    (alert,) = of_rule.alerts
+    of_database = replace(alert, labels={**alert.labels, **database})
+    yield of_rule.silence(
+        "guard twice: its database's target says it too", twice(runner), (of_database,)
+    )
+    other = replace(runner, last_seen=-71)
+    yield of_rule.with_series(twice(other), alert, of_database).firing(
+        "other: a runner of that id with another heartbeat is another one"
+    )
+    elsewhere = twice(runner, cluster="eu-2")
+    there = replace(alert, labels={**alert.labels, **database, "cluster": "eu-2"})
+    yield of_rule.with_series(elsewhere, alert, there).firing(
+        "elsewhere: the database of another cluster is not its own"
+    )
 
 
 def _abandoned() -> Iterator[Case]:
@@ -50,7 +78,7 @@ def _abandoned() -> Iterator[Case]:
 
 
 def _unheard() -> Iterator[Case]:
-    awaited = Runner(unheard=2, waits=lambda now: 65 + now)
+    awaited = Runner(last_seen=-70, unheard=2, waits=lambda now: 65 + now)
     yield from _both("WorkUnheard", "work_unheard", awaited, MINUTE, 5 * MINUTE)
 
 
