@@ -5,13 +5,14 @@ A guard's case has the same input series with one thing changed. Tests write the
 messages/.
 """
 
-from alert_cases import claims, exporter, fleet, runner, server, slo, work
+from alert_cases import claims, exporter, fleet, records, runner, server, slo, work
 from alert_cases.promtool import TestFile
 
 
 def test_files() -> tuple[TestFile, ...]:
     """Give every file of test cases."""
     return (
+        *records.files(),
         *exporter.files(),
         *server.files(),
         *work.files(),

@@ -7,7 +7,7 @@ from typing import Final
 from alert_cases.input_series import RUNNER, SERVER, Runner, scraped, scraped_shards, target
 from alert_cases.promtool import Case, InputSeries, TestFile, selector
 from alert_cases.rule_cases import STEP, ExpectedAlert, RuleCases, of_server
-from alert_cases.runner_cases import DISABLED, RULES, exposed
+from alert_cases.runner_cases import DISABLED, exposed
 from alert_cases.signals import DAY, HOUR, MINUTE, Signal, at, rising, switching
 
 _STEP: Final = 2 * MINUTE
@@ -196,4 +196,4 @@ def files() -> Iterator[TestFile]:
         ("ClaimsLeaking", _leaking, _STEP),
         ("ClaimsLeaking-memory", _leaked_before, _LONG_STEP),
     ):
-        yield TestFile(name, RULES, tuple(cases()), step)
+        yield TestFile(name, ("work", "records", "claims"), tuple(cases()), step)

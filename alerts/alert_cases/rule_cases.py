@@ -42,7 +42,7 @@ _TARGET_LABELS: Final = {
 }
 _OFF_THE_BEAT: Final = 2.0
 """By how much scrapes are rarer than evaluations where they are to fall between them."""
-_ELSEWHERE: Final = (
+ELSEWHERE: Final = (
     {"cluster": "eu-2"},
     {"namespace": "others"},
     {"job": "watchers"},
@@ -250,7 +250,7 @@ class RuleCases:
         here = {"cluster": "eu-1", "namespace": "agents"}
         series = dict(scraped(labelled(self.series, **here)))
         alerts = [alert.at(self.alert, self.fires, **here) for alert in self.alerts]
-        for elsewhere in _ELSEWHERE:
+        for elsewhere in ELSEWHERE:
             there = {**here, **elsewhere}
             series |= relabelled(scraped(labelled(guarded, **here), _REPLICAS[1]), **there)
             alerts += [

@@ -6,7 +6,7 @@ from typing import Final
 
 from alert_cases.input_series import Fleet, Runner, scraped, target, without_events
 from alert_cases.promtool import Case, Query, Sample, TestFile
-from alert_cases.runner_cases import DISABLED, RULES, ConditionCases, RunnerCases, exposed
+from alert_cases.runner_cases import DISABLED, ConditionCases, RunnerCases, exposed
 from alert_cases.signals import MINUTE, Signal, rising, switching
 
 _FROZEN: Final = "a dead runner keeps its last diagnostics"
@@ -228,4 +228,4 @@ def files() -> Iterator[TestFile]:
         "RunnerSpinning": _spinning,
         "RunnerNeverHeartbeat": _never_heartbeat,
     }.items():
-        yield TestFile(name, RULES, tuple(cases()))
+        yield TestFile(name, ("work", "records", "runner"), tuple(cases()))

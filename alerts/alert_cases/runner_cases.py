@@ -10,8 +10,6 @@ from alert_cases.rule_cases import MEMORY, STEP, ExpectedAlert, RuleCases, of_ru
 from alert_cases.signals import MINUTE, Signal, switching
 from electric_agents_exporter.conditions import Condition
 
-RULES: Final = ("server", "work", "records", "runner", "claims")
-
 DISABLED: Final = "maintenance raises nothing"
 
 

@@ -7,7 +7,7 @@ from typing import Final
 from alert_cases.input_series import Runner, relabelled
 from alert_cases.promtool import Case, TestFile, selector
 from alert_cases.rule_cases import of_runner
-from alert_cases.runner_cases import RULES, ConditionCases, exposed
+from alert_cases.runner_cases import ConditionCases, exposed
 from alert_cases.signals import MINUTE, Signal
 
 _PAGE: Final = "kind: of one that comes and goes it is no page"
@@ -102,4 +102,4 @@ def files() -> Iterator[TestFile]:
         "WorkRefused": _refused,
         "ClaimStuck": _stuck,
     }.items():
-        yield TestFile(name, RULES, tuple(cases()))
+        yield TestFile(name, ("server", "work", "records"), tuple(cases()))
