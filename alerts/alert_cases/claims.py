@@ -33,6 +33,7 @@ def _failures() -> Iterator[Case]:
         return exposed(*runners, more=claims(_sum_of(*errors), claimed, kind))
 
     fails, works = rising(1, 60), rising(4, 60)
+    ended, seldom, rare = rising(1, 60, until=13 * MINUTE), rising(1, 420), rising(1, 470)
     cases = RuleCases(
         rule="ClaimFailuresHigh",
         series=failing(fails, fails, works),
@@ -40,10 +41,10 @@ def _failures() -> Iterator[Case]:
         alerts=(of_server("ClaimFailuresHigh", "warning", layer="fleet"),),
         hold=5 * MINUTE,
         late=MINUTE,
-        well=failing(*[rising(1, 60, until=13 * MINUTE)] * 2, works),
+        well=failing(ended, ended, works),
         over=285,
         guards={
-            "few": ("a handful of errors proves nothing", failing(*[rising(1, 420)] * 2, 0)),
+            "few": ("a handful of errors proves nothing", failing(seldom, seldom, 0)),
             "one": ("one laptop's failing claims are its own", failing(rising(2, 60), None, works)),
         },
         silent={
@@ -55,7 +56,7 @@ def _failures() -> Iterator[Case]:
         apart=("one",),
     )
     yield from cases.cases()
-    few, enough = failing(*[rising(1, 470)] * 2, 0), failing(rising(1, 270), rising(1, 420), 0)
+    few, enough = failing(rare, rare, 0), failing(rising(1, 270), seldom, 0)
     yield cases.never("four: it takes five errors", few, 40 * MINUTE)
     yield cases.at_some_time("five: it takes no more", enough, 40 * MINUTE)
     whose = failing(fails, fails, works, kind="sandbox")

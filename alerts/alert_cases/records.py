@@ -1,6 +1,7 @@
 """Cases of the recording rules, for what the alerts' cases do not show."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Final
 
 from alert_cases.input_series import (
@@ -53,6 +54,7 @@ _ERRORS_OF_ONE: Final = "server_runner:electric_agents_runner_claim_errors:incre
 _FAILING: Final = "server:electric_agents_runners_failing_claims:count"
 _ERRORS: Final = "server:electric_agents_runners_claim_errors:increase"
 _LEAKED: Final = "server_runner:electric_agents_runner_leaked_claims:median"
+_SUPERSEDED: Final = "server:electric_agents_runners_superseded_claims:max"
 _BEYOND: Final = "server_runner:electric_agents_runner_leaked_claims:sum"
 
 
@@ -65,27 +67,34 @@ def _two(one: InputSeries, other: InputSeries) -> InputSeries:
     return {**scraped(one), **scraped(other, "b:9464")}
 
 
-def _gives(record: str, *values: float, at: float = _WHEN, **labels: str) -> Query:
+def _gives(record: str, *values: float, **labels: str) -> Query:
     """Expect one series of a record for a target, or none."""
     known = {"job": JOB, "server": SERVER}
-    return _all(record, *((value, known | labels) for value in values), at=at)
+    return _all(record, *((value, known | labels) for value in values))
 
 
-def _all(record: str, *samples: tuple[float, dict[str, str]], at: float = _WHEN) -> Query:
+def _all(record: str, *samples: tuple[float, dict[str, str]]) -> Query:
     """Expect every series of a record."""
     name = record.partition("{")[0]
-    return Query(record, at, tuple(Sample(selector(name, **who), value) for value, who in samples))
+    return Query(
+        record, _WHEN, tuple(Sample(selector(name, **who), value) for value, who in samples)
+    )
 
 
-def _of_runner(record: str, *values: float, at: float = _WHEN, **labels: str) -> Query:
-    return _gives(record, *values, at=at, runner_id=RUNNER, **labels)
+def _later(query: Query, by: float = MINUTE) -> Query:
+    """Expect the same of a later time."""
+    return replace(query, seconds=_WHEN + by)
 
 
-def _holds(condition: str, *values: float, at: float = _WHEN, **labels: str) -> Query:
+def _of_runner(record: str, *values: float, **labels: str) -> Query:
+    return _gives(record, *values, runner_id=RUNNER, **labels)
+
+
+def _holds(condition: str, *values: float, **labels: str) -> Query:
     """Expect a condition to hold of a runner, of a fleet, or of none."""
     known = {"job": JOB, "server": SERVER, "kind": "server", "condition": condition}
     record = f'{_HELD}{{condition="{condition}"}}'
-    return _all(record, *((value, known | labels) for value in values), at=at)
+    return _all(record, *((value, known | labels) for value in values))
 
 
 def _apart(series: InputSeries, other: InputSeries) -> InputSeries:
@@ -124,8 +133,8 @@ def _conditions() -> Iterator[Case]:
         yield _case(
             f"{condition}, gap: {two}, and no scrape works now",
             last,
-            _holds(condition, *of_two, at=_WHEN + MINUTE, **one),
-            _holds(condition, at=_WHEN + 6 * MINUTE),
+            _later(_holds(condition, *of_two, **one)),
+            _later(_holds(condition), 6 * MINUTE),
         )
         taken = {
             name: switching(None, _WHEN, signal) for name, signal in scraped(well, "c:9464").items()
@@ -133,7 +142,7 @@ def _conditions() -> Iterator[Case]:
         yield _case(
             f"{condition}, new: another exporter takes its place, and it holds no more",
             {**ended(_two(holds, holds), _WHEN), **taken},
-            _holds(condition, at=_WHEN + MINUTE),
+            _later(_holds(condition)),
         )
         counted = Fleet(conditions={condition: 2}).series()
         yield _case(f"{condition}, fleet: how many", counted, _holds(condition, 2))
@@ -158,12 +167,10 @@ def _counts() -> Iterator[Case]:
     def counted(deaf: Signal, unknown: Signal) -> InputSeries:
         return Fleet(conditions={"deaf": deaf, "unknown": unknown}).series()
 
-    def both(first: float, second: float, **more: float | str) -> tuple[Query, Query]:
-        when = float(more.pop("when", _WHEN))
-        labels = {key: str(value) for key, value in more.items()}
+    def both(first: float, second: float, **labels: str) -> tuple[Query, Query]:
         return (
-            _gives(deaf, first, at=when, kind="server", condition="deaf", **labels),
-            _gives(unknown, second, at=when, kind="server", condition="unknown", **labels),
+            _gives(deaf, first, kind="server", condition="deaf", **labels),
+            _gives(unknown, second, kind="server", condition="unknown", **labels),
         )
 
     yield _case("counts: as they are", counted(3, 2), *both(3, 2))
@@ -172,7 +179,7 @@ def _counts() -> Iterator[Case]:
     yield _case(
         "counts, gap: what was last seen stands",
         ended(two, _WHEN),
-        *both(3, 1, when=_WHEN + MINUTE),
+        *map(_later, both(3, 1)),
     )
     new = {
         name: switching(None, _WHEN, signal)
@@ -181,7 +188,7 @@ def _counts() -> Iterator[Case]:
     yield _case(
         "counts, new: another exporter takes their place",
         {**ended(_two(counted(3, 0), counted(3, 0)), _WHEN), **new},
-        *both(1, 1, when=_WHEN + MINUTE),
+        *map(_later, both(1, 1)),
     )
     shards = scraped_shards(counted(1, 2), counted(3, 4))
     yield _case("counts, shards: they are added up", shards, *both(4, 6))
@@ -203,7 +210,7 @@ def _shown() -> Iterator[Case]:
     yield _case(
         "shown, gap: what was last seen stands",
         ended(scraped(several), _WHEN),
-        _gives(_SHOWN, 3, at=_WHEN + MINUTE),
+        _later(_gives(_SHOWN, 3)),
     )
     other = scraped(Runner(id="d").series(), "b:9464")
     yield _case(
@@ -226,12 +233,12 @@ def _enabled() -> Iterator[Case]:
     both = _two(enabled, disabled)
     yield _case("enabled, two: disabled, as one of two exporters knows", both, _of_runner(_ENABLED))
     gone = ended(both, _WHEN)
-    yield _case("enabled, gap, two: so it was", gone, _of_runner(_ENABLED, at=_WHEN + MINUTE))
+    yield _case("enabled, gap, two: so it was", gone, _later(_of_runner(_ENABLED)))
     gap = ended(scraped(enabled), _WHEN)
     yield _case(
         "enabled, gap: what was last seen stands",
         gap,
-        _of_runner(_ENABLED, 1, at=_WHEN + MINUTE, kind="server"),
+        _later(_of_runner(_ENABLED, 1, kind="server")),
     )
     new = {
         name: switching(None, _WHEN, signal) for name, signal in scraped(enabled, "c:9464").items()
@@ -239,7 +246,7 @@ def _enabled() -> Iterator[Case]:
     yield _case(
         "enabled, new: another exporter takes their place",
         {**ended(_two(disabled, disabled), _WHEN), **new},
-        _of_runner(_ENABLED, 1, at=_WHEN + MINUTE, kind="server"),
+        _later(_of_runner(_ENABLED, 1, kind="server")),
     )
     kinds = _two(Runner(kind="server").series(), Runner(kind="local").series())
     once = Query(f"count({_ENABLED})", _WHEN, (Sample("{}", 1.0),))
@@ -255,7 +262,7 @@ def _twice() -> Iterator[Case]:
     yield _case("twice: it is its database's", both, _of_runner(_TWICE, -50))
     yield _case("twice, two: so two exporters see", _two(both, both), _of_runner(_TWICE, -50))
     gap = ended(scraped(both), _WHEN)
-    yield _case("twice, gap: so it was", gap, _of_runner(_TWICE, -50, at=_WHEN + MINUTE))
+    yield _case("twice, gap: so it was", gap, _later(_of_runner(_TWICE, -50)))
     others = {
         "another heartbeat": relabelled(
             {**target(), **Runner(last_seen=-51).series(), listed: 1}, server="prod-db"
@@ -319,15 +326,15 @@ def _watched() -> Iterator[Case]:
     yield _case(
         "watched, gap: what was last seen stands",
         gap,
-        _gives(_WATCHED, 5, at=_WHEN + MINUTE),
-        _gives(_UNKNOWN, 4, at=_WHEN + MINUTE),
+        _later(_gives(_WATCHED, 5)),
+        _later(_gives(_UNKNOWN, 4)),
     )
     fewer = Fleet(online=2).series()
     yield _case("watched, two: the larger number", _two(fleet, fewer), _gives(_WATCHED, 5))
     yield _case(
         "watched, gap, two: the larger number",
         ended(_two(fleet, fewer), _WHEN),
-        _gives(_WATCHED, 5, at=_WHEN + MINUTE),
+        _later(_gives(_WATCHED, 5)),
     )
     new = {
         name: switching(None, _WHEN, signal) for name, signal in scraped(fewer, "c:9464").items()
@@ -335,8 +342,8 @@ def _watched() -> Iterator[Case]:
     yield _case(
         "watched, new: another exporter takes their place",
         {**ended(_two(fleet, fleet), _WHEN), **new},
-        _gives(_WATCHED, 2, at=_WHEN + MINUTE),
-        _gives(_UNKNOWN, 0, at=_WHEN + MINUTE),
+        _later(_gives(_WATCHED, 2)),
+        _later(_gives(_UNKNOWN, 0)),
     )
     disabled = Fleet(online=2, expired=1, kind="local", admin="disabled").series()
     yield _case("watched, disabled: of every kind and state", disabled, _gives(_WATCHED, 3))
@@ -349,10 +356,9 @@ def _watched() -> Iterator[Case]:
 def _fleets() -> Iterator[Case]:
     names = (_EXPECTED, _AVAILABLE, _WAITING)
 
-    def counts(*numbers: float, at: float = _WHEN, **labels: str) -> list[Query]:
+    def counts(*numbers: float, **labels: str) -> list[Query]:
         return [
-            _gives(record, number, at=at, **labels)
-            for record, number in zip(names, numbers, strict=True)
+            _gives(record, number, **labels) for record, number in zip(names, numbers, strict=True)
         ]
 
     bad = {"lapsed": 2.0, "deaf": 1.0, "work_unheard": 2.0, "work_abandoned": 1.0, "unknown": 5.0}
@@ -369,7 +375,7 @@ def _fleets() -> Iterator[Case]:
     yield _case(
         "fleet, gap: what was last seen stands",
         ended(two, _WHEN),
-        *counts(6, 5, 0, at=_WHEN + MINUTE),
+        *map(_later, counts(6, 5, 0)),
     )
     new = {
         name: switching(None, _WHEN, signal)
@@ -379,7 +385,7 @@ def _fleets() -> Iterator[Case]:
     yield _case(
         "fleet, new: another exporter takes their place",
         {**before, **new},
-        *counts(2, 2, 0, at=_WHEN + MINUTE),
+        *map(_later, counts(2, 2, 0)),
     )
     shards = scraped_shards(
         Fleet(5, 2, conditions=bad).series(), Fleet(4, 1, conditions={"lapsed": 1}).series()
@@ -451,7 +457,7 @@ def _states() -> Iterator[Case]:
         yield _case(
             f"state, two, gap, {what}, and no scrape works now",
             ended(_two(one, other), _WHEN),
-            _of_runner(_STATE, STATES[name], at=_WHEN + MINUTE),
+            _later(_of_runner(_STATE, STATES[name])),
         )
     for was in (of(disabled=1), of(health="degraded"), unknown):
         after = {
@@ -460,7 +466,7 @@ def _states() -> Iterator[Case]:
         yield _case(
             f"state, new, {len(was)}: another exporter takes their place, to which it is well",
             {**ended(_two(was, was), _WHEN), **after},
-            _of_runner(_STATE, STATES["well"], at=_WHEN + MINUTE),
+            _later(_of_runner(_STATE, STATES["well"])),
         )
     yield _case(
         "state, fleet: where runners have no series, there is none",
@@ -476,9 +482,7 @@ def _times() -> Iterator[Case]:
     two = _two(target(clock_offset=5), ahead)
     yield _case("time: the larger of what two exporters measure", two, _gives(_TIME, 607))
     gap = ended(two, _WHEN)
-    yield _case(
-        "time, gap: so it is while no scrape works", gap, _gives(_TIME, 667, at=_WHEN + MINUTE)
-    )
+    yield _case("time, gap: so it is while no scrape works", gap, _later(_gives(_TIME, 667)))
     new = {
         name: switching(None, _WHEN, signal)
         for name, signal in scraped(target(clock_offset=5), "c:9464").items()
@@ -486,16 +490,14 @@ def _times() -> Iterator[Case]:
     yield _case(
         "time, new: another exporter takes their place",
         {**ended(_two(ahead, ahead), _WHEN), **new},
-        _gives(_TIME, 665, at=_WHEN + MINUTE),
+        _later(_gives(_TIME, 665)),
     )
     shards = scraped_shards(target(clock_offset=5), ahead)
     yield _case("time: the larger of what two shards measure", shards, _gives(_TIME, 607))
     unknown = scraped_shards(target(clock_offset=None), target(clock_offset=None))
     yield _case("time: nothing is known by any shard", unknown, _gives(_TIME, 600))
     blind = ended(unknown, _WHEN)
-    yield _case(
-        "time, gap: nothing is known by any shard", blind, _gives(_TIME, 660, at=_WHEN + MINUTE)
-    )
+    yield _case("time, gap: nothing is known by any shard", blind, _later(_gives(_TIME, 660)))
     yield _case("time: of a tenant", of_tenant(ahead), _gives(_TIME, 607, tenant=TENANT))
     down = target(0, clock_offset=None)
     yield _case("time: the server is down, and time goes on", down, _gives(_TIME, 600))
@@ -540,7 +542,7 @@ def _claims() -> Iterator[Case]:
     yield _case(
         "claims, gap: what was last seen stands",
         ended(scraped(two), _WHEN),
-        _gives(_ERRORS, 27, at=_WHEN + MINUTE),
+        _later(_gives(_ERRORS, 27)),
     )
     calm = {**own(0), **own(fails, "d", disabled=1), **fleet(fails)}
     yield _case("claims, none: no enabled runner fails", calm, Query(_ERRORS, _WHEN))
@@ -559,7 +561,22 @@ def _claims() -> Iterator[Case]:
     yield _case(
         "claims, window: those of a quarter of an hour",
         fleet(rising(1, 60)),
-        _gives(_ERRORS, 15, at=40 * MINUTE),
+        _later(_gives(_ERRORS, 15), 30 * MINUTE),
+    )
+
+
+def _superseded() -> Iterator[Case]:
+    def of(signal: Signal) -> InputSeries:
+        return {selector("electric_agents_runners_superseded_claims", server=SERVER): signal}
+
+    yield _case("superseded, two: the larger number", _two(of(1), of(3)), _gives(_SUPERSEDED, 3))
+    gap = ended(_two(of(1), of(3)), _WHEN)
+    yield _case("superseded, gap: what was last seen stands", gap, _later(_gives(_SUPERSEDED, 3)))
+    new = {name: switching(None, _WHEN, 2) for name in scraped(of(2), "c:9464")}
+    yield _case(
+        "superseded, new: another exporter takes their place",
+        {**ended(_two(of(9), of(9)), _WHEN), **new},
+        _later(_gives(_SUPERSEDED, 2)),
     )
 
 
@@ -583,7 +600,7 @@ def _leaked() -> Iterator[Case]:
     queries = (_of_runner(record, 2) for record in (_LEAKED, _BEYOND))
     yield _case("leaked, two: another exporter asked before", both, *queries)
     gap = ended(both, _WHEN)
-    yield _case("leaked, gap: so it was", gap, _of_runner(_BEYOND, 2, at=_WHEN + MINUTE))
+    yield _case("leaked, gap: so it was", gap, _later(_of_runner(_BEYOND, 2)))
     new = {
         name: switching(None, _WHEN, signal)
         for name, signal in scraped(holding(5, 1), "c:9464").items()
@@ -591,7 +608,7 @@ def _leaked() -> Iterator[Case]:
     yield _case(
         "leaked, new: another exporter takes their place",
         {**ended(_two(holding(9, 3), holding(9, 3)), _WHEN), **new},
-        _of_runner(_BEYOND, 4, at=_WHEN + MINUTE),
+        _later(_of_runner(_BEYOND, 4)),
     )
 
 
@@ -603,6 +620,6 @@ def files() -> Iterator[TestFile]:
         ("records-runners", ("server",), (*_enabled(), *_twice())),
         ("records-states", (), _states()),
         ("records-server", (), _times()),
-        ("records-claims", ("claims",), (*_claims(), *_leaked())),
+        ("records-claims", ("claims",), (*_claims(), *_superseded(), *_leaked())),
     ):
         yield TestFile(name, (*others, "work", "records"), tuple(cases), 30.0)
