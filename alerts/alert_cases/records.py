@@ -550,6 +550,11 @@ def _claims() -> Iterator[Case]:
     yield _case(
         "claims, fleet: of every kind", of_fleet, _gives(_ERRORS, 20), Query(_FAILING, _WHEN)
     )
+    yield _case(
+        "claims, fleet, two: of two exporters the one that saw more",
+        _two(of_fleet, without_events(of_fleet)),
+        _gives(_ERRORS, 20),
+    )
     shards = scraped_shards(of_fleet, of_fleet)
     yield _case("claims, fleet, shards: they are added up", shards, _gives(_ERRORS, 40))
     here = {"cluster": "eu-1", "namespace": "agents"}

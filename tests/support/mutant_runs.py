@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from promtool_runs import failing
-from rule_files import Rule, alert_rules, promtool_files, record_rules
+from rule_files import Rule, alert_rules, is_of, promtool_files, record_rules
 from rule_mutants import Mutant
 
 _NUMBERED: Final = re.compile(r"(?:rule: |alertname: |expr: .*?)[\w:]*?__(\d+)\b")
@@ -102,16 +102,8 @@ def _expected(case: Mapping[str, Any], rule: Rule) -> Iterator[Rule]:
         alert["exp_labels"] for check in case["alert_rule_test"] for alert in check["exp_alerts"]
     ]
     for other in alert_rules():
-        if other.name == rule.name and any(_is_of(each, other) for each in labels):
+        if other.name == rule.name and any(is_of(each, other) for each in labels):
             yield other
-
-
-def _is_of(labels: Mapping[str, str], rule: Rule) -> bool:
-    """Tell whether an alert with these labels is one of a rule, and not of another of its name."""
-    alike = [other for other in alert_rules() if other.name == rule.name]
-    keys = {key for other in alike for key in other.raw["labels"]}
-    expected = {key: rule.raw["labels"].get(key, "") for key in keys}
-    return all(labels.get(key, "") == value for key, value in expected.items() if "{" not in value)
 
 
 def _cases_of_record(rule: Rule) -> Iterator[tuple[str, CaseOf]]:

@@ -86,6 +86,14 @@ def record_rules() -> tuple[Rule, ...]:
     return tuple(rule for rule in rules() if "record" in rule.raw)
 
 
+def is_of(labels: Mapping[str, str], rule: Rule) -> bool:
+    """Tell whether an alert with these labels is one of a rule, and not of another of its name."""
+    alike = [other for other in alert_rules() if other.name == rule.name]
+    keys = {key for other in alike for key in other.raw["labels"]}
+    expected = {key: rule.raw["labels"].get(key, "") for key in keys}
+    return all(labels.get(key, "") == value for key, value in expected.items() if "{" not in value)
+
+
 @cache
 def promtool_files() -> Mapping[str, Mapping[str, Any]]:
     """Give every file of test cases, by its name."""
