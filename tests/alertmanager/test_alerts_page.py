@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -15,6 +16,14 @@ import alert_values
 
 PAGE: Final = (ROOT / "alerts/README.md").read_text()
 YAML: Final = re.findall(r"^```yaml\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
+
+
+def snippets(title: str) -> list[str]:
+    """Give the YAML of a section."""
+    part = PAGE.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+    found = re.findall(r"^```yaml\n(.*?)^```", part, re.DOTALL | re.MULTILINE)
+    assert found
+    return found
 
 
 def test_the_table_states_what_the_rules_state() -> None:
@@ -73,7 +82,7 @@ def test_the_table_of_receivers_names_every_kind_and_secret_as_shipped() -> None
     assert set(re.findall(r"^\| ([\w-]+) \| (`[\w-]+`)", table, re.MULTILINE)) == shipped
 
 
-@pytest.mark.parametrize("snippet", YAML[1:])
+@pytest.mark.parametrize("snippet", snippets("Receivers"))
 def test_a_receiver_of_the_page_can_take_the_place_of_the_shipped_one(
     snippet: str, tmp_path: Path, amtool: Callable[..., str]
 ) -> None:
@@ -90,6 +99,34 @@ def test_a_receiver_of_the_page_can_take_the_place_of_the_shipped_one(
 def test_every_link_of_the_page_leads_somewhere() -> None:
     targets = re.findall(r"\]\(([^)#\s]+)", PAGE)
     assert [target for target in targets if not (ROOT / "alerts" / target).exists()] == []
+
+
+def test_values_of_the_page_make_rules_that_prometheus_and_alertmanager_take(
+    tmp_path: Path, amtool: Callable[..., str]
+) -> None:
+    (snippet,) = snippets("With values of your own")
+    own = tmp_path / "values.yaml"
+    own.write_text(
+        yaml.safe_dump(yaml.safe_load(alert_values.FILE.read_text()) | yaml.safe_load(snippet))
+    )
+    done = subprocess.run(
+        [sys.executable, ROOT / "alerts/alert_rules.py", f"--values={own}", f"--output={tmp_path}"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    files = sorted((tmp_path / "rules").glob("*.yaml"))
+    checked = subprocess.run(
+        [program("promtool"), "check", "rules", *map(str, files)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert checked.returncode == 0, checked.stderr
+    made = [rule for path in files for rule in alert_table.alerts({path.name: path.read_text()})]
+    assert {rule["labels"]["team"] for rule in made} == {"agents", "observability"}
+    assert any('server=~"staging.*"' in rule["expr"] for rule in made)
+    config = yaml.safe_load((tmp_path / "alertmanager/alertmanager.yml").read_text())
+    config["templates"] = []
+    (tmp_path / "alertmanager.yml").write_text(yaml.safe_dump(config))
+    amtool("check-config", str(tmp_path / "alertmanager.yml"))
 
 
 def test_every_value_that_the_page_sets_can_be_set() -> None:
