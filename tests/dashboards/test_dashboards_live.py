@@ -24,7 +24,7 @@ from watched_fleets import (
     until,
 )
 
-pytestmark = [pytest.mark.alone, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.alone, pytest.mark.timeout(900)]
 
 SECONDS: Final = 120
 STEP: Final = 2

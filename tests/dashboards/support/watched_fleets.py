@@ -18,8 +18,10 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
+import msgspec
+
 import alert_rules
-from alert_values import hastened, load
+from alert_values import Duration, hastened, load
 from electric_agents_simulator import scenarios
 from loopback import free_port
 
@@ -28,6 +30,8 @@ SINGLE: Final = "single"
 AGGREGATED: Final = "aggregated"
 DOWN: Final = "down"
 HASTE: Final = 30.0
+MEMORY: Final = 60.0
+"""How long rules remember the last samples, in seconds."""
 LOST: Final = 'lost "runner" / 100%'
 """A runner that is meant to stay and is gone, with an id that is hard to quote."""
 RESTARTED: Final = "restarted"
@@ -78,7 +82,7 @@ class Watched:
         _script_runner(self.demo, RESTARTED, 3600, LATER)
 
 
-def until(holds: Callable[[], bool], what: str, seconds: float = 120.0) -> None:
+def until(holds: Callable[[], bool], what: str, seconds: float = 240.0) -> None:
     """Wait until something holds; fail by name if it does not in time."""
     deadline = time.monotonic() + seconds
     while not holds():
@@ -138,9 +142,10 @@ def prometheus(folder: Path, jobs: dict[str, list[int]], *, rules: bool) -> Iter
 
 
 def _rules() -> dict[str, str]:
-    """Give the rules in a hurry."""
+    """Give the rules in a hurry, but with memory enough for a machine that is busy."""
     values = load()
-    return alert_rules.render(hastened(values, HASTE, HASTE), values)
+    fast = msgspec.structs.replace(hastened(values, HASTE, HASTE), memory=Duration(MEMORY))
+    return alert_rules.render(fast, values)
 
 
 @contextmanager
