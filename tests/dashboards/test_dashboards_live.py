@@ -179,7 +179,6 @@ def test_two_replicas_double_nothing(watched: Prometheus, title: str) -> None:
             and shown == tile(watched, title, AGGREGATED)
         ),
         f"{title}: the same",
-        60,
     )
 
 
@@ -198,7 +197,7 @@ def test_two_replicas_double_nothing(watched: Prometheus, title: str) -> None:
 def test_the_page_of_a_fleet_says_what_is_wrong_with_it(
     watched: Prometheus, title: str, job: str, shown: float | None
 ) -> None:
-    until(lambda: tile(watched, title, job) == shown, f"{title} of {job}: {shown}", 60)
+    until(lambda: tile(watched, title, job) == shown, f"{title} of {job}: {shown}")
 
 
 def test_the_table_of_runners_begins_with_the_worst_and_knows_the_disabled_and_the_away(
