@@ -22,11 +22,12 @@ _READY = "simulator ready on "
 
 @dataclass(frozen=True)
 class Story:
-    """A target's name, and what its fleet plays."""
+    """A target's name, and what its fleet plays, how many times as fast as it would be."""
 
     server: str
     scenario: str
     runners: int
+    speed: float = 1.0
 
 
 class ObservedFleet:
@@ -35,27 +36,49 @@ class ObservedFleet:
     What the programs complain of is in the file `log` of the folder.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (all but two have defaults)
         self,
         folder: Path,
         stories: Iterable[Story],
         *,
         rules: Sequence[Path] = (),
         poll_seconds: int = 2,
+        target: Mapping[str, object] | None = None,
+        settings: Mapping[str, object] | None = None,
+        replicas: int = 1,
+        alertmanager: str = "",
     ) -> None:
+        """Set it up.
+
+        Args:
+            folder: for files and logs.
+            stories: a target each.
+            rules: files that Prometheus loads.
+            poll_seconds: how often exporters poll, and Prometheus scrapes.
+            target: more settings of each target.
+            settings: more settings of the exporter.
+            replicas: how many exporters poll the same.
+            alertmanager: the host and port that Prometheus sends alerts to.
+        """
         self.simulators: dict[str, str] = {}
         self.prometheus = f"http://127.0.0.1:{free_port()}"
         self._folder = folder
         self._stories = tuple(stories)
         self._rules = rules
+        self.exporters: list[str] = []
+        self.config = folder / "exporter.yaml"
         self._seconds = poll_seconds
+        self._target = dict(target or {})
+        self._settings = dict(settings or {})
+        self._replicas = replicas
+        self._alertmanager = alertmanager
         self._running = ExitStack()
 
     def __enter__(self) -> Self:
         try:
             targets = [self._play(story) for story in self._stories]
-            exporter = self._export(targets)
-            self._scrape(exporter)
+            self.exporters = [self._export(targets, each) for each in range(self._replicas)]
+            self._scrape()
             until(lambda: bool(self.ask("electric_agents_server_up == 1")), "a fleet in Prometheus")
         except BaseException:
             self._running.close()
@@ -88,6 +111,7 @@ class ObservedFleet:
         simulator = self._start(
             *(sys.executable, "-m", "electric_agents_simulator", "demo", "--listen", "127.0.0.1:0"),
             *("--runners", str(story.runners), "--scenario", story.scenario),
+            *("--speed", str(story.speed)),
             stdout=subprocess.PIPE,
         )
         line = simulator.stdout.readline() if simulator.stdout else ""
@@ -96,30 +120,45 @@ class ObservedFleet:
         url = line.removeprefix(_READY).strip()
         self.simulators[story.server] = url
         principals = scenarios.principals(story.scenario)
-        return {"name": story.server, "url": url, "principals": principals}
+        target: dict[str, object] = {"name": story.server, "url": url, "principals": principals}
+        # A caller that lives in real time is told real times.
+        return target if story.speed == 1 else {**target, "headers": {"simulator-time": "real"}}
 
-    def _export(self, targets: list[dict[str, object]]) -> str:
+    def _export(self, targets: list[dict[str, object]], replica: int) -> str:
         address = f"127.0.0.1:{free_port()}"
-        config = self._folder / "exporter.yaml"
-        timing = {"interval": f"{self._seconds}s", "timeout": f"{self._seconds / 2}s"}
+        config = self.config.with_stem(f"exporter-{replica}") if replica else self.config
+        timing = {
+            "interval": f"{self._seconds}s",
+            "timeout": f"{self._seconds / 2}s",
+            **self._target,
+        }
         # JSON is YAML.
         config.write_text(
-            json.dumps({"listen": address, "targets": [{**timing, **each} for each in targets]})
+            json.dumps(
+                {
+                    "listen": address,
+                    "targets": [{**timing, **each} for each in targets],
+                    **self._settings,
+                }
+            )
         )
         exporter = (sys.executable, "-m", "electric_agents_exporter", "run", "--config")
         self._start(*exporter, str(config))
         return address
 
-    def _scrape(self, exporter: str) -> None:
+    def _scrape(self) -> None:
         config = self._folder / "prometheus.yml"
         every = f"{self._seconds}s"
-        job = {"job_name": "electric-agents", "static_configs": [{"targets": [exporter]}]}
+        job = {"job_name": "electric-agents", "static_configs": [{"targets": self.exporters}]}
         paces = ("scrape_interval", "scrape_timeout", "evaluation_interval")
         settings = {
             "global": dict.fromkeys(paces, every),
             "rule_files": [str(path.resolve()) for path in self._rules],
             "scrape_configs": [job],
         }
+        if self._alertmanager:
+            told = {"static_configs": [{"targets": [self._alertmanager]}]}
+            settings["alerting"] = {"alertmanagers": [told]}
         config.write_text(json.dumps(settings))
         binary = shutil.which("prometheus")
         if binary is None:
@@ -129,6 +168,7 @@ class ObservedFleet:
             f"--config.file={config}",
             f"--storage.tsdb.path={self._folder / 'tsdb'}",
             f"--web.listen-address={self.prometheus.removeprefix('http://')}",
+            "--web.enable-lifecycle",
         )
 
     def _start(self, *command: str, stdout: int = subprocess.DEVNULL) -> "subprocess.Popen[str]":
