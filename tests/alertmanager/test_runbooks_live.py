@@ -71,7 +71,7 @@ SIGNS: Final = (
     f'{HELD}{{condition="work_unheard", runner_id="cut-off-0"}}',
     f'{HELD}{{condition="deaf", runner_id="cut-off-0"}}',
     f'{HELD}{{condition="work_refused", runner_id="{REFUSED}"}}',
-    f'{HELD}{{condition="lapsed", runner_id="{GONE[-1]}"}}',
+    f'count({HELD}{{condition="lapsed", runner_id=~"gone.*"}}) == {len(GONE)}',
     'server_runner:electric_agents_runner_leaked_claims:median{runner_id="crashing-0"}',
     'server:electric_agents_runners_work_waiting:ratio_1h{server="edge"}',
     'increase(electric_agents_runner_claims_total{runner_id="worker-0"}[15m])',
@@ -130,7 +130,6 @@ class Demo:
         )
         environment = {
             **os.environ,
-            "HOME": str(self.folder),
             "URL": self.fleet.simulators[server],
             "OWNER": OWNER,
             "RUNNER": quote(runner, safe=""),
@@ -160,7 +159,7 @@ def filled(words: str, demo: Demo, server: str, runner: str) -> str:
         "PRINCIPAL": OWNER,
         "HOST": "127.0.0.1",
     }.items():
-        words = re.sub(rf"(?<![$\w]){word}(?!\w)", lambda _, value=value: value, words)  # type: ignore[misc]
+        words = re.sub(rf"(?<![$\w])(?<!read -r ){word}(?!\w)", lambda _, value=value: value, words)  # type: ignore[misc]
     return words
 
 
@@ -220,10 +219,6 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
         "recovery": "1s",
     }
     with alertmanager(binary, CONFIG, folder / "alertmanager") as address:
-        # amtool reads its own settings where a command names no address.
-        settings = folder / ".config/amtool/config.yml"
-        settings.parent.mkdir(parents=True)
-        settings.write_text(f"alertmanager.url: http://{address}\n")
         fleet = ObservedFleet(
             folder,
             STORIES,
@@ -293,7 +288,8 @@ def test_every_command_that_looks_is_answered(demo: Demo) -> None:
 
 
 def test_silences_are_there_after_it(demo: Demo) -> None:
-    listed = json.loads(demo.run("amtool silence query --output=json", *AT_WORK).stdout)
+    query = 'amtool silence query --alertmanager.url="$ALERTMANAGER" --output=json'
+    listed = json.loads(demo.run(query, *AT_WORK).stdout)
     silenced = {
         matcher["value"].removeprefix("ElectricAgents")
         for silence in listed
@@ -316,6 +312,8 @@ def test_commands_within_sentences_work_too(demo: Demo) -> None:
 
 def test_many_runners_that_are_gone_for_good_are_disabled_by_the_loop(demo: Demo) -> None:
     server, runner = PLACES["RunnerUnhealthy"]
+    gone = f'count({HELD}{{condition="lapsed", runner_id=~"gone.*"}}) == {len(GONE)}'
+    until(lambda: demo.fleet.ask(gone), gone)
     script = "\n".join(blocks(section("RunnerUnhealthy", "Mitigation"), "sh"))
     done = demo.run(script, server, runner)
     assert done.returncode == 0, done.stdout + done.stderr
