@@ -1,7 +1,7 @@
 from urllib.parse import unquote
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from electric_agents_exporter.contract.principals import (
@@ -121,6 +121,7 @@ def test_every_principal_survives_a_round_trip_through_either_form(principal: Pr
     assert parse(principal.url) == principal
 
 
+@example(Principal("user", "a:b"))
 @given(known_principals)
 def test_the_kind_of_an_owner_stands_in_its_canonical_url(principal: Principal) -> None:
     assert kind_of_owner(principal.url) == principal.kind
