@@ -14,26 +14,28 @@ from rule_mutants import Mutant, mutants
 pytestmark = pytest.mark.timeout(300)
 
 _SWITCH = "a dead man's switch has no value"
-_SAME = "every exporter exposes the same"
+_BOTH_SIDES = "the other side of the difference selects them"
+_ONE_LABEL = "it drops a label that has one value"
 HARMLESS = {
     ("Watchdog", "1 becomes 0.5"): _SWITCH,
     ("Watchdog", "1 becomes 2"): _SWITCH,
-    (
-        "server:electric_agents_server_time:seconds",
-        "min for max of electric_agents_server_up{}",
-    ): "only the labels count: it is multiplied by 0",
-    (
-        "server_runner:electric_agents_runner_enabled:info",
-        "min for max of topk without (instance, pod, label, owner_principal, kind...",
-    ): "an info is always 1",
+    ("ClaimFailuresHigh", 'any outcome="claimed"'): _BOTH_SIDES,
     (
         "RunnerNeverHeartbeat",
-        "min for max of electric_agents_runner_registered_timestamp_seconds{}",
-    ): _SAME,
+        "min for max of (max without (instance, pod, node)(electric_agents_runner...",
+    ): _ONE_LABEL,
     (
-        "ExporterDataStale",
-        "min for max of electric_agents_server_up{}",
-    ): "where no poll has succeeded, only its labels count",
+        "server_runner:electric_agents_runner_claim_errors:increase",
+        'any outcome="error"',
+    ): _BOTH_SIDES,
+    (
+        "server_runner:electric_agents_runner_claim_errors:increase",
+        "min for max of max without (instance, pod, node)(last_over_time(electric...",
+    ): _ONE_LABEL,
+    (
+        "server:electric_agents_runners_claim_errors:increase",
+        'any outcome="error"',
+    ): "a runner's claims are there with all outcomes, or not at all; and as above",
 }
 """Faults that change nothing, by rule, and why."""
 

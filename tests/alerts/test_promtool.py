@@ -5,7 +5,7 @@ import pytest
 from promtool_runs import promtool, written
 from rule_files import ALERTS, Rule, alert_rules, promtool_files
 
-_NO_EXPORTER = {"ExporterAbsent", "Watchdog"}
+_NO_EXPORTER = {"Watchdog"}
 """Alerts that read no series of an exporter, so that replicas do not matter."""
 
 

@@ -108,10 +108,9 @@ def _expected(case: Mapping[str, Any], rule: Rule) -> Iterator[Rule]:
 
 def _cases_of_record(rule: Rule) -> Iterator[tuple[str, CaseOf]]:
     """Give the cases that query a record."""
-    whole = _whole_name(rule)
     for name, file in promtool_files().items():
         for case in file["tests"]:
-            if any(whole.search(query["expr"]) for query in case["promql_expr_test"]):
+            if any(_asks(query, rule) for query in case["promql_expr_test"]):
                 yield name, partial(_of_record, rule, case)
 
 
@@ -119,13 +118,17 @@ def _of_record(
     rule: Rule, case: Mapping[str, Any], left: Mapping[int, Mutant]
 ) -> tuple[Groups, Cases]:
     whole = _whole_name(rule)
+    asked = [query for query in case["promql_expr_test"] if _asks(query, rule)]
     queries = [
         json.loads(whole.sub(f"{rule.name}__{number}", json.dumps(query)))
         for number in left
-        for query in case["promql_expr_test"]
-        if whole.search(query["expr"])
+        for query in asked
     ]
-    siblings = [other for other in record_rules() if other.name == rule.name]
+    siblings = [
+        other
+        for other in record_rules()
+        if other.name == rule.name and any(_asks(query, other) for query in asked)
+    ]
     altered = [
         {**(mutant.raw if other == rule else other.raw), "record": f"{rule.name}__{number}"}
         for number, mutant in left.items()
@@ -133,6 +136,16 @@ def _of_record(
     ]
     groups = [*_upstream(siblings), {"name": "mutants", "rules": altered}]
     return groups, [{**case, "alert_rule_test": [], "promql_expr_test": queries}]
+
+
+def _asks(query: Mapping[str, Any], rule: Rule) -> bool:
+    """Tell whether a query is about a record, and not about others of its name alone."""
+    if not _whole_name(rule).search(query["expr"]):
+        return False
+    return all(
+        f'{key}="' not in query["expr"] or f'{key}="{value}"' in query["expr"]
+        for key, value in rule.raw.get("labels", {}).items()
+    )
 
 
 def _whole_name(rule: Rule) -> re.Pattern[str]:
