@@ -84,7 +84,7 @@ def _words(values: Values) -> dict[str, Any]:
         "place": ", ".join(label for label in values.scope_labels if label != "job"),
         "lasting": lasting,
         "lasting_words": " and ".join(values.lasting_kinds),
-        "ignored": "|".join(values.ignored_runners),
+        "ignored": _escaped("|".join(values.ignored_runners)),
         "conditions": CONDITIONS,
         "server": "{{ $labels.server }}{{ with $labels.tenant }}/{{ . }}{{ end }}",
         "runner": _runner(values),
