@@ -29,6 +29,7 @@ def _leaves(section: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[st
             yield (*path, key)
 
 
+@pytest.mark.timeout(600)
 def test_every_value_changes_what_is_made(tmp_path: Path) -> None:
     made = _made(load())
     unused = [
