@@ -162,7 +162,8 @@ def _work(burn: Burn) -> Iterator[Case]:
     one = {**target(), **half}
     yield cases.with_series(scraped_shards(one, one)).firing("shards: they are added up")
     most = Fleet(online=burn.total / 2, conditions={"work_unheard": _TWO / 2}).series()
-    yield cases.silence("shards, slow: they are added up", scraped_shards(one | most, one | most))
+    slow = {**one, **most}
+    yield cases.silence("shards, slow: they are added up", scraped_shards(slow, slow))
     calm = {**target(), **Fleet(online=9 * burn.total).series()}
     tenants = {**calm, **of_tenant(cases.series)}
     of_one = replace(cases.alerts[0], labels={**cases.alerts[0].labels, "tenant": "acme"})
