@@ -424,7 +424,7 @@ def _restarting() -> Iterator[Case]:
         fires=29 * MINUTE,
         alerts=(of_exporter("ExporterRestarting", "warning"),),
         hold=10 * MINUTE,
-        memory=37 * MINUTE,
+        memory=37 * MINUTE - STEP,
         well=starts(6 * MINUTE, until=24 * MINUTE),
         over=37 * MINUTE - STEP,
         late=2 * STEP,
