@@ -93,20 +93,28 @@ def play(
     worlds: Mapping[str, World], rules: RuleFiles, *, processes: int | None = None
 ) -> dict[str, Played]:
     """Play worlds, some at a time, and give what became of each by its name."""
+    return dict(playing(worlds, rules, processes=processes))
+
+
+def playing(
+    worlds: Mapping[str, World], rules: RuleFiles, *, processes: int | None = None
+) -> Iterator[tuple[str, Played]]:
+    """Give what became of each world as soon as it is known, in order."""
     at_once = processes or len(os.sched_getaffinity(0))
     with (
         tempfile.TemporaryDirectory() as folder,
         ThreadPoolExecutor(at_once, thread_name_prefix="promtool") as pool,
     ):
-        files = {
-            name: (write(world, rules, Path(folder) / f"{number}.json"), world)
+        jobs = [
+            (name, pool.submit(_play, world, rules, Path(folder) / f"{number}.json"))
             for number, (name, world) in enumerate(worlds.items())
-        }
-        jobs = {
-            name: pool.submit(_run, path, evaluation(world, rules), world)
-            for name, (path, world) in files.items()
-        }
-        return {name: job.result() for name, job in jobs.items()}
+        ]
+        for name, job in jobs:
+            yield name, job.result()
+
+
+def _play(world: World, rules: RuleFiles, path: Path) -> Played:
+    return _run(write(world, rules, path), evaluation(world, rules), world)
 
 
 def evaluation(world: World, rules: RuleFiles) -> float:

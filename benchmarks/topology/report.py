@@ -12,17 +12,17 @@ _BEGIN: Final = "<!-- topology: begin -->"
 _END: Final = "<!-- topology: end -->"
 
 
-def table(verdicts: Sequence[Verdict]) -> str:
-    """Tell of each case what was wanted and what came."""
-    lines = []
-    for one in verdicts:
-        lines.append(f"{'ok ' if one.right else 'BAD'} {one.case.name}: {one.case.what}")
-        lines.append(f"      wanted: {'; '.join(map(wanted, one.case.wants)) or 'nothing'}")
-        lines.append(f"      came:   {'; '.join(one.delivered) or 'nothing'}")
-        lines += [f"      WRONG:  {fault}" for fault in one.faults]
-    right = sum(one.right for one in verdicts)
-    lines.append(f"{right} of {len(verdicts)} right")
-    return "\n".join(lines)
+def lines(verdict: Verdict) -> str:
+    """Tell of a case what was wanted and what came."""
+    case = verdict.case
+    return "\n".join(
+        [
+            f"{'ok ' if verdict.right else 'BAD'} {case.name}: {case.what}",
+            f"      wanted: {'; '.join(map(wanted, case.wants)) or 'nothing'}",
+            f"      came:   {'; '.join(verdict.delivered) or 'nothing'}",
+            *(f"      WRONG:  {fault}" for fault in verdict.faults),
+        ]
+    )
 
 
 def wanted(want: Want) -> str:

@@ -9,18 +9,19 @@ import argparse
 import re
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
 
-from topology.alertmanager import sending, sent_deliveries
+from topology.alertmanager import Sent, sending, sent_deliveries
 from topology.case import Case
 from topology.cases import catalogue
-from topology.player import Played, RuleFiles, evaluation, play
-from topology.report import table, write_page
+from topology.model import World
+from topology.player import Firing, Played, RuleFiles, evaluation, playing
+from topology.report import lines, write_page
 from topology.verdict import Verdict, judged
 
 HERE: Final = Path(__file__).parent
@@ -56,39 +57,33 @@ def rule_set(name: str) -> Iterator[tuple[RuleFiles, Mapping[str, Any]]]:
     yield RuleFiles(tuple(sorted(rules.glob("*.yaml")))), yaml.safe_load(config.read_text())
 
 
-def verdicts(cases: Sequence[Case], name: str, processes: int | None = None) -> list[Verdict]:
-    """Play cases on a set of rules, and judge each."""
-    worlds = {
-        f"{one.name}/{number}": world for one in cases for number, world in enumerate(one.worlds())
-    }
+def verdicts(cases: Sequence[Case], name: str, processes: int | None = None) -> Iterator[Verdict]:
+    """Play cases on a set of rules, and judge each as it is done."""
+    worlds = {one.name: one.worlds() for one in cases}
+    every = {f"{name}/{n}": world for name, those in worlds.items() for n, world in enumerate(those)}
     with rule_set(name) as (rules, settings):
-        played = play(worlds, rules, processes=processes)
-        return [_verdict(one, played, worlds, rules, settings) for one in cases]
+        found = playing(every, rules, processes=processes)
+        for one in cases:
+            played = [(world, next(found)[1]) for world in worlds[one.name]]
+            yield _verdict(one, played, rules, settings)
 
 
 def _verdict(
     case: Case,
-    played: Mapping[str, Played],
-    worlds: Mapping[str, Any],
+    played: Sequence[tuple[World, Played]],
     rules: RuleFiles,
     settings: Mapping[str, Any],
 ) -> Verdict:
-    sent = []
-    errors = []
-    until = 0.0
-    for name, world in worlds.items():
-        if name.rsplit("/", 1)[0] != case.name:
-            continue
-        until = max(until, world.lasts)
-        errors += [played[name].error] if played[name].error else []
-        every = evaluation(world, rules)
+    sent: list[Sent] = []
+    for world, found in played:
         outside = [
-            one.__class__({**world.external, **one.labels}, one.begin, one.end)
-            for one in played[name].firing
+            Firing({**world.external, **one.labels}, one.begin, one.end) for one in found.firing
         ]
-        sent += list(sending(outside, world.lasts, every, world.prometheus_down))
-    delivered = sent_deliveries(settings, sent, until)
-    return judged(case, delivered, errors[0] if errors else None)
+        every = evaluation(world, rules)
+        sent += sending(outside, world.lasts, every, world.prometheus_down)
+    until = max(world.lasts for world, _ in played)
+    errors = [found.error for _, found in played if found.error]
+    return judged(case, sent_deliveries(settings, sent, until), errors[0] if errors else None)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -105,12 +100,21 @@ def main(arguments: Sequence[str]) -> int:
         if not options.names or any(one.name.startswith(name) for name in options.names)
     ]
     if options.write:
-        found = {name: verdicts(catalogue(), name, options.processes) for name in SETS}
+        found = {name: tell(verdicts(catalogue(), name, options.processes)) for name in SETS}
         write_page(found)
         return int(not all(one.right for one in found["shipped"]))
-    results = verdicts(chosen, options.rules, options.processes)
-    print(table(results))
+    results = tell(verdicts(chosen, options.rules, options.processes))
     return int(not all(one.right for one in results))
+
+
+def tell(results: Iterable[Verdict]) -> list[Verdict]:
+    """Print verdicts as they come, and how many were right."""
+    found = []
+    for one in results:
+        found.append(one)
+        print(lines(one), flush=True)
+    print(f"{sum(one.right for one in found)} of {len(found)} right", flush=True)
+    return found
 
 
 if __name__ == "__main__":
