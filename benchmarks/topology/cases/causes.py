@@ -3,7 +3,7 @@
 from functools import partial
 from typing import Final
 
-from topology.case import DEATH, LEASE, Case, T, case, page, ticket, watched, working
+from topology.case import DEATH, GONE, LEASE, Case, T, case, page, ticket, watched, working
 from topology.cases.places import fleet_named
 from topology.model import (
     Outage,
@@ -245,6 +245,6 @@ CASES: Final[tuple[Case, ...]] = (
                 Server((*fleet(3, "gone", at(T, alive=False)), *working(3))),
             )
         ),
-        ticket("RunnerUnhealthy", by=T + LEASE + 120 + 120, most=2),
+        ticket("RunnerUnhealthy", by=T + GONE, most=2),
     ),
 )

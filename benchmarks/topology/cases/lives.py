@@ -4,7 +4,8 @@ from typing import Final
 
 from topology.case import (
     DEATH,
-    LEASE,
+    GONE,
+    PATIENCE,
     TICKET,
     Case,
     T,
@@ -166,9 +167,9 @@ CASES: Final[tuple[Case, ...]] = (
     case(
         "idle-death",
         "a server's runner dies without work and stays away",
-        "nothing waits for it: a ticket, as it is meant to last",
+        "nothing waits for it: a ticket, as it is meant to last, when no reboot lasts so long",
         lambda: _play(Server((*working(5), idler()))),
-        ticket("RunnerUnhealthy", by=T + LEASE + 120 + 120, runner_id="idler"),
+        ticket("RunnerUnhealthy", by=T + GONE, runner_id="idler"),
     ),
     case(
         "idle-death-cloud-worker",
@@ -186,9 +187,9 @@ CASES: Final[tuple[Case, ...]] = (
     case(
         "death-at-work-cloud-worker",
         "a cloud-worker dies at work",
-        "the kind comes and goes, but its work is lost: a ticket",
+        "the kind comes and goes, but its work is lost: a ticket, if it stays away",
         lambda: _play(Server((*working(5), victim(kind="cloud-worker")))),
-        ticket("WorkAbandoned", by=T + DEATH + 60, runner_id="victim"),
+        ticket("WorkAbandoned", by=T + DEATH + PATIENCE + 60, runner_id="victim"),
     ),
     case(
         "laptops-close-idle",
@@ -199,16 +200,16 @@ CASES: Final[tuple[Case, ...]] = (
     case(
         "laptop-closes-at-work",
         "a laptop is closed while its runner works",
-        "its work stands still until the morning: a ticket",
+        "its work stands still until the morning: a ticket, if the lid stays closed",
         lambda: _play(laptops(at(300, entities=1), at(T, alive=False), count=1)),
-        ticket("WorkAbandoned", by=T + DEATH + 60, runner_id="laptop-0"),
+        ticket("WorkAbandoned", by=T + DEATH + PATIENCE + 60, runner_id="laptop-0"),
     ),
     case(
         "laptop-written-to",
         "somebody writes to the agent of a laptop that is closed",
         "a message waits: a ticket",
         lambda: _play(laptops(at(600, alive=False), at(T, unheard=1), count=1)),
-        ticket("WorkUnheard", by=T + 60 + 60 + 90, runner_id="laptop-0"),
+        ticket("WorkUnheard", by=T + 60 + PATIENCE + 90, runner_id="laptop-0"),
     ),
     case(
         "laptop-fails-claims",

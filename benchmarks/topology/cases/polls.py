@@ -4,7 +4,7 @@ from functools import partial
 from typing import Final
 
 from topology.case import (
-    LEASE,
+    GONE,
     TICKET,
     Case,
     T,
@@ -168,7 +168,7 @@ CASES: Final[tuple[Case, ...]] = (
         ),
         page("RunnersUnknown", by=T + 60 + 300 + 90),
         may(TICKET, "ExporterDataStale"),
-        ticket("RunnerUnhealthy", since=T + 1200, by=T + 1200 + LEASE + 240, runner_id="idler"),
+        ticket("RunnerUnhealthy", since=T + 1200, by=T + 1200 + GONE, runner_id="idler"),
     ),
     case(
         "health-of-all-fails",

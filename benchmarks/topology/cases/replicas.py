@@ -7,8 +7,8 @@ from typing import Final
 
 from topology.case import (
     DEATH,
-    LEASE,
-    TICKET,
+    GONE,
+    PAGE,
     Case,
     T,
     Want,
@@ -237,7 +237,7 @@ CASES: Final[tuple[Case, ...]] = (
     case(
         "shards-one-blind",
         "one shard of three reaches the server no more",
-        "a third of the runners is watched by nobody: a page, whatever the cause is called",
+        "a third of the runners is watched by nobody: more than a tenth is a ticket, half a page",
         lambda: shards(
             Server(working(9)),
             T + 3600,
@@ -249,10 +249,8 @@ CASES: Final[tuple[Case, ...]] = (
                 ),
             ),
         ),
-        page(
-            "ServerUnreachable", "RunnersUnknown", "ExporterDataStale", "ExporterDown", by=T + 600
-        ),
-        may(TICKET, "ExporterDataStale", "RunnersUnknown"),
+        ticket("ExporterDataStale", "RunnersUnknown", by=T + 600, most=2),
+        may(PAGE, "ServerUnreachable", "RunnersUnknown", "ExporterDown", most=1),
     ),
     case(
         "shards-fleet-dies",
@@ -273,6 +271,6 @@ CASES: Final[tuple[Case, ...]] = (
                 )
             )
         ),
-        ticket("RunnerUnhealthy", by=T + LEASE + 120 + 120, most=2),
+        ticket("RunnerUnhealthy", by=T + GONE, most=2),
     ),
 )
