@@ -28,6 +28,9 @@ HERE: Final = Path(__file__).parent
 ROOT: Final = HERE.parents[1]
 SETS: Final = ("shipped", "first-edition", "naive")
 
+_KEEP_CLUSTERS_APART: Final = frozenset({"shipped"})
+_TOGETHER: Final = 8
+
 _PLAIN: Final[dict[str, Any]] = {
     "route": {
         "receiver": "tickets",
@@ -58,14 +61,22 @@ def rule_set(name: str) -> Iterator[tuple[RuleFiles, Mapping[str, Any]]]:
 
 
 def verdicts(cases: Sequence[Case], name: str, processes: int | None = None) -> Iterator[Verdict]:
-    """Play cases on a set of rules, and judge each as it is done."""
+    """Play cases on a set of rules, and judge each as soon as it is done."""
     worlds = {one.name: one.worlds() for one in cases}
-    every = {f"{name}/{n}": world for name, those in worlds.items() for n, world in enumerate(those)}
+    every = {
+        f"{name}/{n}": world for name, those in worlds.items() for n, world in enumerate(those)
+    }
+    waiting = {one.name: one for one in cases}
+    done: dict[str, Played] = {}
     with rule_set(name) as (rules, settings):
-        found = playing(every, rules, processes=processes)
-        for one in cases:
-            played = [(world, next(found)[1]) for world in worlds[one.name]]
-            yield _verdict(one, played, rules, settings)
+        together = _TOGETHER if name in _KEEP_CLUSTERS_APART else 1
+        for played, result in playing(every, rules, processes=processes, together=together):
+            done[played] = result
+            one = played.rsplit("/", 1)[0]
+            parts = [f"{one}/{number}" for number in range(len(worlds[one]))]
+            if all(part in done for part in parts):
+                found = [(every[part], done[part]) for part in parts]
+                yield _verdict(waiting[one], found, rules, settings)
 
 
 def _verdict(
@@ -113,6 +124,8 @@ def tell(results: Iterable[Verdict]) -> list[Verdict]:
     for one in results:
         found.append(one)
         print(lines(one), flush=True)
+    order = [one.name for one in catalogue()]
+    found.sort(key=lambda one: order.index(one.case.name))
     print(f"{sum(one.right for one in found)} of {len(found)} right", flush=True)
     return found
 

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,10 +12,12 @@ from topology.player import (
     Firing,
     Played,
     RuleFiles,
+    batches,
     content,
     duration,
     moments,
     play,
+    playing,
     program,
     spans,
 )
@@ -81,6 +84,33 @@ def test_what_fires_is_what_promtool_says(world: World, rules: RuleFiles, tmp_pa
         check=False,
     )
     assert done.returncode == 0, done.stderr[:3000]
+
+
+def test_worlds_that_are_played_together_come_out_as_alone(
+    world: World, rules: RuleFiles, tmp_path: Path
+) -> None:
+    (exporter,) = world.exporters
+    short = World((replace(exporter, first=0, unscraped=((900, 960),)),), lasts=1900)
+    cluster = World((replace(exporter, labels={**exporter.labels, "cluster": "its own"}),), 1800)
+    worlds = {"one": world, "short": short, "cluster": cluster}
+    together = dict(playing(worlds, rules, together=3))
+    assert together == play(worlds, rules)
+    assert [sorted(batch) for batch in batches(worlds, rules, 3)] == [["one", "short"], ["cluster"]]
+
+
+def test_of_worlds_together_the_one_that_makes_a_rule_fail_is_told(
+    world: World, tmp_path: Path
+) -> None:
+    path = tmp_path / "rules.yaml"
+    path.write_text(
+        "groups: [{name: g, rules: [{record: a:b, expr: 'up * on (cluster, job) up'}]}]"
+    )
+    (exporter,) = world.exporters
+    other = replace(exporter, labels={**exporter.labels, "instance": "b:9464"})
+    worlds = {"good": world, "bad": replace(world, exporters=(exporter, other))}
+    played = dict(playing(worlds, RuleFiles((path,)), together=2))
+    assert played["good"].error is None
+    assert "many-to-many" in (played["bad"].error or "")
 
 
 def test_rules_that_fail_say_so(world: World, tmp_path: Path) -> None:
