@@ -14,6 +14,8 @@ from topology.series import Made, Values
 from topology.steps import Span, Steps, both, mapped, tidied
 
 _OUTCOMES: Final = {"claimed": "claimed", "failed": "error", "skipped": "no_work"}
+_DISPATCH: Final = {"1.0": False, "30.0": False, "60.0": True, "+Inf": True}
+"""Bounds of the histogram of dispatch, and whether late ones are within."""
 _RUNNER: Final = "electric_agents_runner_"
 _FLEET: Final = "electric_agents_runners_"
 
@@ -107,6 +109,8 @@ class Counters:
                 labels = {"kind": kind, "outcome": outcome}
                 yield f"{_FLEET}claims_total", labels, self._grown(mine, name)
             yield f"{_FLEET}reconnects_total", {"kind": kind}, self._grown(mine, "reconnects")
+            if self._view.target.url and self._view.target.postgres:
+                yield from self._dispatched(kind, mine)
             yield f"{_FLEET}events_received_total", {"kind": kind}, self._grown(mine, "events")
         everybody = [one.runner for one in self._view.runners]
         yield f"{_FLEET}client_restarts_total", {}, self._restarts(everybody)
@@ -114,6 +118,15 @@ class Counters:
         first, gone = self._listed(came=True), self._listed(came=False)
         yield f"{_FLEET}discovered_total", {}, first
         yield f"{_FLEET}removed_total", {}, gone
+
+    def _dispatched(self, kind: str, runners: Sequence[Runner]) -> Made:
+        """Give how long wakes waited until they were claimed, where both are read."""
+        prompt, late = self._grown(runners, "prompt"), self._grown(runners, "late")
+        every = _added(prompt, late)
+        for bound, holds_late in _DISPATCH.items():
+            labels = {"kind": kind, "le": bound}
+            yield f"{_FLEET}dispatch_seconds_bucket", labels, every if holds_late else prompt
+        yield f"{_FLEET}dispatch_seconds_count", {"kind": kind}, every
 
     def _grown(self, runners: Sequence[Runner], name: str) -> Values:
         changes: dict[float, float] = defaultdict(float)
@@ -216,6 +229,19 @@ class Counters:
     def _kept(self, view: RunnerView, moments: Sequence[float]) -> Steps[float | None]:
         """Count what this exporter saw: it stays while the runner is listed."""
         return both(tidied(view.listed), self._counted(moments))
+
+
+def _added(one: Values, other: Values) -> Values:
+    """Add what grows."""
+    if callable(one) and callable(other):
+        first, second = one, other
+
+        def read(moment: float) -> float | None:
+            values = first(moment), second(moment)
+            return None if values[0] is None or values[1] is None else values[0] + values[1]
+
+        return read
+    return one if callable(one) else other
 
 
 def _health_changes(view: RunnerView) -> list[float]:

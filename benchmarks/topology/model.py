@@ -40,6 +40,7 @@ class State:
         starts: how often its process was started anew, in a moment that nobody noticed.
         conflicts: how often its start was seen to move back: two processes under one id.
         claimed, failed, skipped: claims a minute by how they end.
+        late: how many of those that are claimed answer a wake of more than half a minute ago.
         reconnects, events: of its wake stream, a minute.
     """
 
@@ -60,8 +61,14 @@ class State:
     claimed: float = 0.0
     failed: float = 0.0
     skipped: float = 0.0
+    late: float = 0.0
     reconnects: float = 0.0
     events: float = 0.0
+
+    @property
+    def prompt(self) -> float:
+        """How many claims a minute answer a wake at once."""
+        return self.claimed - self.late
 
     @property
     def works(self) -> bool:

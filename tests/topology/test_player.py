@@ -86,9 +86,7 @@ def test_what_fires_is_what_promtool_says(world: World, rules: RuleFiles, tmp_pa
     assert done.returncode == 0, done.stderr[:3000]
 
 
-def test_worlds_that_are_played_together_come_out_as_alone(
-    world: World, rules: RuleFiles, tmp_path: Path
-) -> None:
+def test_worlds_that_are_played_together_come_out_as_alone(world: World, rules: RuleFiles) -> None:
     (exporter,) = world.exporters
     short = World((replace(exporter, first=0, unscraped=((900, 960),)),), lasts=1900)
     cluster = World((replace(exporter, labels={**exporter.labels, "cluster": "its own"}),), 1800)

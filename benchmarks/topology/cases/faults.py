@@ -63,6 +63,13 @@ def burning(share: int) -> Server:
     return Server((*working(10 - share), *fleet(share, "slow", *changes)))
 
 
+def claiming(claimed: float, late: float, lasts: float) -> World:
+    """Give a fleet that is read by both sources, and claims some of its wakes late."""
+    changes = (at(-100, entities=1, claimed=claimed), at(T, late=late))
+    target = Target(Server(fleet(6, "worker", *changes)), postgres=True)
+    return watched(target, lasts=lasts)
+
+
 def exporter(gauges: dict[str, tuple[tuple[float, float], ...]], **fields: object) -> World:
     """Give an exporter of which some gauges are otherwise."""
     found = Exporter(JOB, (Target(Server(working())),), gauges=gauges, **fields)  # type: ignore[arg-type]
@@ -213,6 +220,19 @@ CASES: Final[tuple[Case, ...]] = (
         page("WorkUnheard", by=T + 60 + 60 + 60, most=60),
         may(PAGE, "WorkBudgetBurn", most=1),
         may(TICKET, "WorkBudgetBurn", most=1),
+    ),
+    case(
+        "dispatch-late",
+        "a third of all wakes is claimed more than half a minute late, for hours",
+        "nobody waits for long, and everybody waits: a page on the budget, once",
+        lambda: claiming(2.0, 0.67, T + 2 * HOUR),
+        page("WorkBudgetBurn", by=T + 2400, objective="dispatch"),
+    ),
+    case(
+        "dispatch-few-late",
+        "a fleet with little to do claims a fifth of its wakes late: six in an hour",
+        "a handful proves nothing",
+        lambda: claiming(0.1, 0.0167, T + HOUR + 1800),
     ),
     case(
         "contract-drift",
