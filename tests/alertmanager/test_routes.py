@@ -83,10 +83,15 @@ def test_ten_runners_and_ten_tenants_are_one_message_and_two_clusters_are_two() 
     assert faults == []
 
 
-def test_a_page_waits_ten_seconds_and_a_ticket_long_enough_for_what_mutes_it() -> None:
+def test_a_page_waits_ten_seconds_and_what_something_may_mute_long_enough_for_that() -> None:
     router = Router(settings()["route"])
-    waits = {labels["severity"]: router.match(labels)[0].opts.group_wait for labels in fired()}
-    assert waits == {"critical": "10s", "warning": "1m", "info": "1m", "none": "0s"}
+    waits = {
+        (labels["severity"], labels["layer"] == "server"): router.match(labels)[0].opts.group_wait
+        for labels in fired()
+    }
+    pages = {("critical", False): "10s", ("critical", True): "45s"}
+    others = {("warning", False): "1m", ("warning", True): "1m", ("info", False): "1m"}
+    assert waits == {**pages, **others, ("none", False): "0s"}
 
 
 def test_a_page_is_repeated_sooner_than_a_ticket() -> None:
