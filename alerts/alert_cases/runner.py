@@ -8,6 +8,7 @@ from alert_cases.input_series import Fleet, Runner, scraped, target, without_eve
 from alert_cases.promtool import Case, Query, Sample, TestFile
 from alert_cases.runner_cases import DISABLED, ConditionCases, RunnerCases, exposed
 from alert_cases.signals import MINUTE, Signal, rising, switching
+from alert_cases.work import watched_twice
 
 _FROZEN: Final = "a dead runner keeps its last diagnostics"
 
@@ -37,6 +38,7 @@ def _unhealthy() -> Iterator[Case]:
         either=("draining",),
     )
     yield from runner.cases()
+    yield from watched_twice(cases, apart=False)
     fleet = cases.of_fleet()
     yield fleet.firing("fleet: where runners have no series, it tells how many")
     one, two = (
@@ -228,4 +230,5 @@ def files() -> Iterator[TestFile]:
         "RunnerSpinning": _spinning,
         "RunnerNeverHeartbeat": _never_heartbeat,
     }.items():
-        yield TestFile(name, ("work", "records", "runner"), tuple(cases()))
+        reads = ("server", "work", "records", "runner")
+        yield TestFile(name, reads if name == "RunnerUnhealthy" else reads[1:], tuple(cases()))

@@ -25,15 +25,18 @@ def _both(name: str, condition: str, runner: Runner, fires: float, later: float)
     )
     yield from replace(page, silent={_PAGE: ticket.holding(1)}).cases()
     for cases in (page, ticket):
-        yield from _watched_twice(cases)
+        yield from watched_twice(cases)
     paged = of_runner(f"{page.rule} for long", "critical", condition=condition)
     yield from replace(
         ticket, silent={_TICKET: page.holding(1)}, others={_TICKET: (paged,)}
     ).cases()
 
 
-def _watched_twice(cases: ConditionCases) -> Iterator[Case]:
-    """Give the cases of a server that is watched over HTTP, and by its database as another."""
+def watched_twice(cases: ConditionCases, *, apart: bool = True) -> Iterator[Case]:
+    """Give the cases of a server that is watched over HTTP, and by its database as another.
+
+    With one of another runner of that id, unless its message would be another one.
+    """
     database = {"server": "prod-db"}
     reads = {selector("electric_agents_server_runners_listed", server="prod", principal="all"): 1}
     of_rule, runner = cases.of_runner().of_rule(), cases.holding(1)
@@ -47,10 +50,11 @@ def _watched_twice(cases: ConditionCases) -> Iterator[Case]:
     yield of_rule.silence(
         "guard twice: its database's target says it too", twice(runner), (of_database,)
     )
-    other = replace(runner, last_seen=-71)
-    yield of_rule.with_series(twice(other), alert, of_database).firing(
-        "other: a runner of that id with another heartbeat is another one"
-    )
+    if apart:
+        other = replace(runner, last_seen=-71)
+        yield of_rule.with_series(twice(other), alert, of_database).firing(
+            "other: a runner of that id with another heartbeat is another one"
+        )
     elsewhere = twice(runner, cluster="eu-2")
     there = replace(alert, labels={**alert.labels, **database, "cluster": "eu-2"})
     yield of_rule.with_series(elsewhere, alert, there).firing(
