@@ -416,6 +416,10 @@ def _stale() -> Iterator[Case]:
         {**exposed(0), **_everybody(switching(3, STEP, None))},
     )
     yield stale.silence(
+        "guard unreachable, refused: one principal of two is refused",
+        {**exposed(), **_errors("unauthorized", rising(1))},
+    )
+    yield stale.silence(
         "guard unreachable, shards: no shard can reach it",
         scraped_shards(exposed(0, server=0), exposed(0, server=0)),
     )
