@@ -18,7 +18,7 @@ DEATH: Final = 150.0
 """From the last heartbeat of who dies at work to the page, at most."""
 GONE: Final = LEASE + 8 * 60 + 120
 """From the death of who has no work to the ticket on it, at most: a host's reboot is none."""
-PATIENCE: Final = 10 * 60.0
+PATIENCE: Final = 12 * 60.0
 """How much later work that is lost with a kind that comes and goes is told: lids open again."""
 
 

@@ -209,7 +209,7 @@ CASES: Final[tuple[Case, ...]] = (
         "somebody writes to the agent of a laptop that is closed",
         "a message waits: a ticket",
         lambda: _play(laptops(at(600, alive=False), at(T, unheard=1), count=1)),
-        ticket("WorkUnheard", by=T + 60 + PATIENCE + 90, runner_id="laptop-0"),
+        ticket("WorkUnheard", by=T + 60 + PATIENCE + 150, runner_id="laptop-0"),
     ),
     case(
         "laptop-fails-claims",
@@ -251,9 +251,11 @@ CASES: Final[tuple[Case, ...]] = (
     ),
     case(
         "waiting-at-rest",
-        "messages wait for entities that are paused",
-        "their operator paused them",
+        "messages wait for entities that are paused, and their runner, online, does not hear them",
+        "their operator paused them, so nobody waits; that the runner is deaf is a ticket all the "
+        "same, as it will not hear the next one either",
         lambda: _play(one(at(T, unheard=2, at_rest=True))),
+        ticket("RunnerDeaf", by=T + 300 + 180, runner_id="one"),
     ),
     case(
         "work-is-slow-to-be-heard",

@@ -3,7 +3,19 @@
 from functools import partial
 from typing import Final
 
-from topology.case import DEATH, Case, T, case, death, page, victim, watched, working
+from topology.case import (
+    DEATH,
+    TICKET,
+    Case,
+    T,
+    case,
+    death,
+    may,
+    page,
+    victim,
+    watched,
+    working,
+)
 from topology.model import HOUR, MINUTE, Runner, Scrapes, Server, Target, World, at
 from topology.observing import BEFORE
 
@@ -101,9 +113,11 @@ CASES: Final[tuple[Case, ...]] = (
     case(
         "per-runner-off-death",
         "no runner has series of its own; one dies at work",
-        "the fleet's families tell it",
+        "the fleet's families tell it; without names nobody knows that who is gone is who is dead "
+        "at work, so that may be a ticket besides",
         partial(polled, DYING, 15, per_runner=False),
         page("WorkAbandoned", by=VICTIM.last_heartbeat(T) + DEATH),
+        may(TICKET, "RunnerUnhealthy", most=1),
     ),
     case(
         "per-runner-off-quiet",
