@@ -5,7 +5,7 @@ import json
 import socket
 import ssl
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,14 @@ from electric_agents_exporter.fleet.poll import Poll, PollResult
 from electric_agents_exporter.fleet.reasons import Operation
 from electric_agents_exporter.fleet.snapshot import FleetSnapshot, TargetSnapshot
 from electric_agents_exporter.sources.http import HttpOptions, HttpServer, HttpSource
+from unhindered_loop import UnhinderedLoop
 
 SAMPLES = Path(__file__).parents[2] / "contract" / "samples"
+
+
+def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Let deadlines stand while this thread, which server and source share, has to wait."""
+    return {"unhindered": UnhinderedLoop}
 
 
 class Request:
@@ -265,7 +271,7 @@ async def connect(server: ScriptedServer) -> AsyncIterator[Connect]:
             **{
                 "url": server.url,
                 "principals": ("service:monitor",),
-                "timeout": 2.0,
+                "timeout": 10.0,
                 **options,
             }
         )

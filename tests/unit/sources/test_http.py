@@ -315,12 +315,13 @@ async def test_a_body_beyond_the_cap_is_not_read_on(server: Server, connect: Con
 
 async def test_a_gzipped_bomb_is_capped_too(server: Server, connect: Connect) -> None:
     server.add("bomb")
+    bomb = gzip.compress(b" " * (32 << 20))
 
     async def answer(request: Any) -> None:  # noqa: ANN401
         if request.runner_id is None:
             await server.well(request)
         else:
-            request.send(gzip.compress(b" " * (32 << 20)), "200 OK", "Content-Encoding: gzip")
+            request.send(bomb, "200 OK", "Content-Encoding: gzip")
 
     server.answer = answer
     exchange = connect()
@@ -355,9 +356,10 @@ async def test_a_server_that_hangs_is_timed_out_in_all_however_it_drips(
 
     server.answer = answer
     exchange = connect(timeout=0.3)
-    began = time.monotonic()
+    loop = asyncio.get_running_loop()
+    began = loop.time()
     await exchange.poll()
-    assert time.monotonic() - began < 1.5
+    assert loop.time() - began < 1.5
     assert exchange.errors() == {"health timeout": 1}
 
 

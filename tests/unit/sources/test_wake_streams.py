@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -211,10 +210,11 @@ async def test_streams_that_hang_do_not_hold_up_the_calls_for_their_runners(
 
     server.answer = answer
     exchange = connect(wakes=True, timeout=0.3, concurrency=5)
-    began = time.monotonic()
+    loop = asyncio.get_running_loop()
+    began = loop.time()
     result = await exchange.result()
     # Sixty streams in turn, five at a time, would take 3.6 s.
-    assert time.monotonic() - began < 3
+    assert loop.time() - began < 3
     assert result.succeeded
     assert [fault.text for fault in result.faults] == [
         "60 of 60 wake streams were not read (timeout 60)"
@@ -397,10 +397,11 @@ async def test_entities_that_hang_are_not_asked_for_again_and_again(
 
     server.answer = answer
     exchange = connect(wakes=True, timeout=0.3, concurrency=2)
-    began = time.monotonic()
+    loop = asyncio.get_running_loop()
+    began = loop.time()
     assert await exchange.poll()
     # Four of each in turn would take 7 s.
-    assert time.monotonic() - began < 3
+    assert loop.time() - began < 3
     for state in exchange.seen.runners:
         assert state.lag is not None
         assert Condition.WORK_UNHEARD in state.conditions.holds
