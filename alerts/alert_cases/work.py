@@ -14,12 +14,14 @@ _PAGE: Final = "kind: of one that comes and goes it is no page"
 _TICKET: Final = "kind: of one that is meant to stay it is a page"
 
 
-def _both(name: str, condition: str, runner: Runner, fires: float, later: float) -> Iterator[Case]:
+def _both(  # noqa: PLR0913, PLR0917  (the numbers of an alert)
+    name: str, condition: str, runner: Runner, fires: float, later: float, hold: float
+) -> Iterator[Case]:
     """Give the cases of an alert that pages for lasting runners, and is a ticket for others."""
     goes = replace(runner, kind="local", label="Ada's laptop")
     page, ticket = (
         ConditionCases(
-            f"{name} ({severity})", condition, one, when, severity, transient=None, hold=5 * MINUTE
+            f"{name} ({severity})", condition, one, when, severity, transient=None, hold=hold
         )
         for severity, one, when in (("critical", runner, fires), ("warning", goes, later))
     )
@@ -64,7 +66,7 @@ def watched_twice(cases: ConditionCases, *, apart: bool = True) -> Iterator[Case
 
 def _abandoned() -> Iterator[Case]:
     gone = Runner(last_seen=-70, at_work=3, silent=lambda now: 70 + now)
-    yield from _both("WorkAbandoned", "work_abandoned", gone, 30, 10 * MINUTE)
+    yield from _both("WorkAbandoned", "work_abandoned", gone, 30, 10 * MINUTE, 7 * MINUTE)
     cases = ConditionCases(
         "WorkAbandoned (critical)", "work_abandoned", replace(gone, label=gone.id), 30, "critical"
     )
@@ -83,7 +85,7 @@ def _abandoned() -> Iterator[Case]:
 
 def _unheard() -> Iterator[Case]:
     awaited = Runner(last_seen=-70, unheard=2, waits=lambda now: 65 + now)
-    yield from _both("WorkUnheard", "work_unheard", awaited, MINUTE, 5 * MINUTE)
+    yield from _both("WorkUnheard", "work_unheard", awaited, MINUTE, 12 * MINUTE, 5 * MINUTE)
 
 
 def _refused() -> Iterator[Case]:
