@@ -81,7 +81,7 @@ def _words(values: Values) -> dict[str, Any]:
         "replicas": ", ".join(values.replica_labels),
         "scope": ", ".join(values.scope_labels),
         # Where an exporter stands, whatever its job is called.
-        "place": ", ".join(label for label in values.scope_labels if label != "job"),
+        "place": "".join(f"{label}, " for label in values.scope_labels if label != "job"),
         "lasting": lasting,
         "lasting_words": " and ".join(values.lasting_kinds),
         "ignored": _escaped("|".join(values.ignored_runners)),

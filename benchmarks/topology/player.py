@@ -128,8 +128,11 @@ def batches(
     """Give worlds that can be played together: alike in time, and none with a cluster."""
     alike: dict[object, list[str]] = defaultdict(list)
     for name, world in worlds.items():
-        clusters = "cluster" in world.external or world.others
-        clusters = clusters or any("cluster" in one.labels for one in world.exporters)
+        clusters = (
+            "cluster" in world.external
+            or bool(world.others)
+            or any("cluster" in one.labels for one in world.exporters)
+        )
         alike[name if clusters else (world.scrapes.grid, evaluation(world, rules))].append(name)
     found = []
     for names in alike.values():
