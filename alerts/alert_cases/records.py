@@ -459,12 +459,16 @@ def _states() -> Iterator[Case]:
             ended(_two(one, other), _WHEN),
             _later(_of_runner(_STATE, STATES[name])),
         )
-    for was in (of(disabled=1), of(health="degraded"), unknown):
+    for before, was in (
+        ("disabled", of(disabled=1)),
+        ("degraded", of(health="degraded")),
+        ("unknown", unknown),
+    ):
         after = {
             name: switching(None, _WHEN, signal) for name, signal in scraped(well, "c:9464").items()
         }
         yield _case(
-            f"state, new, {len(was)}: another exporter takes their place, to which it is well",
+            f"state, new, {before}: another exporter takes their place, to which it is well",
             {**ended(_two(was, was), _WHEN), **after},
             _later(_of_runner(_STATE, STATES["well"])),
         )

@@ -94,7 +94,7 @@ def _many(alert: str, bad: InputSeries, well: InputSeries, single: RuleCases) ->
             for known in single.alerts
         )
 
-    own = "critical many" if len(severities) > 1 else "many"
+    own = "many critical" if len(severities) > 1 else "many"
     cases = replace(
         single,
         rule=f"{alert} ({own})",
