@@ -193,8 +193,10 @@ CASES: Final[tuple[Case, ...]] = (
     case(
         "one-principal-of-two-fails",
         "the list of one principal of two is refused for ever",
-        "its runners are not watched, the others are: a ticket on the credentials",
+        "half of the runners are not watched, which is a page whatever the cause; a ticket on the "
+        "credentials names it",
         _two_principals,
+        page("RunnersUnknown", by=T + 60 + 300 + 90),
         ticket("CredentialsRejected", by=T + 300 + 180),
         may(TICKET, "ExporterDataStale", "RunnersUnknown"),
     ),
