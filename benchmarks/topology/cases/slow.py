@@ -61,9 +61,11 @@ CASES: Final[tuple[Case, ...]] = (
     case(
         "heartbeats-20m-death",
         "one of them dies at work",
-        "its claims are silent for two thirds of its lease: then nobody does that work",
+        "its claims are silent for two thirds of its lease: then nobody does that work; until then "
+        "it counts as online, and a claim of it that gives no sign of life may be a ticket",
         lambda: watched(Target(rare(T)), lasts=T + 2 * HOUR),
         page("WorkAbandoned", since=T + 1800, by=T + PATIENCE + 120, runner_id="victim"),
+        may(TICKET, "ClaimStuck", most=1, runner_id="victim"),
     ),
     case(
         "scrapes-60s-death",
