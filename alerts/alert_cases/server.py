@@ -408,6 +408,14 @@ def _stale() -> Iterator[Case]:
         one_is_enough=False,
     )
     yield from _without_new(stale)
+    mine = {name for name in exposed() if name != _TICK}
+    gone = {
+        name: _until(signal, MINUTE) if name in mine else signal for name, signal in fresh.items()
+    }
+    for minute in range(3, 7):
+        yield stale.silence(
+            f"guard removed, {minute}: it was taken out of the settings", gone, at=minute * MINUTE
+        )
     yield stale.silence(
         "guard unreachable, server: its list comes, and it says nothing", exposed(1, server=0)
     )
