@@ -46,7 +46,7 @@ def _rates(runner: Runner, name: str) -> dict[float, float]:
     changes: dict[float, float] = defaultdict(float)
     before = 0.0
     for life in runner.lives:
-        rate = float(getattr(life.state, name)) if life.state.alive and life.state.listed else 0.0
+        rate = float(getattr(life.state, name)) if life.state.heard and life.state.listed else 0.0
         if rate != before:
             changes[life.since] += rate - before
             before = rate

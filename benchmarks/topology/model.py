@@ -26,6 +26,7 @@ class State:
     Attributes:
         listed: it is registered, so that a list names it.
         alive: its process runs and sends heartbeats.
+        away: its machine sleeps, or nothing of it reaches the server; its process is the same.
         enabled: its operator lets it work.
         entities: how many entities it works on.
         claims_live: its claims give signs of life; None where they do while it is alive. One that
@@ -46,6 +47,7 @@ class State:
 
     listed: bool = True
     alive: bool = True
+    away: bool = False
     enabled: bool = True
     entities: int = 0
     claims_live: bool | None = None
@@ -71,9 +73,14 @@ class State:
         return self.claimed - self.late
 
     @property
+    def heard(self) -> bool:
+        """Whether the server gets its heartbeats."""
+        return self.alive and not self.away
+
+    @property
     def works(self) -> bool:
         """Whether its claims give signs of life."""
-        live = self.alive if self.claims_live is None else self.claims_live
+        live = self.heard if self.claims_live is None else self.claims_live
         return bool(live and self.entities)
 
 
@@ -126,7 +133,7 @@ class Runner:
         """All that is true of it, in order."""
         begin = self.phase - 100 * max(self.heartbeat, 30.0)
         never = -inf
-        alive, works = self.first.alive, self.first.works
+        alive, works = self.first.heard, self.first.works
         lives = [
             Life(
                 since=-inf,
@@ -152,13 +159,13 @@ class Runner:
 def _next(before: Life, change: Change) -> Life:
     state, now = replace(before.state, **change.fields), change.at
     old = before.state
-    restarted = state.starts > old.starts and state.alive and old.alive
-    fresh = state.alive and (not old.alive or restarted)
+    restarted = state.starts > old.starts and state.heard and old.heard
+    fresh = state.heard and (not old.heard or restarted)
     return Life(
         since=now,
         state=state,
         alive_since=now if fresh else before.alive_since,
-        dead_since=inf if state.alive else (now if old.alive else before.dead_since),
+        dead_since=inf if state.heard else (now if old.heard else before.dead_since),
         works_since=now if state.works and not old.works else before.works_since,
         rests_since=inf if state.works else (now if old.works else before.rests_since),
         unheard_since=now if state.unheard and not old.unheard else before.unheard_since,
