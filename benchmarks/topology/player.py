@@ -11,11 +11,11 @@ import shutil
 import subprocess
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import yaml
 
@@ -58,11 +58,19 @@ class Played:
     error: str | None = None
 
 
+Reads: TypeAlias = Callable[[str, str], bool]
+"""Whether rules read anything in a series, by its selector and its values."""
+
+
 @dataclass(frozen=True)
 class RuleFiles:
-    """Rule files, with what is read of them once."""
+    """Rule files, with what is read of them once.
+
+    What `reads` denies is left out: it is for who knows of series that no rule sees anything in.
+    """
 
     paths: tuple[Path, ...]
+    reads: Reads | None = None
     families: frozenset[str] = field(init=False)
     groups: tuple[str, ...] = field(init=False)
     interval: float | None = field(init=False)
@@ -205,6 +213,7 @@ def content(world: World, rules: RuleFiles) -> dict[str, Any]:
                 "input_series": [
                     {"series": name, "values": values or "_"}
                     for name, values in series(world, rules.families).items()
+                    if rules.reads is None or rules.reads(name, values)
                 ],
                 "promql_expr_test": [
                     {"expr": _QUERY, "eval_time": duration(moment), "exp_samples": []}
