@@ -1,7 +1,7 @@
 # Every target sets up what it needs, and is quick the second time.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup tools demo test unit verify e2e coverage mutants mutation bench bench-small incidents real-time lint check format generate rules fire-drill pictures render lock clean
+.PHONY: help setup tools demo test unit verify e2e coverage mutants mutation bench bench-small incidents topology real-time fleet-days lint check format generate rules fire-drill pictures render lock clean
 VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH):$(CURDIR)/$(VENV)/tools/usr/bin
@@ -68,6 +68,9 @@ topology: tools ## Play every topology with promtool and a simulated Alertmanage
 
 real-time: tools ## Ten deaths at work in real time, beside drains and deployments (three quarters of an hour)
 	@PYTHONPATH=benchmarks:alerts:tests/support python -m incidents.real_time $(ARGS)
+
+fleet-days: tools ## Play 1,000 ordinary days of fleets (a quarter of an hour); ARGS="--days 60 --seed 7 --rules naive --false", ARGS=--write
+	@PYTHONPATH=benchmarks:alerts:tests/support python -m topology.fleet_days $(ARGS)
 
 lint: setup ## Lint, types, import rules, generated files, Dockerfile
 	scripts/check
