@@ -7,7 +7,8 @@ rules, fewer on the first edition's and the naive ones, and writes the table in
 docs/alert-quality.md. Exit 1 if the bar is missed: no false page, under 0.1 false tickets a day,
 all incidents found in time.
 
-Some fleets share a file and a Prometheus, each in a namespace of its own. Half of the files are
+Some fleets share a file and a Prometheus, each in a namespace of its own (a job of its own, for
+rules that know no namespaces). Half of the files are
 scraped every 15 s and half every 30 s, at moments that drift against the evaluations; one file in
 eight is evaluated every 15 s, as the groups say, the others every 30 s, as a ruler may that is told
 to. On every second file Prometheus restarts.
@@ -43,6 +44,8 @@ OTHERS_DAYS: Final = 100
 TOGETHER: Final = 12
 """How many fleets share a file."""
 INCIDENTS: Final = 0.1
+APART: Final = {"first-edition": "job"}
+"""The label in which fleets differ, by set of rules."""
 
 
 class Watch(NamedTuple):
@@ -84,13 +87,13 @@ class Played:
     errors: list[str] = field(default_factory=list)
 
 
-def batches(days: int, seed: int, together: int = TOGETHER) -> Iterator[Batch]:
+def batches(days: int, seed: int, apart: str = "namespace") -> Iterator[Batch]:
     """Make days up; a day depends on its seed and number, and on who watches it."""
     kinds = _kinds(days, seed)
-    for number, begin in enumerate(range(0, days, together)):
+    for number, begin in enumerate(range(0, days, TOGETHER)):
         watch = _watch(number, seed)
-        those = range(begin, min(days, begin + together))
-        yield Batch(tuple(_day(kinds[one], one, seed, watch) for one in those), watch)
+        those = range(begin, min(days, begin + TOGETHER))
+        yield Batch(tuple(_day(kinds[one], one, seed, watch, apart) for one in those), watch)
 
 
 def _watch(number: int, seed: int) -> Watch:
@@ -116,7 +119,7 @@ def _kinds(days: int, seed: int) -> Sequence[str]:
     return chosen[:days]
 
 
-def _day(kind: str, number: int, seed: int, watch: Watch) -> Day:
+def _day(kind: str, number: int, seed: int, watch: Watch, apart: str) -> Day:
     chance = Random(f"{seed}/day/{number}")  # noqa: S311  (no secret)
     draft = Draft(chance, watch.slack, watch.restarts)
     KINDS[kind][0](draft)
@@ -124,7 +127,7 @@ def _day(kind: str, number: int, seed: int, watch: Watch) -> Day:
     if chance.random() < INCIDENTS:
         happens(draft)
     name = f"fleet-{number}"
-    labels = {"job": "electric-agents", "namespace": name}
+    labels = {"job": "electric-agents", apart: name}
     return draft.done(kind, name, labels, watch.scrapes)
 
 
@@ -136,7 +139,7 @@ def played(batch: Batch, rules_name: str) -> Played:
     result = Played(errors=[found.error] if found.error else [])
     by_day: dict[str, list[Firing]] = defaultdict(list)
     for firing in found.firing:
-        by_day[_whose(batch, firing)].append(firing)
+        by_day[firing.labels[APART.get(rules_name, "namespace")]].append(firing)
     for day in batch.days:
         delivered: Sequence[Delivery] = deliveries(
             settings,
@@ -149,18 +152,13 @@ def played(batch: Batch, rules_name: str) -> Played:
     return result
 
 
-def _whose(batch: Batch, firing: Firing) -> str:
-    """Tell which day an alert is of; rules that know no namespaces play one day at a time."""
-    return batch.days[0].name if len(batch.days) == 1 else firing.labels["namespace"]
-
-
 def play_days(days: int, seed: int, rules_name: str, processes: int | None = None) -> Played:
     """Play days on a set of rules."""
-    together = TOGETHER if rules_name == "shipped" else 1
+    apart = APART.get(rules_name, "namespace")
     result = Played()
     workers = processes or len(os.sched_getaffinity(0))
     with ProcessPoolExecutor(workers, mp_context=get_context("forkserver")) as pool:
-        jobs = [pool.submit(played, batch, rules_name) for batch in batches(days, seed, together)]
+        jobs = [pool.submit(played, batch, rules_name) for batch in batches(days, seed, apart)]
         for job in jobs:
             part = job.result()
             result.days += part.days
