@@ -8,10 +8,10 @@ docs/alert-quality.md. Exit 1 if the bar is missed: no false page, under 0.1 fal
 all incidents found in time.
 
 Some fleets share a file and a Prometheus, each in a namespace of its own (a job of its own, for
-rules that know no namespaces). Half of the files are
-scraped every 15 s and half every 30 s, at moments that drift against the evaluations; one file in
-eight is evaluated every 15 s, as the groups say, the others every 30 s, as a ruler may that is told
-to. On every second file Prometheus restarts.
+rules that know no namespaces). Half of the files are scraped every 15 s and half every 30 s, at
+moments that drift against the evaluations; one file in eight is evaluated every 15 s, as the groups
+say, the others every 30 s, as a ruler may that is told to. On every second file Prometheus
+restarts.
 """
 
 import argparse
@@ -20,11 +20,14 @@ import sys
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from dataclasses import dataclass, field
+from itertools import islice
+from math import inf
 from multiprocessing import get_context
 from pathlib import Path
 from random import Random
+from time import monotonic
 from typing import Final, NamedTuple
 
 from topology.alertmanager import Delivery, deliveries
@@ -152,19 +155,33 @@ def played(batch: Batch, rules_name: str) -> Played:
     return result
 
 
-def play_days(days: int, seed: int, rules_name: str, processes: int | None = None) -> Played:
-    """Play days on a set of rules."""
-    apart = APART.get(rules_name, "namespace")
+class Plan(NamedTuple):
+    """How many days are played, of which seed, how many files at a time, and how long at most."""
+
+    days: int = DAYS
+    seed: int = 1
+    processes: int | None = None
+    minutes: float = inf
+
+
+def play_days(plan: Plan, rules_name: str) -> Played:
+    """Play days on a set of rules; none is begun when the time is over."""
+    waiting = batches(plan.days, plan.seed, APART.get(rules_name, "namespace"))
+    ends = monotonic() + plan.minutes * 60
+    workers = plan.processes or len(os.sched_getaffinity(0))
     result = Played()
-    workers = processes or len(os.sched_getaffinity(0))
     with ProcessPoolExecutor(workers, mp_context=get_context("forkserver")) as pool:
-        jobs = [pool.submit(played, batch, rules_name) for batch in batches(days, seed, apart)]
-        for job in jobs:
-            part = job.result()
-            result.days += part.days
-            result.errors += part.errors
-            if len(jobs) > 10:
-                _tell(part, f"{len(result.days)} of {days} days")
+        running = {pool.submit(played, one, rules_name) for one in islice(waiting, workers)}
+        while running:
+            done, running = wait(running, return_when=FIRST_COMPLETED)
+            for job in done:
+                part = job.result()
+                result.days += part.days
+                result.errors += part.errors
+                _tell(part, f"{rules_name}: {len(result.days)} of {plan.days} days")
+            more = islice(waiting, len(done) if monotonic() < ends else 0)
+            running |= {pool.submit(played, one, rules_name) for one in more}
+    result.days.sort(key=lambda one: int(one.day.name.rpartition("-")[2]))
     return result
 
 
@@ -194,18 +211,15 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--rules", choices=SETS, default="shipped")
     parser.add_argument("--processes", type=int, metavar="N", help="promtools at a time")
+    parser.add_argument("--minutes", type=float, default=inf, help="begin no day after so long")
     parser.add_argument("--false", action="store_true", help="tell of each false message")
     parser.add_argument("--write", action="store_true", help="write docs/alert-quality.md")
     options = parser.parse_args(arguments)
+    plan = Plan(options.days, options.seed, options.processes, options.minutes)
+    fewer = plan._replace(days=min(plan.days, OTHERS_DAYS))
     sets = SETS if options.write else (options.rules,)
     found: Mapping[str, Played] = {
-        name: play_days(
-            options.days if name == options.rules else min(options.days, OTHERS_DAYS),
-            options.seed,
-            name,
-            options.processes,
-        )
-        for name in sets
+        name: play_days(plan if name == options.rules else fewer, name) for name in sets
     }
     for name in sets:
         print(lines(name, found[name].days, told=options.false))

@@ -11,7 +11,7 @@ from topology.case import PAGE, TICKET, Want
 from topology.fleet_day import EVENING, LASTS, MORNING, Day, Diary, Draft, Wish
 from topology.fleet_day_incidents import INCIDENTS
 from topology.fleet_day_kinds import KINDS
-from topology.fleet_days import Batch, Watch, bar_missed, batches, play_days
+from topology.fleet_days import Batch, Plan, Watch, bar_missed, batches, play_days
 from topology.fleet_days_report import lines
 from topology.fleet_days_verdict import day_verdict
 from topology.lean import lean, reads
@@ -21,7 +21,7 @@ from topology.run import rule_set
 
 @pytest.mark.timeout(900)
 def test_a_few_days_hold_the_bar() -> None:
-    result = play_days(24, 5, "shipped")
+    result = play_days(Plan(24, 5), "shipped")
     told = lines("shipped", result.days, told=True)
     assert len(result.days) == 24
     assert not bar_missed(result), told
