@@ -23,7 +23,7 @@ def _unhealthy() -> Iterator[Case]:
         transient=None,
         silent={"kind: a laptop may sleep": replace(gone, kind="local", conditions={"lapsed": 1})},
     )
-    before, after = -95 - 5 * MINUTE, -95 - 5 * MINUTE + 1
+    before, after = -95 - 15 * MINUTE, -95 - 15 * MINUTE + 1
     other = Runner(id="builder-2", registered=after)
     runner = replace(
         cases.of_runner(),
@@ -51,6 +51,8 @@ def _unhealthy() -> Iterator[Case]:
     yield (
         runner.of_rule().with_series(older).firing("older: one that was there before replaces none")
     )
+    job = exposed(cases.holding(1), replace(other, kind="ci"))
+    yield runner.of_rule().with_series(job).firing("job: one that comes and goes replaces none")
 
 
 def _degraded() -> Iterator[Case]:
