@@ -61,6 +61,31 @@ def deployments(count: int, apart: float, *, same_ids: bool, kind: str) -> Serve
     return Server(tuple(runners))
 
 
+def blue_green(overlap: float) -> Server:
+    """Give servers that start beside the old ones, which are stopped a while later."""
+    blue = fleet(4, "blue", at(T + overlap, alive=False))
+    green = fleet(4, "green", at(T, listed=True, alive=True), first=UNBORN)
+    return Server((*blue, *green))
+
+
+def among_jobs() -> Server:
+    """Give a server's runner that dies idle while jobs are registered all the time."""
+    jobs = tuple(
+        Runner(
+            f"job-{number}",
+            "ci",
+            (
+                at(number * 100, listed=True, alive=True),
+                at(number * 100 + 5, entities=1),
+                at(number * 100 + 90, alive=False, entities=0),
+            ),
+            first=UNBORN,
+        )
+        for number in range(40)
+    )
+    return Server((*working(5), idler(), *jobs))
+
+
 def patch_day() -> Server:
     """Give servers that reboot one after the other for three to seven minutes, without work."""
     runners = []
@@ -138,6 +163,19 @@ CASES: Final[tuple[Case, ...]] = (
         "a fleet of cloud-workers is deployed anew three times within 25 minutes, with new ids",
         WHY_QUIET,
         lambda: _play(deployments(3, 600, same_ids=False, kind="cloud-worker"), T + 2 * HOUR),
+    ),
+    case(
+        "deployment-blue-green",
+        "servers are deployed with new ids, and the old ones are stopped twelve minutes later",
+        WHY_QUIET,
+        lambda: _play(blue_green(720), T + 2 * HOUR),
+    ),
+    case(
+        "idle-death-among-jobs",
+        "a server's runner dies without work, and runners of jobs are registered all the time",
+        "no job takes its place: a ticket, as it is meant to last",
+        lambda: _play(among_jobs()),
+        ticket("RunnerUnhealthy", by=T + LEASE + 480 + 120, runner_id="idler"),
     ),
     case(
         "patch-day",
