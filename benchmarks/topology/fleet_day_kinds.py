@@ -27,7 +27,7 @@ class Lain(NamedTuple):
 
 ABANDONED: Final = Lain("WorkAbandoned", 60 + 600 + 60 + 30)
 """A minute of silence, ten of `for`, and one that a group waits."""
-UNHEARD: Final = Lain("WorkUnheard", 60 + 300 + 60 + 30)
+UNHEARD: Final = Lain("WorkUnheard", 60 + 720 + 60 + 30)
 GROUP: Final = 300.0
 """How long a message may wait for the one before it."""
 

@@ -36,7 +36,7 @@ from topology.fleet_day_incidents import happens
 from topology.fleet_day_kinds import KINDS, disturbed
 from topology.fleet_days_report import lines, write_page
 from topology.fleet_days_verdict import DayVerdict, day_verdict
-from topology.lean import lean, reads
+from topology.lean import lean
 from topology.model import Scrapes, World
 from topology.player import Firing, play
 from topology.run import SETS, rule_set
@@ -138,7 +138,7 @@ def played(batch: Batch, rules_name: str) -> Played:
     """Play some days, and judge each."""
     with rule_set(rules_name) as (rules, settings), tempfile.TemporaryDirectory() as folder:
         less = lean(rules, Path(folder))
-        found = play({"it": batch.world()}, less, processes=1, reads=reads)["it"]
+        found = play({"it": batch.world()}, less, processes=1)["it"]
     result = Played(errors=[found.error] if found.error else [])
     by_day: dict[str, list[Firing]] = defaultdict(list)
     for firing in found.firing:

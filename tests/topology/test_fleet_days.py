@@ -34,7 +34,7 @@ def test_what_is_left_out_changes_nothing_that_fires(tmp_path: Path) -> None:
     world = Batch((day,), Watch(scrapes=30, pace=60, restarts=())).world()
     with rule_set("shipped") as (rules, _):
         whole = play({"it": world}, rules)["it"]
-        less = play({"it": world}, lean(rules, tmp_path), reads=reads)["it"]
+        less = play({"it": world}, lean(rules, tmp_path))["it"]
     assert whole.error is None
     assert whole.firing
     assert _known(whole.firing) == _known(less.firing)

@@ -175,7 +175,7 @@ CASES: Final[tuple[Case, ...]] = (
         "a server's runner dies without work, and runners of jobs are registered all the time",
         "no job takes its place: a ticket, as it is meant to last",
         lambda: _play(among_jobs()),
-        ticket("RunnerUnhealthy", by=T + LEASE + 480 + 120, runner_id="idler"),
+        ticket("RunnerUnhealthy", by=T + GONE, runner_id="idler"),
     ),
     case(
         "patch-day",
