@@ -133,7 +133,7 @@ def _two_kinds(cases: RunnerCases) -> Iterator[Case]:
 
 def _reconnects() -> Iterator[Case]:
     counter = "reconnects_total"
-    cases = _counting("ReconnectStorm", counter, 60, 11 * MINUTE, over=285)
+    cases = replace(_counting("ReconnectStorm", counter, 60, 11 * MINUTE, over=285), memory=285)
     ended = rising(1, 60, until=6 * MINUTE)
     guard = ("an outage makes every runner reconnect, and has ended", Runner(more={counter: ended}))
     yield from replace(cases, guards={**cases.guards, "over": guard}, apart=("disabled",)).cases()
@@ -185,7 +185,7 @@ def _spinning() -> Iterator[Case]:
         "RunnerSpinning",
         spins(79, 1),
         14 * MINUTE,
-        memory=75,
+        memory=90,
         late=MINUTE,
         guards={
             "busy": ("it gets work when it is woken", busy),
