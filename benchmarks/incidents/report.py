@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from incidents.catalogue import catalogue, find
-from incidents.model import PAGE, TICKET
+from incidents.model import PAGE, TICKET, Incident
 from incidents.results import Outcome, Result
 
 _ROOT: Final = Path(__file__).parents[2]
@@ -90,11 +90,6 @@ def keep(results: Iterable[Result]) -> list[IncidentRow]:
     return rows
 
 
-def never_played() -> set[str]:
-    """Give the incidents of which build/incidents.json has no result."""
-    return {incident.name for incident in catalogue()} - _kept().keys()
-
-
 def _kept() -> dict[str, IncidentRow]:
     if not _JSON.exists():
         return {}
@@ -158,11 +153,13 @@ def _totals(rows: Sequence[IncidentRow]) -> list[tuple[str, int, int, int, int]]
 
 def _table(rows: Sequence[IncidentRow]) -> str:
     days = " to ".join(sorted({row.day for row in rows}))
-    fastest = max(row.speed for row in rows)
+    fastest = max((row.speed for row in rows), default=0)
     late = sum(outcome.late for row in rows for outcome in row.outcomes)
+    left = len(catalogue()) - len(rows)
     head = (
         f"{len(rows)} incidents, played on {days}, up to {fastest:g} times as fast as in reality. "
-        f"Times are the scenario's. Fired too late: {late or 'none'}.\n"
+        f"Times are the scenario's. Fired too late: {late or 'none'}. Not played yet with these "
+        f"rules: {left or 'none'}.\n"
     )
     return "\n".join([head, *_totals_table(rows), "", *_incident_table(rows), ""])
 
@@ -181,20 +178,32 @@ def _incident_table(rows: Sequence[IncidentRow]) -> Iterable[str]:
         "| repair to resolved | missed | false | naive rules |"
     )
     yield "|---|---|---|---|---|---|---|---|---|"
-    for row in rows:
-        outcomes = row.outcomes
-        cells = (
-            row.incident,
-            find(row.incident).what,
-            _lines(f"{_SORT[one.severity]} {one.alert}" for one in outcomes) or "silence",
-            _lines(f"{_span(one.fired_after)} ({_span(one.allowed)})" for one in outcomes),
-            _lines(map(_delivered, outcomes)),
-            _lines(_span(one.resolved_after) for one in outcomes),
-            _lines(one.alert for one in outcomes if one.delivered_after is None) or "-",
-            _lines(row.false) or "-",
-            _naive(row),
-        )
-        yield f"| {' | '.join(cells)} |"
+    played = {row.incident: row for row in rows}
+    for incident in catalogue():
+        row = played.get(incident.name)
+        yield _unplayed(incident) if row is None else _played(row)
+
+
+def _unplayed(incident: Incident) -> str:
+    expected = _lines(f"{_SORT[one.severity]} {one.alert}" for one in incident.expected)
+    words = "not played yet"
+    return f"| {incident.name} | {incident.what} | {expected or 'silence'} |{f' {words} |' * 6}"
+
+
+def _played(row: IncidentRow) -> str:
+    outcomes = row.outcomes
+    cells = (
+        row.incident,
+        find(row.incident).what,
+        _lines(f"{_SORT[one.severity]} {one.alert}" for one in outcomes) or "silence",
+        _lines(f"{_span(one.fired_after)} ({_span(one.allowed)})" for one in outcomes),
+        _lines(map(_delivered, outcomes)),
+        _lines(_span(one.resolved_after) for one in outcomes),
+        _lines(one.alert for one in outcomes if one.delivered_after is None) or "-",
+        _lines(row.false) or "-",
+        _naive(row),
+    )
+    return f"| {' | '.join(cells)} |"
 
 
 def _delivered(one: AlertRow) -> str:
