@@ -77,7 +77,7 @@ FIRING: Final = (
     one("partly-muted", "Effect", 0, 90, role="effect", server="t", runner="2"),
     one("partly-muted", "Cause", 50, 110, role="cause", server="s"),
     one("flaps", "A", 0, 15),
-    one("flaps", "A", 40, 55),
+    one("flaps", "A", 47, 58),
     one("flaps", "A", 95, None),
     one("brief", "A", 0, 5),
     one("repeats", "A", 0, None),
@@ -91,7 +91,7 @@ FIRING: Final = (
 )
 OTHERS: Final = (
     Sent(50, (("alertname", "A"), ("case", "old")), 0, 500),
-    Sent(0, (("alertname", "A"), ("case", "expires")), 0, 40),
+    Sent(0, (("alertname", "A"), ("case", "expires")), 0, 34),
 )
 
 
