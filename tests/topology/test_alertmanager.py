@@ -198,11 +198,15 @@ def told(receiver: str, alerts: Sequence[tuple[dict[str, str], bool]]) -> Told:
 
 def by_case(
     found: Sequence[tuple[float, str, Sequence[tuple[dict[str, str], bool]]]],
-) -> dict[tuple[str, str], list[tuple[float, Told]]]:
-    """Sort deliveries by case and receiver, each in order of time."""
-    sorted_: dict[tuple[str, str], list[tuple[float, Told]]] = defaultdict(list)
+) -> dict[tuple[str, str, str], list[tuple[float, Told]]]:
+    """Sort deliveries by case, receiver and group, each in order of time.
+
+    Groups are flushed at one moment in any order. The pager's groups are of a whole case.
+    """
+    sorted_: dict[tuple[str, str, str], list[tuple[float, Told]]] = defaultdict(list)
     for at, receiver, alerts in sorted(found, key=lambda one: one[0]):
-        key = (alerts[0][0]["case"], receiver)
+        labels = alerts[0][0]
+        key = (labels["case"], receiver, "" if receiver == "pager" else labels["alertname"])
         sorted_[key].append((at, told(receiver, alerts)))
     return sorted_
 
