@@ -36,7 +36,7 @@ unit: setup ## The code by itself, in seconds: run it all the time; ARGS="-k wor
 
 # What stands in one file shares what it starts, so a file stays with one worker.
 verify: tools ## Real databases, promtool, Alertmanager, dashboards, the simulator, ten thousand polls
-	python -m pytest $(VERIFY) -m 'not alone' -n auto --dist loadfile --hypothesis-profile=$(EXAMPLES) $(ARGS)
+	python -m pytest $(VERIFY) -m 'not alone and not long' -n auto --dist loadfile --hypothesis-profile=$(EXAMPLES) $(ARGS)
 	python -m pytest $(VERIFY) -m alone $(ARGS)
 
 e2e: tools render ## The exporter as a process, a browser, whole incidents
