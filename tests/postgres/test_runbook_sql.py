@@ -53,13 +53,13 @@ def test_clearing_up_ends_what_leaked_and_nothing_else(database: Database) -> No
     assert everything - active(database) == {"leaked", "leaked-unheard"}
 
 
-def test_what_is_orphaned_is_listed_and_what_is_alive_is_not(database: Database) -> None:
+def test_what_dead_runners_hold_is_listed_and_what_is_alive_is_not(database: Database) -> None:
     now = time.time()
     for runner_id, lease in (("dead", now - 60), ("alive", now + 60)):
         database.add_runner(runner_id)
         database.heartbeat(runner_id, lease=lease)
         database.claim(f"of-{runner_id}", runner_id)
-    (select,) = statements("OrphanedClaims")
+    (select,) = statements("WorkAbandoned")
     assert [row[0] for row in database.execute(select)] == ["dead"]
 
 
