@@ -201,12 +201,15 @@ def by_case(
 ) -> dict[tuple[str, str, str], list[tuple[float, Told]]]:
     """Sort deliveries by case, receiver and group, each in order of time.
 
-    Groups are flushed at one moment in any order. The pager's groups are of a whole case.
+    Groups are flushed at one moment in any order. The pager's groups are of a whole case, and those
+    of `single` of one alert.
     """
     sorted_: dict[tuple[str, str, str], list[tuple[float, Told]]] = defaultdict(list)
     for at, receiver, alerts in sorted(found, key=lambda one: one[0]):
         labels = alerts[0][0]
-        key = (labels["case"], receiver, "" if receiver == "pager" else labels["alertname"])
+        runner = labels["runner"] if receiver == "single" else ""
+        group = "" if receiver == "pager" else labels["alertname"] + runner
+        key = (labels["case"], receiver, group)
         sorted_[key].append((at, told(receiver, alerts)))
     return sorted_
 
