@@ -152,8 +152,11 @@ def _totals(rows: Sequence[IncidentRow]) -> list[tuple[str, int, int, int, int]]
 
 
 def _table(rows: Sequence[IncidentRow]) -> str:
+    if not rows:
+        head = "No incident has been played yet with these rules.\n"
+        return "\n".join([head, *_incident_table(rows), ""])
     days = " to ".join(sorted({row.day for row in rows}))
-    fastest = max((row.speed for row in rows), default=0)
+    fastest = max(row.speed for row in rows)
     late = sum(outcome.late for row in rows for outcome in row.outcomes)
     left = len(catalogue()) - len(rows)
     head = (
