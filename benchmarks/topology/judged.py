@@ -14,7 +14,7 @@ from electric_agents_exporter.contract.vocabulary import (
 )
 from topology.model import Life, Runner, Server, State
 
-CLAIM_HEARTBEAT: Final = 30.0
+CLAIM_HEARTBEAT: Final = 10.0
 THRESHOLDS: Final = Thresholds()
 
 

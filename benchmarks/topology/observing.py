@@ -4,7 +4,7 @@ A runner's series are those of its last report until that is `stale_after` old. 
 no empty list. All is lost when the process starts anew.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import ceil, inf
 from typing import Final
@@ -149,12 +149,23 @@ def _polls(
         failed = [reason for reason in lists.values() if reason is not None]
         silent = within(target.silent, moment)
         if silent or (failed and len(failed) == len(lists) and _SERVER_FAILS.intersection(failed)):
-            outages.failed()
+            outages.failed(moment)
         elif lists and len(failed) < len(lists):
-            outages.served(moment, THRESHOLDS.recovery)
+            heard = _signs_of_life(target, lists, moment) if outages.open else ()
+            outages.served(moment, THRESHOLDS.recovery, heard)
             answered = True
         gaps = outages.gaps(moment, THRESHOLDS.recovery) if outages.any and answered else ()
         yield Poll(moment, lists, gaps, not failed, silent, number)
+
+
+def _signs_of_life(target: Target, lists: Mapping[str, str | None], moment: float) -> list[float]:
+    """Give when the runners of the lists that were got gave their last sign of life."""
+    signs = [
+        mark_at(runner, target, moment).sign
+        for runner in target.server.runners
+        if lists.get(runner.principal, "gone") is None
+    ]
+    return [sign for sign in signs if sign is not None]
 
 
 def _numbers(

@@ -264,9 +264,10 @@ class Poll:
         if lists and health:
             target.last_success_at = now
         if self._server_fails():
-            target.outages.failed()
+            target.outages.failed(monotonic)
         elif self._got:
-            target.outages.served(monotonic, target.policy.thresholds.recovery)
+            heard = list(self._heard()) if target.outages.open else ()
+            target.outages.served(monotonic, target.policy.thresholds.recovery, heard)
         if target.dispatch is not None:
             target.dispatch.forget({runner.listed.id for runner in target.inventory.states()})
         target.version += 1
@@ -283,6 +284,13 @@ class Poll:
                     poll.listed(principal, reason)
             poll.end(complete=complete)
             self.answers.add(poll.answers)
+
+    def _heard(self) -> Iterable[float]:
+        """Give when each runner that answered this poll gave its last sign of life."""
+        for runner in self._target.inventory.states():
+            seen = runner.observation
+            if seen and seen.monotonic >= self._began and seen.sign_of_life_age is not None:
+                yield seen.monotonic - seen.sign_of_life_age
 
     @property
     def _server_silent(self) -> bool:

@@ -415,6 +415,44 @@ def test_nobodys_silence_counts_in_an_outage_and_until_the_server_has_recovered(
     assert abandoned(target, silent_for=270)
 
 
+def abandoned_while_lists_fail(target: Target, clock: FakeClock, others: int) -> bool:
+    """Tell whether a death at work is told where one list in four comes, within three minutes.
+
+    `others` of three other runners are heard all the while.
+    """
+    ask(target, 4)
+    died = clock.monotonic()
+    for _ in range(3):
+        for _ in range(3):
+            clock.advance(15)
+            ask_without_list(target, Reason.TIMEOUT)
+        clock.advance(15)
+        now = clock.monotonic()
+        poll = begin(target, *names(4))
+        for number, runner_id in enumerate(names(4)):
+            report = Report(
+                runner_id,
+                admin_status=AdminStatus.ENABLED,
+                last_seen_at=SERVER_AHEAD + (now - 6 if number < others else died),
+                dispatch=Dispatch(entities_with_active_claim=1),
+            )
+            poll.reported(HealthAnswer(report, now + SERVER_AHEAD, ()), now)
+        poll.end()
+    return Condition.WORK_ABANDONED in state_of(target, "r3").conditions.holds
+
+
+def test_a_death_is_told_while_lists_fail_if_the_server_heard_others_whenever_it_answered(
+    target: Target, clock: FakeClock
+) -> None:
+    assert abandoned_while_lists_fail(target, clock, others=3)
+
+
+def test_nobodys_silence_counts_while_lists_fail_and_nobody_else_was_heard_either(
+    target: Target, clock: FakeClock
+) -> None:
+    assert not abandoned_while_lists_fail(target, clock, others=0)
+
+
 # --- wakes ----------------------------------------------------------------------------------------
 
 
