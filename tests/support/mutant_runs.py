@@ -8,7 +8,6 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -32,8 +31,7 @@ def survivors(mutants: Sequence[Mutant], folder: Path) -> list[Mutant]:
     folder.mkdir(parents=True, exist_ok=True)
     if "alert" in rule.raw:
         return _unnoticed(mutants, _cases_of_alert(rule), folder)
-    left = _unnoticed(mutants, _cases_of_record(rule), folder)
-    return [mutant for mutant in left if _passes(mutant, folder)]
+    return _unnoticed(mutants, (*_cases_of_record(rule), *_cases_of_dependents(rule)), folder)
 
 
 def _unnoticed(
@@ -152,38 +150,64 @@ def _whole_name(rule: Rule) -> re.Pattern[str]:
     return re.compile(rf"{re.escape(rule.name)}(?![\w:])")
 
 
-def _passes(mutant: Mutant, folder: Path) -> bool:
-    """Tell whether no case of any alert that depends on a record notices its mutant."""
-    altered = [
-        replace(rule, raw=mutant.raw) if rule is mutant.rule else rule for rule in record_rules()
-    ]
+def _cases_of_dependents(rule: Rule) -> Iterator[tuple[str, CaseOf]]:
+    """Give the cases of every alert that depends on a record, directly or not."""
     for alert in alert_rules():
-        if mutant.rule.name not in _reached([alert]):
+        between = [
+            other
+            for other in record_rules()
+            if other.name in _reached([alert]) and rule.name in {other.name, *_reached([other])}
+        ]
+        if not between:
             continue
-        siblings = [other for other in alert_rules() if other.name == alert.name]
-        groups = [
-            *_upstream(siblings, altered),
-            {"name": "mutants", "rules": [dict(other.raw) for other in siblings]},
-        ]
-        files = [
-            _write(folder / f"{name}.json", groups, promtool_files()[name]["tests"], name)
-            for name in _files_of(alert.name)
-        ]
-        if any(True for _ in failing(files)):
-            return False
-    return True
+        for name, file in promtool_files().items():
+            given = _given(file["tests"])
+            for case in file["tests"]:
+                if case["name"].startswith(f"{alert.id} / ") and not given & _names(between):
+                    yield name, partial(_of_dependent, alert, between, case)
 
 
-def _files_of(alert: str) -> list[str]:
-    return [
-        name
-        for name, file in promtool_files().items()
-        if any(
-            check["alertname"] == alert
-            for case in file["tests"]
+def _of_dependent(
+    alert: Rule, between: Sequence[Rule], case: Mapping[str, Any], left: Mapping[int, Mutant]
+) -> tuple[Groups, Cases]:
+    """Give each mutant its own copy of all that depends on it, up to the alert."""
+    siblings = [other for other in alert_rules() if other in {alert, *_expected(case, alert)}]
+    names = _names([*between, alert])
+    whole = re.compile(rf"(?<![\w:])({'|'.join(map(re.escape, names))})(?![\w:])")
+    altered: list[dict[str, Any]] = []
+    checks: list[Mapping[str, Any]] = []
+    queries: list[Mapping[str, Any]] = []
+    for number, mutant in left.items():
+
+        def own(thing: Mapping[str, Any], number: int = number) -> dict[str, Any]:
+            renamed: dict[str, Any] = json.loads(whole.sub(rf"\1__{number}", json.dumps(thing)))
+            return renamed
+
+        altered += [
+            own(mutant.raw if other is mutant.rule else other.raw)
+            for other in (*between, *siblings)
+        ]
+        checks += [
+            {**check, "alertname": f"{alert.name}__{number}"}
             for check in case["alert_rule_test"]
-        )
+            if check["alertname"] == alert.name
+        ]
+        queries += map(own, case["promql_expr_test"])
+    upstream = [
+        {**group, "rules": [raw for raw in group["rules"] if raw["record"] not in names]}
+        for group in _upstream(siblings)
     ]
+    groups = [*upstream, {"name": "mutants", "rules": altered}]
+    return groups, [{**case, "alert_rule_test": checks, "promql_expr_test": queries}]
+
+
+def _names(some: Iterable[Rule]) -> set[str]:
+    return {rule.name for rule in some}
+
+
+def _given(cases: Cases) -> set[str]:
+    """Give the names of the series that cases begin with."""
+    return {entry["series"].partition("{")[0] for case in cases for entry in case["input_series"]}
 
 
 def _reached(some: Iterable[Rule]) -> set[str]:
@@ -199,11 +223,11 @@ def _reached(some: Iterable[Rule]) -> set[str]:
     return names
 
 
-def _upstream(some: Iterable[Rule], records: Iterable[Rule] = record_rules()) -> Groups:
+def _upstream(some: Iterable[Rule]) -> Groups:
     """Give the groups of records that rules depend on, without the others."""
     names = _reached(some)
     groups: dict[str, list[Any]] = {}
-    for rule in records:
+    for rule in record_rules():
         if rule.name in names:
             groups.setdefault(rule.group, []).append(dict(rule.raw))
     return [{"name": name, "rules": members} for name, members in groups.items()]
@@ -214,7 +238,7 @@ def _write(path: Path, groups: Groups, cases: Cases, name: str) -> Path:
     file = promtool_files()[name]
     beside = path.with_suffix(".rules.yaml")
     # A record that is an input series of the cases must not be recorded as well.
-    given = {entry["series"].partition("{")[0] for case in cases for entry in case["input_series"]}
+    given = _given(cases)
     kept = [
         {**group, "rules": [rule for rule in group["rules"] if rule.get("record") not in given]}
         for group in groups
