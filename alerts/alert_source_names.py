@@ -209,7 +209,10 @@ def _query(values: Values, query: str, labels: tuple[str, ...]) -> str:
 
 def _runner(values: Values) -> str:
     """Name a runner: its kind, its id, its human label, and its owner where that is exposed."""
-    info = _query(values, "electric_agents_runner_info{%s}", _OWN_LABELS)
+    # What it is called is remembered over a failed scrape, as the alert itself is.
+    info = _query(
+        values, f"last_over_time(electric_agents_runner_info{{%s}}[{values.memory}])", _OWN_LABELS
+    )
     label = (
         '{{ with (. | first | label "label") }}'
         '{{ if ne . $labels.runner_id }} "{{ . }}"{{ end }}{{ end }}'

@@ -8,7 +8,7 @@ from alert_cases.input_series import Runner, relabelled
 from alert_cases.promtool import Case, TestFile, selector
 from alert_cases.rule_cases import of_runner
 from alert_cases.runner_cases import ConditionCases, exposed
-from alert_cases.signals import MINUTE, Signal
+from alert_cases.signals import MINUTE, Signal, ending
 
 _PAGE: Final = "kind: of one that comes and goes it is no page"
 _TICKET: Final = "kind: of one that is meant to stay it is a page"
@@ -80,6 +80,17 @@ def _abandoned() -> Iterator[Case]:
         .of_rule()
         .with_series(owned, alert)
         .firing("owner: the owner is named where it is exposed, and a label that is the id is not")
+    )
+    named = ConditionCases("WorkAbandoned (critical)", "work_abandoned", gone, 30, "critical")
+    unnamed = {
+        name: ending(signal, 30) if "runner_info{" in name else signal
+        for name, signal in exposed(named.holding(1)).items()
+    }
+    yield (
+        named.of_runner()
+        .of_rule()
+        .with_series(unnamed)
+        .firing("failed, label: the scrape before it failed, and the runner's label is known")
     )
 
 
