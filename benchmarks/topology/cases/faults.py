@@ -42,7 +42,7 @@ def flapping() -> Server:
 
 
 def leaking() -> World:
-    """Give claims that leaked more than a day ago."""
+    """Give claims that leak, and stay for more than a day."""
     server = one(at(T, leaked=3))
     exporter = Exporter(JOB, (Target(server, interval=60),))
     return World((exporter,), T + 27 * HOUR, Scrapes(60, 1, 0), evaluation=60, pace=60)
@@ -98,10 +98,10 @@ CASES: Final[tuple[Case, ...]] = (
     ),
     case(
         "claims-leak",
-        "a runner has had claims for more than a day that nobody works on",
-        "somebody must clear them up: a ticket, after a day",
+        "a runner holds claims that nobody works on, and goes on holding them",
+        "somebody must clear them up: one ticket when they have stayed for an hour, not one a day",
         leaking,
-        ticket("ClaimsLeaking", since=T + 23 * HOUR, by=T + 27 * HOUR, runner_id="one"),
+        ticket("ClaimsLeaking", since=T + HOUR, by=T + 1.5 * HOUR, runner_id="one"),
     ),
     case(
         "deaf-and-written-to",
