@@ -199,7 +199,8 @@ CASES: Final[tuple[Case, ...]] = (
             lasts=T + 4200,
         ),
         page("ServerUnreachable", by=T + 300 + 90),
-        page("WorkAbandoned", since=T + 1200 + 60, by=T + 1200 + 60 + DEATH + 15, runner_id="lost"),
+        # Silence counts again a minute after the next good poll, which is a poll's interval away.
+        page("WorkAbandoned", since=T + 1260, by=T + 1260 + 15 + DEATH + 15, runner_id="lost"),
     ),
     case(
         "server-restarts",
