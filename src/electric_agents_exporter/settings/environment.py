@@ -19,11 +19,11 @@ TARGET: Final[Place] = ("targets", 0)
 _SEPARATOR: Final = "__"
 _ONE_PRINCIPAL: Final = "PRINCIPAL"
 _OF_KUBERNETES: Final = re.compile(
-    r"(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)=.*"
-    r"|PORT=(tcp|udp|sctp)://.*",
+    r"(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)=.*"
+    r"|(\w+_)?PORT=(tcp|udp|sctp)://.*",
     re.DOTALL,
 )
-"""What Kubernetes sets in every pod beside a Service that is called like this exporter."""
+"""What Kubernetes sets in every pod beside a Service whose name begins like this exporter's."""
 
 
 def variable_of(names: setting_names.Names) -> str:
@@ -70,9 +70,13 @@ def read_environment(environ: Mapping[str, str]) -> Layer:
 
 
 def _place_of(variable: str, text: str) -> Place | None:
-    """Tell what a variable sets; None if it is none of ours."""
+    """Tell what a variable sets; None if it is none of ours, or empty: that is as good as unset."""
     rest = variable.removeprefix(ENV_PREFIX)
-    if variable in {rest, CONFIG_VARIABLE} or _OF_KUBERNETES.fullmatch(f"{rest}={text}"):
+    if (
+        not text
+        or variable in {rest, CONFIG_VARIABLE}
+        or _OF_KUBERNETES.fullmatch(f"{rest}={text}")
+    ):
         return None
     # Only capitals are ours: the small ones stay as they are, and are unknown.
     head, *path = (part.swapcase() for part in rest.split(_SEPARATOR))

@@ -1,10 +1,16 @@
 """Settings from one origin each - flags, environment, file - and what people call their places."""
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from electric_agents_exporter.settings.faults import Fault, Place, spell
+
+_PLACEHOLDER: Final = re.compile(
+    r"\$\{[A-Za-z_][^{}]*\}|\$\([A-Za-z_]\w*\)|\{\{.*\}\}|\A\$[A-Z_][A-Z0-9_]*\Z"
+)
+"""What a shell, Compose, Kubernetes or a template would have filled in: it is never sent so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,3 +58,32 @@ def is_excused(place: Place, layers: Sequence[Layer]) -> bool:
 def describe(place: Place, layers: Sequence[Layer]) -> str:
     """Tell people where a place is set: in the layer that knows it best, the first of equals."""
     return max(layers, key=lambda layer: layer.depth(place)).describe(place)
+
+
+def placeholders(layers: Sequence[Layer]) -> list[Fault]:
+    """Find texts that something else was to fill in, and did not."""
+    places = (place for layer in layers for place, text in _texts(layer.content) if _is_left(text))
+    return [
+        Fault(describe(place, layers), "holds a placeholder that nothing fills in here")
+        for place in dict.fromkeys(places)
+    ]
+
+
+def _is_left(text: str) -> bool:
+    return _PLACEHOLDER.search(text) is not None
+
+
+def _texts(content: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
+    """Give every text in nested maps and lists, with its place."""
+    left: list[tuple[Place, object]] = [((), content)]
+    while left:
+        place, value = left.pop()
+        match value:
+            case str():
+                yield place, value
+            case Mapping():
+                left += [((*place, str(name)), inner) for name, inner in value.items()]
+            case list():
+                left += [((*place, number), inner) for number, inner in enumerate(value)]
+            case _:
+                pass

@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from itertools import takewhile
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
@@ -23,10 +23,13 @@ from electric_agents_exporter.settings.faults import (
     nearest,
     spell,
 )
-from electric_agents_exporter.settings.layers import Layer, describe, is_excused
+from electric_agents_exporter.settings.layers import Layer, describe, is_excused, placeholders
 from electric_agents_exporter.settings.model import Settings
 from electric_agents_exporter.settings.targets import TARGET_MODELS, meaningless
 from electric_agents_exporter.settings.yaml_file import read_file
+
+_TOLD: Final = 200
+"""Of how many faults each is told: nobody reads more, and to guess what was meant takes time."""
 
 _FLAGS = {
     ("listen",): "--listen",
@@ -53,17 +56,31 @@ def load(
     file = read_file(config) if config else Layer()
     given = _complete(flags, environment)
     layers = (given, environment, file)
-    faults = [fault for layer in layers for fault in layer.faults]
+    faults = [fault for layer in layers for fault in _first(layer.faults)]
     if {"targets"} <= environment.content.keys() & file.content.keys() - flags.keys():
         sets = ", ".join(
             name for place, name in environment.origins.items() if _is_set(place, environment)
         )
         faults.append(Fault(sets, f"sets targets, and so does {config}; leave out one"))
     settings, found = _validate(layers)
-    faults += found
+    left = placeholders(layers)
+    # What else is wrong with a placeholder is only that it is one.
+    faults += [
+        fault for fault in found if not any(fault.place.startswith(each.place) for each in left)
+    ]
+    faults += _first(left)
     if settings is None or faults:
         raise SettingsFault(sorted(faults, key=_in_order))
     return settings
+
+
+def _first(faults: Sequence[Fault]) -> list[Fault]:
+    return [*faults[:_TOLD], *_untold(len(faults) - _TOLD)]
+
+
+def _untold(count: int) -> list[Fault]:
+    text = f"have {count} more faults, which are not told here"
+    return [Fault("settings", text)] if count > 0 else []
 
 
 def listen_address(config: Path | None, environ: Mapping[str, str] | None = None) -> str:
@@ -113,7 +130,10 @@ def _validate(layers: Sequence[Layer]) -> tuple[Settings | None, list[Fault]]:
         return Loaded(), []
     except ValidationError as error:
         details = error.errors(include_url=False)
-        return None, [fault for detail in details for fault in _explain(detail, layers)]
+        return None, [
+            *(fault for detail in details[:_TOLD] for fault in _explain(detail, layers)),
+            *_untold(len(details) - _TOLD),
+        ]
 
 
 class _LayerSource(PydanticBaseSettingsSource):

@@ -1,10 +1,14 @@
 """Settings from a YAML file, with the line of everything in it.
 
-Stricter than YAML: one document, names that are text and stand once, no tags, bounded depth and
-size (aliases counted as what they stand for). Problems are told without what was written: a
-password may well begin with `*` or `!`.
+Stricter than YAML: one document, names that are text and stand once, no tags, no numbers that YAML
+reads otherwise than people do, bounded depth and size (aliases and what `<<` takes over counted as
+what they stand for). Problems are told without what was written: a password may well begin with `*`
+or `!`.
 """
 
+import os
+import re
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -16,9 +20,20 @@ from electric_agents_exporter.settings.layers import Layer
 
 _MAX_BYTES: Final = 1 << 20
 _MAX_DEPTH: Final = 20
-_MAX_NODES: Final = 200_000
+_MAX_NODES: Final = 50_000
+_EXPLAINED: Final = 1 << 14
+"""How long a text may be for the slow parser to say what is wrong with it."""
+
+_PARSER: Final[type[yaml.SafeLoader]] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_SURPRISING_NUMBER: Final = re.compile(r"[-+]?(0[0-9_]+|[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?)")
+"""What YAML 1.1 takes for an octal number, or for minutes and seconds: 010 is 8, 1:30 is 90."""
+
+_ANCHORS: Final = "x-"
+"""How names at the top begin that mean nothing here, and may hold what others refer to."""
+
 _TAG: Final = "tag:yaml.org,2002:"
 _PLAIN_TAGS: Final = frozenset(_TAG + name for name in ("str", "int", "float", "bool", "null"))
+_NUMBER_TAGS: Final = frozenset({f"{_TAG}int", f"{_TAG}float"})
 _DATE_TAG: Final = f"{_TAG}timestamp"
 _MERGE_TAG: Final = f"{_TAG}merge"
 _UNCLOSED: Final = (
@@ -65,7 +80,10 @@ def read_file(path: Path) -> Layer:
 
 def _bytes(path: Path) -> bytes:
     try:
-        with path.open("rb") as file:
+        # Not blocking: to open a pipe waits for whoever is to write to it.
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise _UnusableError(str(path), "is no regular file")
             text = file.read(_MAX_BYTES + 1)
     except OSError as error:
         raise _UnusableError(str(path), f"cannot be read: {error.strerror}") from None
@@ -76,11 +94,13 @@ def _bytes(path: Path) -> bytes:
 
 def _parse(name: str, text: bytes) -> Layer:
     try:
-        loader = yaml.SafeLoader(text)
+        _refuse_too_large(text)
+        loader = _PARSER(text)
         tree = _Tree(loader, name)
         content = tree.build(loader.get_single_node(), ())
     except yaml.MarkedYAMLError as error:
-        raise _UnusableError(f"{name}:{_line(error)}", f"not YAML: {_problem(error)}") from None
+        told = _in_words(text) or error
+        raise _UnusableError(f"{name}:{_line(told)}", f"not YAML: {_problem(told)}") from None
     except (yaml.YAMLError, UnicodeDecodeError):
         raise _UnusableError(name, "not YAML: expected text in UTF-8") from None
     except (RecursionError, _TooLargeError):
@@ -90,12 +110,44 @@ def _parse(name: str, text: bytes) -> Layer:
     if not isinstance(content, dict):
         raise _UnusableError(f"{name}:1", "expected settings as `name: value`")
     return Layer(
-        content,
+        {key: value for key, value in content.items() if not key.startswith(_ANCHORS)},
         {(): name, **tree.lines},
         spelled=True,
         faults=tree.faults,
         broken=frozenset(tree.broken),
     )
+
+
+def _refuse_too_large(text: bytes) -> None:
+    """Count what stands in a text, before it is taken together: that goes as deep as the text does.
+
+    Raises:
+        _TooLargeError: it holds more than settings need, or is nested too deep.
+        yaml.YAMLError: it is no YAML.
+    """
+    depth = 0
+    for number, event in enumerate(yaml.parse(text, Loader=_PARSER)):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if depth > _MAX_DEPTH + 1 or number > 2 * _MAX_NODES:
+            raise _TooLargeError
+
+
+def _in_words(text: bytes) -> yaml.MarkedYAMLError | None:
+    """Give the error of the parser that tells more, and is slow; None where it has none."""
+    if len(text) > _EXPLAINED:
+        return None
+    try:
+        for _ in yaml.parse(text, Loader=yaml.SafeLoader):
+            pass
+        yaml.SafeLoader(text).get_single_node()
+    except yaml.MarkedYAMLError as error:
+        return error
+    except (yaml.YAMLError, RecursionError):
+        return None
+    return None
 
 
 def _problem(error: yaml.MarkedYAMLError) -> str:
@@ -128,9 +180,7 @@ class _Tree:
             _TooLargeError: it is nested too deep, as one that holds itself is, or stands for too
                 much.
         """
-        self._nodes += 1
-        if len(place) > _MAX_DEPTH or self._nodes > _MAX_NODES:
-            raise _TooLargeError
+        self._count(place)
         match node:
             case yaml.MappingNode(tag=tag) if tag == f"{_TAG}map":
                 return self._map(node, place)
@@ -141,6 +191,16 @@ class _Tree:
             case yaml.Node():
                 self._refuse(node, place, "a tag (!) means nothing here")
         return None
+
+    def _count(self, place: Place) -> None:
+        """Count a node, or a pair that is taken over.
+
+        Raises:
+            _TooLargeError: as `build`.
+        """
+        self._nodes += 1
+        if len(place) > _MAX_DEPTH or self._nodes > _MAX_NODES:
+            raise _TooLargeError
 
     def _item(self, node: yaml.Node, place: Place) -> object:
         self.lines[place] = self._line(node)
@@ -180,11 +240,15 @@ class _Tree:
                 self._blame(source, place, "expected a map after <<")
                 continue
             for key, child, _ in self._pairs(source, place):
+                self._count(place)
                 yield key, child, True
 
     def _scalar(self, node: yaml.ScalarNode, place: Place) -> object:
         if node.tag == _DATE_TAG:
             return node.value
+        if node.tag in _NUMBER_TAGS and _SURPRISING_NUMBER.fullmatch(node.value):
+            self._refuse(node, place, "YAML reads another number here; put quotes around text")
+            return None
         try:
             if node.tag in _PLAIN_TAGS:
                 return self._loader.construct_object(node)

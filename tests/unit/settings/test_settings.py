@@ -269,6 +269,40 @@ def test_what_kubernetes_sets_for_a_service_of_our_name_is_not_ours(load_text: L
     )
 
 
+@pytest.mark.parametrize("service", ["METRICS", "DB_0", "TLS"])
+def test_what_kubernetes_sets_for_a_service_whose_name_begins_like_ours_is_not_ours(
+    load_text: Load, service: str
+) -> None:
+    names = {
+        "SERVICE_HOST": "10.0.0.2",
+        "SERVICE_PORT": "10437",
+        "SERVICE_PORT_HTTP": "10437",
+        "PORT": "tcp://10.0.0.2:10437",
+        "PORT_10437_TCP": "tcp://10.0.0.2:10437",
+        "PORT_10437_TCP_PROTO": "tcp",
+    }
+    load_text(**ONE, **{f"{service}_{name}": value for name, value in names.items()})
+
+
+def test_an_empty_variable_is_as_good_as_unset(load_text: Load) -> None:
+    settings = load_text(**ONE, BEARER_TOKEN_FILE="", LISTEN="", FOO="")
+    assert settings.listen == load_text(**ONE).listen
+
+
+def test_names_at_the_top_that_begin_with_x_may_hold_anchors(load_text: Load) -> None:
+    text = """\
+x-common: &common {interval: 20s, principals: [service:monitor]}
+targets:
+  - {url: http://a, <<: *common}
+"""
+    assert load_text(text).targets[0].interval == 20.0
+
+
+def test_a_header_may_begin_with_x(load_text: Load) -> None:
+    (target,) = served(load_text(TARGET + "    headers: {x-tenant: acme}\n"))
+    assert [*target.headers] == ["x-tenant"]
+
+
 def test_the_variable_that_names_the_file_is_ours_too(load_text: Load) -> None:
     load_text(TARGET, CONFIG="config.yaml")
 
