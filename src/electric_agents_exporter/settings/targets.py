@@ -37,7 +37,7 @@ from electric_agents_exporter.settings.values import (
     HeaderName,
     Name,
     Number,
-    Pattern,
+    PatternText,
     PrincipalName,
     ReadableFile,
     Secret,
@@ -107,12 +107,16 @@ class TlsSettings(Section):
 
 
 class SelectorSettings(Section):
-    """Tests of a runner. Patterns are regular expressions that match the whole value."""
+    """Tests of a runner.
+
+    Patterns match the whole value. They are regular expressions as Prometheus has them (RE2), which
+    look neither ahead nor back.
+    """
 
     kind: Annotated[list[KindName], Split] | None = Field(None, description="Kinds of runner.")
-    id: Pattern | None = Field(None, description="Pattern of the runner's id.")
-    label: Pattern | None = Field(None, description="Pattern of the runner's label.")
-    owner: Pattern | None = Field(None, description="Pattern of the owner's canonical URL.")
+    id: PatternText | None = Field(None, description="Pattern of the runner's id.")
+    label: PatternText | None = Field(None, description="Pattern of the runner's label.")
+    owner: PatternText | None = Field(None, description="Pattern of the owner's canonical URL.")
 
     def selector(self) -> Selector:
         """Give the tests."""

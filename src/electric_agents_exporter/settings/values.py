@@ -2,15 +2,15 @@
 
 import ipaddress
 import re
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final
 from urllib.parse import parse_qsl, urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, SecretStr
 
 from electric_agents_exporter.contract import principals
+from electric_agents_exporter.fleet.selection import Pattern
 
 _UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
 _PART: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d|w)")
@@ -74,19 +74,15 @@ def format_duration(seconds: float) -> str:
     return f"{int(seconds * 1000)}ms"
 
 
-def _pattern(text: object) -> re.Pattern[str]:
+def _pattern(text: object) -> Pattern:
     if not isinstance(text, str):
         raise ValueError("expected a regular expression")  # noqa: TRY004
     try:
-        with warnings.catch_warnings():
-            # What may mean something else in a later Python is no operator's concern today.
-            warnings.simplefilter("ignore")
-            return re.compile(text)
-    except re.error as error:
-        place = "" if error.pos is None else f" at character {error.pos + 1}"
-        raise ValueError(f"expected a regular expression; it goes wrong{place}") from None
-    except (OverflowError, RecursionError):
-        raise ValueError("expected a smaller regular expression") from None
+        return Pattern(text)
+    except UnicodeEncodeError:
+        raise ValueError("expected text without halves of characters") from None
+    except ValueError as error:
+        raise ValueError(f"expected a regular expression as Prometheus has it: {error}") from None
 
 
 def split_address(text: str) -> tuple[str, int]:
@@ -228,7 +224,7 @@ Name = Annotated[
 Duration = Annotated[
     float, BeforeValidator(parse_duration), Field(gt=0, allow_inf_nan=False), Words("duration")
 ]
-Pattern = Annotated[re.Pattern[str], BeforeValidator(_pattern), Words("regular expression")]
+PatternText = Annotated[Pattern, PlainValidator(_pattern), Words("regular expression")]
 Address = Annotated[str, AfterValidator(_address), Words("`HOST:PORT`")]
 BaseUrl = Annotated[str, AfterValidator(_base_url), Words("`http://` or `https://` URL")]
 DatabaseUrl = Annotated[str, AfterValidator(_database_url), Words("`postgresql://` URL")]

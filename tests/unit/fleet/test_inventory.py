@@ -1,4 +1,3 @@
-import re
 from collections import Counter
 from collections.abc import Iterable
 
@@ -10,7 +9,7 @@ from electric_agents_exporter.fleet.inventory import Inventory, InventoryChange
 from electric_agents_exporter.fleet.policy import Policy
 from electric_agents_exporter.fleet.reasons import Suppression
 from electric_agents_exporter.fleet.runner_record import Moment, RunnerRecord
-from electric_agents_exporter.fleet.selection import Selection, Selector
+from electric_agents_exporter.fleet.selection import Pattern, Selection, Selector
 from electric_agents_exporter.fleet.snapshot import RunnerState
 
 ALICE, BOB = "user:alice", "user:bob"
@@ -187,7 +186,7 @@ def test_an_inventory_that_is_cleared_forgets_lists_that_took_effect_and_lists_t
 
 
 def test_what_is_filtered_is_counted_and_never_asked() -> None:
-    policy = Policy("t", selection=Selection(exclude=Selector(id=re.compile("b.*"))))
+    policy = Policy("t", selection=Selection(exclude=Selector(id=Pattern("b.*"))))
     inventory = inventory_of("a", "b1", "b2", policy=policy)
     assert shown(inventory) == due(inventory) == ["a"]
     assert inventory.suppressed() == {**dict.fromkeys(Suppression, 0), Suppression.FILTER: 2}

@@ -1,4 +1,3 @@
-import re
 from collections import Counter
 from typing import Any
 
@@ -9,7 +8,7 @@ from hypothesis import strategies as st
 from electric_agents_exporter.contract.report import ListedRunner
 from electric_agents_exporter.contract.vocabulary import RunnerKind
 from electric_agents_exporter.fleet.reasons import Suppression
-from electric_agents_exporter.fleet.selection import Selection, Selector, Shard
+from electric_agents_exporter.fleet.selection import Pattern, Selection, Selector, Shard
 
 RUNNER = ListedRunner(
     id="build-7",
@@ -19,15 +18,15 @@ RUNNER = ListedRunner(
 )
 PASSING: dict[str, Any] = {
     "kinds": frozenset({RunnerKind.CI, RunnerKind.SERVER}),
-    "id": re.compile(r"build-\d"),
-    "label": re.compile(r"Alice.*"),
-    "owner": re.compile(r"/principal/user%3A(alice|bob)"),
+    "id": Pattern(r"build-\d"),
+    "label": Pattern(r"Alice.*"),
+    "owner": Pattern(r"/principal/user%3A(alice|bob)"),
 }
 FAILING: dict[str, Any] = {
     "kinds": frozenset({RunnerKind.SERVER}),
-    "id": re.compile(r"build"),
-    "label": re.compile(r"Bob.*"),
-    "owner": re.compile(r"alice"),
+    "id": Pattern(r"build"),
+    "label": Pattern(r"Bob.*"),
+    "owner": Pattern(r"alice"),
 }
 
 
@@ -54,7 +53,7 @@ def test_one_passing_test_of_exclude_is_enough_to_reject(name: str) -> None:
 
 
 def test_exclude_wins_over_include() -> None:
-    everything = Selector(id=re.compile(".*"))
+    everything = Selector(id=Pattern(".*"))
     selection = Selection(include=everything, exclude=Selector(**PASSING))
     assert selection.rejects(RUNNER) is Suppression.FILTER
 
@@ -75,21 +74,27 @@ def test_exclude_wins_over_include() -> None:
     ],
 )
 def test_a_pattern_is_anchored_at_both_ends(pattern: str, kept: bool) -> None:  # noqa: FBT001
-    rejection = Selection(include=Selector(id=re.compile(pattern))).rejects(RUNNER)
+    rejection = Selection(include=Selector(id=Pattern(pattern))).rejects(RUNNER)
     assert rejection is (None if kept else Suppression.FILTER)
 
 
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("pattern", [r"([a-z]+-?)+[0-9]", r"(a|a)*b", r"(.*)*x", r"(\w+\s?)*$9"])
+def test_no_value_makes_a_pattern_take_long(pattern: str) -> None:
+    assert not Pattern(pattern).matches("a" * 10_000 + "!")
+
+
 def test_a_pattern_holds_at_the_very_end_not_before_a_last_newline() -> None:
-    include = Selector(id=re.compile("build-7"))
+    include = Selector(id=Pattern("build-7"))
     assert Selection(include=include).rejects(ListedRunner("build-7\n")) is Suppression.FILTER
 
 
 @pytest.mark.parametrize("name", ["label", "owner"])
 def test_what_is_not_known_of_a_runner_is_matched_as_empty(name: str) -> None:
     unknown = ListedRunner("a")
-    patterns: dict[str, Any] = {name: re.compile(".+")}
+    patterns: dict[str, Any] = {name: Pattern(".+")}
     some = Selection(include=Selector(**patterns))
-    patterns[name] = re.compile("")
+    patterns[name] = Pattern("")
     none = Selection(include=Selector(**patterns))
     assert some.rejects(unknown) is Suppression.FILTER
     assert none.rejects(unknown) is None
