@@ -8,6 +8,7 @@ import asyncio
 import http.client
 import os
 import re
+import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
@@ -38,6 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not given or (given[0].startswith("-") and given[0] not in {"-h", "--help", "--version"}):
         given.insert(0, _DEFAULT_COMMAND)
     options, unknown = build_parser().parse_known_args(given)
+    if options.command is not _run:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
     try:
         _refuse(unknown, options.usage)
         code: int = options.command(options)

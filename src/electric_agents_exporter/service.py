@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 import uvicorn
@@ -25,6 +26,7 @@ log = logging.getLogger(__name__)
 
 _KEEP_ALIVE_SECONDS: Final = 75  # longer than a scrape interval, so that Prometheus reconnects less
 _GRACE_SECONDS: Final = 1
+_RELOAD_SECONDS: Final = 10.0
 _SWITCH_SECONDS: Final = 0.0001
 _CLOSING_SECONDS: Final = 0.3
 
@@ -45,12 +47,19 @@ def listen(address: str) -> socket.socket:
 class Service:
     """An exporter that polls and serves until SIGTERM or SIGINT; SIGHUP reads the settings again.
 
-    `reread` gives the settings anew, or raises SettingsFault. Must be made on the running loop.
+    `reread` gives the settings anew, or raises SettingsFault; it may take `patience` seconds. A
+    service must be made on the running loop.
     """
 
-    def __init__(self, settings: Settings, reread: Callable[[], Settings]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        reread: Callable[[], Settings],
+        patience: float = _RELOAD_SECONDS,
+    ) -> None:
         self._settings = settings
         self._reread = reread
+        self._patience = patience
         self._loop = asyncio.get_running_loop()
         self._exporter = Exporter(settings)
         self._scheduler = PollScheduler(self._exporter.tick)
@@ -106,7 +115,7 @@ class Service:
         # One at a time: of two that overlap, the one that read older settings could end last.
         async with self._reloading:
             try:
-                fresh = await asyncio.to_thread(self._reread)
+                fresh = await self._read_again()
                 _refuse_changes(self._settings, fresh)
             except SettingsFault as fault:
                 self._exporter.process.reload_succeeded = False
@@ -117,6 +126,21 @@ class Service:
             self._follow(fresh)
             log.info("settings reloaded", extra={"targets": len(fresh.targets)})
             return ""
+
+    async def _read_again(self) -> Settings:
+        """Read the settings in a thread of its own: one that hangs holds up none after it.
+
+        Raises:
+            SettingsFault: something is wrong with them, or they could not be read in time.
+        """
+        thread = ThreadPoolExecutor(1, "reload")
+        reading = self._loop.run_in_executor(thread, self._reread)
+        thread.shutdown(wait=False)
+        try:
+            return await asyncio.wait_for(reading, self._patience)
+        except TimeoutError:
+            text = f"could not be read within {self._patience:g} s"
+            raise SettingsFault([Fault("settings", text)]) from None
 
     def _follow(self, fresh: Settings) -> None:
         gone = self._exporter.pollers.keys() - {target.name for target in fresh.targets}
@@ -147,6 +171,8 @@ class Service:
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, stop.set)
         self._loop.add_signal_handler(signal.SIGHUP, lambda: self._keep(self.reload()))
+        # One that came while we started has waited for this.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
         return stop
 
     def _keep(self, work: Coroutine[object, object, object]) -> None:

@@ -252,27 +252,62 @@ def test_check_config_as_a_process(config: Config) -> None:
     )
 
 
-def test_it_ends_in_time_though_polls_and_a_reload_hang(
+def test_it_ends_in_time_though_polls_hang(
     hanging: AgentsServer, start: Start, config: Config
 ) -> None:
     config.write(target(hanging, **PATIENT))
     exporter = start(*config.options)
     until(lambda: hanging.authorizations, "a poll hangs")
+    assert exporter.end() < 2
+
+
+def test_a_reload_from_a_pipe_fails_at_once(
+    server: AgentsServer, start: Start, config: Config
+) -> None:
+    config.write(target(server))
+    exporter = start(*config.options)
+    until(lambda: exporter.value(UP % "a") == 1, "up")
     config.path.unlink()
     os.mkfifo(config.path)
     exporter.process.send_signal(signal.SIGHUP)
-    with contextlib.ExitStack() as stack:
-        until(lambda: _hold(config.path, stack), "the reload reads a pipe that says nothing")
-        assert exporter.end() < 2
+    until(lambda: "is no regular file" in exporter.log, "refused")
+    assert exporter.value(RELOADED) == 0
 
 
-def _hold(pipe: Path, stack: contextlib.ExitStack) -> bool:
-    """Open a pipe to write, and write nothing; False while nobody reads it."""
-    try:
-        stack.callback(os.close, os.open(pipe, os.O_WRONLY | os.O_NONBLOCK))
-    except OSError:
-        return False
-    return True
+def test_a_reload_that_is_asked_for_while_it_starts_is_done_when_it_has(
+    server: AgentsServer, config: Config
+) -> None:
+    config.write(target(server))
+    with _starting(config) as process:
+        process.send_signal(signal.SIGHUP)
+        assert process.stderr is not None
+        told = iter(process.stderr.readline, b"")
+        assert any(b"settings reloaded" in line for line in told)
+        process.terminate()
+    assert process.returncode == 0
+
+
+def test_it_can_be_ended_while_it_starts_also_as_the_first_process_of_a_container(
+    server: AgentsServer, config: Config
+) -> None:
+    config.write(target(server))
+    with _starting(config) as process:
+        process.terminate()
+    # The kernel ends no first process by a signal that it does not handle.
+    assert process.returncode != -signal.SIGTERM
+
+
+def _starting(config: Config) -> "subprocess.Popen[bytes]":
+    """Start one, and wait for its first instructions: the interpreter comes before them."""
+    process = subprocess.Popen([*EXPORTER, *config.options], stderr=subprocess.PIPE)
+    until(lambda: _blocks_sighup(process.pid), "the first instructions")
+    return process
+
+
+def _blocks_sighup(pid: int) -> bool:
+    status = Path(f"/proc/{pid}/status").read_text()
+    (mask,) = re.findall(r"^SigBlk:\s*([0-9a-f]+)$", status, re.MULTILINE)
+    return bool(int(mask, 16) & 1 << (signal.SIGHUP - 1))
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -1,6 +1,7 @@
 """Reloading: what a running service follows, and what it refuses."""
 
 import logging
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -78,3 +79,27 @@ async def test_settings_that_are_wrong_are_told_and_the_old_ones_stay_until_they
     assert service.served().process.reload_succeeded
     assert process.reloaded_at != before
     assert set(service.served().fleet.targets) == {"two"}
+
+
+async def test_a_reload_that_hangs_is_given_up_and_the_next_one_works() -> None:
+    released = threading.Event()
+    other = {"name": "two", "url": "http://127.0.0.1:2", "principals": ["user:a"]}
+    hanging = [True] * 8
+
+    def reread() -> Settings:
+        if hanging:
+            hanging.pop()
+            released.wait(60)
+        return settings(targets=[other])
+
+    service = Service(settings(), reread, patience=0.01)
+    try:
+        while hanging:
+            assert await service.reload() == "settings: could not be read within 0.01 s"
+            assert not service.served().process.reload_succeeded
+    finally:
+        released.set()
+    patient = Service(settings(), reread)
+    assert await patient.reload() == ""
+    assert set(patient.served().fleet.targets) == {"two"}
+    assert set(service.served().fleet.targets) == {"one"}
