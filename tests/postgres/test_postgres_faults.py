@@ -7,6 +7,7 @@ import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from time import monotonic
+from urllib.parse import quote
 
 import psycopg
 import pytest
@@ -446,6 +447,52 @@ async def test_a_password_comes_from_a_file_and_is_seen_nowhere(  # noqa: PLR091
     assert PASSWORD not in caplog.text
     assert PASSWORD not in repr(polled.source.__dict__)
     assert PASSWORD not in str(database.execute("SELECT * FROM pg_stat_activity"))
+
+
+@pytest.mark.parametrize(
+    "password", [" outer spaces ", "schl\xfcssel", "quote ' and \\ back", "\N{PILE OF POO}\t"]
+)
+async def test_whatever_postgresql_takes_for_a_password_works(  # noqa: PLR0913, PLR0917  (fixtures)
+    password: str,
+    database: Database,
+    role: str,
+    cluster: Cluster,
+    make_polled: MakePolled,
+    tmp_path: Path,
+) -> None:
+    rules = cluster.data / "pg_hba.conf"
+    old = rules.read_text()
+    rules.write_text(f"host all {role} 127.0.0.1/32 scram-sha-256\n{old}")
+    cluster.reload()
+    quoted = psycopg.sql.Literal(password).as_string()
+    database.execute(f"ALTER ROLE {role} PASSWORD {quoted}")
+    file = tmp_path / "password"
+    file.write_text(f"{password}\n", encoding="utf-8-sig")
+    options = PostgresOptions(cluster.url(database.name, role), password_file=file)
+
+    assert await make_polled(options).poll()
+
+    rules.write_text(old)
+    cluster.reload()
+
+
+@pytest.mark.parametrize(
+    "name", ["{role}", "password {role}", "of pg_hba.conf {role}", "SSL {role}"]
+)
+async def test_a_role_without_connections_left_is_not_refused_whatever_it_is_called(
+    name: str, database: Database, role: str, cluster: Cluster, make_polled: MakePolled
+) -> None:
+    name = name.format(role=role)
+    if name != role:
+        database.execute(f'CREATE ROLE "{name}" LOGIN')
+        database.execute(f'GRANT "{role}" TO "{name}"')
+    database.execute(f'ALTER ROLE "{name}" CONNECTION LIMIT 0')
+    polled = make_polled(PostgresOptions(cluster.url(database.name, quote(name))))
+
+    assert not await polled.poll()
+
+    assert errors(polled) == {(Operation.LIST, Reason.RATE_LIMITED): 1}
+    database.execute(f'ALTER ROLE "{name}" CONNECTION LIMIT -1')
 
 
 @pytest.fixture(scope="module")

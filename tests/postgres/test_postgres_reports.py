@@ -18,6 +18,7 @@ from electric_agents_exporter.contract.vocabulary import (
 )
 from electric_agents_exporter.fleet.reasons import Suppression
 from electric_agents_exporter.fleet.selection import Selection, Selector, Shard
+from electric_agents_exporter.sources import queries
 from electric_agents_exporter.sources.postgres import PostgresOptions
 
 NOW = Database.NOW
@@ -168,6 +169,40 @@ async def test_diagnostics_of_which_we_keep_nothing_are_diagnostics_all_the_same
 
     assert report.client_present is True
     assert not report.issues
+
+
+LONG = "hunter2 " * 20_000
+
+
+@pytest.mark.parametrize(
+    "said, known",
+    [
+        ({**STREAMING, "last_error": LONG}, True),
+        ({"last_error": LONG}, True),
+        ({**STREAMING, "status": LONG}, False),
+        ({**STREAMING, LONG: 1}, False),
+        ({"odd": LONG}, False),
+        ([LONG], False),
+        (LONG, False),
+    ],
+)
+async def test_of_a_long_error_only_that_there_is_one_is_read_and_nothing_else_that_is_long(
+    said: object,
+    known: bool,  # noqa: FBT001  (a table)
+    database: Database,
+    polled: Polled,
+) -> None:
+    database.add_runner("r")
+    database.heartbeat("r", said)
+    database.add_runner("next")
+    database.heartbeat("next", STREAMING)
+
+    report = await report_of(polled, "r")
+
+    assert report.client_present is known
+    assert (await report_of(polled, "next")).client_present
+    query = queries.DIAGNOSTICS % {"tenants": "ARRAY['default']"}
+    assert LONG not in str(database.execute(query))
 
 
 async def test_one_odd_field_costs_that_field_and_is_counted(

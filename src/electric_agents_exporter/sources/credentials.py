@@ -57,10 +57,43 @@ class Credentials:
 
 
 def read_secret(path: Path) -> str:
-    """Read a secret from a file, without the white space around it.
+    """Read a secret for a header from a file, without the white space around it.
 
     Raises:
         CredentialError: the file is missing, unreadable, or holds what no header can carry.
+    """
+    try:
+        secret = _bytes(path).decode("ascii").strip()
+    except UnicodeDecodeError as error:
+        raise CredentialError(f"{path}: holds characters outside ASCII") from error
+    if not secret or not secret.isprintable():
+        raise CredentialError(f"{path}: is empty, or holds control characters or several lines")
+    return secret
+
+
+def read_password(path: Path) -> str:
+    """Read a database's password from a file: all that is in it, but for one line end.
+
+    A byte order mark is none of it either. PostgreSQL takes any text but a zero byte.
+
+    Raises:
+        CredentialError: the file is missing, unreadable, or holds no password.
+    """
+    try:
+        text = _bytes(path).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise CredentialError(f"{path}: is not UTF-8") from error
+    password = text.removesuffix("\n").removesuffix("\r")
+    if not password or "\0" in password:
+        raise CredentialError(f"{path}: is empty, or holds a zero byte")
+    return password
+
+
+def _bytes(path: Path) -> bytes:
+    """Give what is in a file.
+
+    Raises:
+        CredentialError: it is missing, unreadable, or no secret for its length.
     """
     try:
         # Reading a pipe would hold up every poll of every target.
@@ -72,10 +105,4 @@ def read_secret(path: Path) -> str:
         raise CredentialError(f"{path}: {error.strerror}") from error
     if len(content) > _MAX_BYTES:
         raise CredentialError(f"{path}: larger than {_MAX_BYTES} bytes")
-    try:
-        secret = content.decode("ascii").strip()
-    except UnicodeDecodeError as error:
-        raise CredentialError(f"{path}: holds characters outside ASCII") from error
-    if not secret or not secret.isprintable():
-        raise CredentialError(f"{path}: is empty, or holds control characters or several lines")
-    return secret
+    return content

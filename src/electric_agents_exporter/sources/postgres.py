@@ -43,7 +43,7 @@ from electric_agents_exporter.fleet.poll import Poll
 from electric_agents_exporter.fleet.reasons import Operation, Reason
 from electric_agents_exporter.sources import queries
 from electric_agents_exporter.sources.claim_tracker import ClaimTracker
-from electric_agents_exporter.sources.credentials import CredentialError, read_secret
+from electric_agents_exporter.sources.credentials import CredentialError, read_password
 from electric_agents_exporter.sources.source import EVERYONE, Source
 
 log = logging.getLogger(__name__)
@@ -71,14 +71,16 @@ _BY_STATE: Final = (
 _BY_TEXT: Final = (
     # A connection that fails has no SQLSTATE. The special stand before the general.
     ("expected authentication request", Reason.CONNECT),
+    # These name roles and databases, which may be called anything.
+    ("too many c", Reason.RATE_LIMITED),
+    ("connection slots", Reason.RATE_LIMITED),
+    ("no more connections allowed", Reason.RATE_LIMITED),
     ("pg_hba.conf", Reason.UNAUTHORIZED),
     ("password", Reason.UNAUTHORIZED),
     ("authentication", Reason.UNAUTHORIZED),
     ('role "', Reason.UNAUTHORIZED),
     ("not permitted to log in", Reason.UNAUTHORIZED),
     ('FATAL:  database "', Reason.NOT_FOUND),
-    ("too many", Reason.RATE_LIMITED),
-    ("connection slots", Reason.RATE_LIMITED),
     ("the database system is", Reason.CONNECT),
     ("SSL", Reason.TLS),
     ("certificate", Reason.TLS),
@@ -133,7 +135,7 @@ class PostgresOptions:
             "client_encoding": "UTF8",
         }
         if self.password_file is not None:
-            parameters["password"] = read_secret(self.password_file)
+            parameters["password"] = read_password(self.password_file)
         if self.ca_file is not None:
             parameters["sslrootcert"] = str(self.ca_file)
             parameters.setdefault("sslmode", "verify-full")

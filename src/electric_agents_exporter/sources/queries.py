@@ -95,9 +95,18 @@ SELECT tenant_id, active_runner_id,
 
 DIAGNOSTICS: Final[LiteralString] = """
 SELECT tenant_id, runner_id, last_seen_at, liveness_lease_expires_at, wake_stream_offset,
-       diagnostics
+       CASE WHEN octet_length(diagnostics::text) < 4096 THEN diagnostics
+            WHEN jsonb_typeof(diagnostics) <> 'object' THEN '[]'
+            WHEN octet_length((diagnostics - 'last_error')::text) >= 4096 THEN '[]'
+            WHEN jsonb_typeof(diagnostics -> 'last_error') = 'string'
+            THEN diagnostics || '{"last_error": ""}'
+            ELSE diagnostics - 'last_error'
+       END
   FROM runner_runtime_diagnostics
  WHERE tenant_id = ANY (%(tenants)s)
+"""
+"""A runner may send what it likes, megabytes too: of a long error only that there is one comes, and
+diagnostics that are long besides come as none.
 """
 
 DIAGNOSTICS_OF_SOME: Final[LiteralString] = DIAGNOSTICS + " AND runner_id = ANY (%(runners)s)"

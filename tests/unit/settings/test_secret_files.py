@@ -10,7 +10,12 @@ import trustme
 from cryptography.hazmat.primitives import serialization
 
 from electric_agents_exporter.settings.model import Settings
-from electric_agents_exporter.sources.credentials import CredentialError, Credentials, read_secret
+from electric_agents_exporter.sources.credentials import (
+    CredentialError,
+    Credentials,
+    read_password,
+    read_secret,
+)
 from electric_agents_exporter.sources.http_transport import Tls
 
 Load = Callable[..., Settings]
@@ -111,6 +116,44 @@ def test_what_no_header_can_carry(content: bytes, told: str, tmp_path: Path) -> 
     file.write_bytes(content)
     with pytest.raises(CredentialError, match=told) as caught:
         read_secret(file)
+    assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "content, password",
+    [
+        (b"plain\n", "plain"),
+        (b"windows\r\n", "windows"),
+        (b" outer spaces \n", " outer spaces "),
+        ("schl\N{LATIN SMALL LETTER U WITH DIAERESIS}ssel".encode(), "schl\xfcssel"),
+        (b"\xef\xbb\xbfmarked", "marked"),
+        (b"two\n\n", "two\n"),
+        (b"tab\t", "tab\t"),
+    ],
+)
+def test_a_password_is_all_of_its_file_but_one_line_end(
+    content: bytes, password: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "password"
+    file.write_bytes(content)
+    assert read_password(file) == password
+
+
+@pytest.mark.parametrize(
+    "content, told",
+    [
+        (b"", "is empty"),
+        (b"\r\n", "is empty"),
+        (f"{SECRET}\0".encode(), "zero byte"),
+        (f"{SECRET}".encode() + b"\xff", "is not UTF-8"),
+        (SECRET.encode() * 10_000, "larger than 65536 bytes"),
+    ],
+)
+def test_what_is_no_password(content: bytes, told: str, tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    file.write_bytes(content)
+    with pytest.raises(CredentialError, match=told) as caught:
+        read_password(file)
     assert SECRET not in str(caught.value)
 
 
