@@ -1,8 +1,6 @@
 """The shipped Alertmanager configuration, and the alerts of the rules as Alertmanager sees them."""
 
-import os
 import re
-import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -15,11 +13,9 @@ import yaml
 
 import alert_table
 from alertmanagers import CONFIG, Webhook, alertmanager
+from programs import ROOT, Release, program
 
-__all__ = ["CONFIG"]
-
-ROOT: Final = Path(__file__).parents[2]
-TOOLS: Final = ROOT / ".venv/tools/usr/bin"
+__all__ = ["CONFIG", "ROOT"]
 
 Labels = dict[str, str]
 
@@ -40,19 +36,17 @@ _TOLD_APART_BY: Final = ("objective", "window", "share", "servers", "shard")
 """Labels in which alerts of one name and severity differ."""
 
 
-def program(name: str) -> str:
-    """Find a program on PATH or among those that scripts/tools fetched."""
-    found = shutil.which(name) or shutil.which(name, path=str(TOOLS))
-    if found is None:
-        assert not os.environ.get("CI"), f"{name} is missing: run `make tools`"
-        pytest.skip(f"{name} is missing: run `make tools`")
-    return found
+@pytest.fixture(scope="session", params=Release, ids=lambda release: release.value)
+def release(request: pytest.FixtureRequest) -> Release:
+    """Whose Alertmanager and amtool: a test that has either is run with each."""
+    given: Release = request.param
+    return given
 
 
 @pytest.fixture(scope="session")
-def amtool() -> Callable[..., str]:
+def amtool(release: Release) -> Callable[..., str]:
     """Runs amtool; gives what it prints."""
-    binary = program("amtool")
+    binary = program("amtool", release)
 
     def run(*arguments: str) -> str:
         done = subprocess.run([binary, *arguments], capture_output=True, text=True, check=False)
@@ -70,9 +64,9 @@ def webhook() -> Iterator[Webhook]:
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Iterator[Callable[..., str]]:
+def start(release: Release, tmp_path: Path) -> Iterator[Callable[..., str]]:
     """Starts an Alertmanager with a configuration, and gives its address when it is ready."""
-    binary = program("prometheus-alertmanager")
+    binary = program("prometheus-alertmanager", release)
     with ExitStack() as running:
 
         def run(config: Path, *options: str) -> str:

@@ -9,10 +9,11 @@ from typing import Any, Final
 
 import pytest
 import yaml
-from tests.alertmanager.conftest import CONFIG, ROOT, program, rules, settings
+from tests.alertmanager.conftest import CONFIG, ROOT, rules, settings
 
 import alert_table
 import alert_values
+from programs import program
 
 PAGE: Final = (ROOT / "alerts/README.md").read_text()
 YAML: Final = re.findall(r"^```yaml\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)

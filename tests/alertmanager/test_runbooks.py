@@ -11,11 +11,12 @@ from typing import Any, Final
 
 import promql_parser
 import yaml
-from tests.alertmanager.conftest import ROOT, Labels, fired, program, rules
+from tests.alertmanager.conftest import ROOT, Labels, fired, rules
 
 import alert_table
 import alert_values
 from electric_agents_exporter.metrics.reference import all_families
+from programs import program
 from promql import selections
 
 RUNBOOKS: Final = ROOT / "alerts/runbooks"

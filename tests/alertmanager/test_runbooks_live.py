@@ -18,13 +18,14 @@ from typing import Any, Final
 from urllib.parse import quote, urlencode
 
 import pytest
-from tests.alertmanager.conftest import CONFIG, program
+from tests.alertmanager.conftest import CONFIG
 from tests.alertmanager.test_runbooks import PAGES, blocks, section, text
 
 import alert_rules
 from alert_values import hastened, load
 from alertmanagers import alertmanager
 from observed_fleet import ObservedFleet, Story
+from programs import program
 from waiting import until
 
 pytestmark = [pytest.mark.alone, pytest.mark.timeout(300)]

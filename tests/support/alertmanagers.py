@@ -34,6 +34,8 @@ class Webhook:
                 received.append((self.path.removeprefix("/"), json.loads(body)))
                 self.send_response(200)
                 self.end_headers()
+                # As Slack does: newer Alertmanagers take anything else for a failure.
+                self.wfile.write(b"ok")
 
             def log_message(self, *_: object) -> None:
                 """Say nothing."""

@@ -2,30 +2,22 @@
 
 import json
 import os
-import shutil
 import subprocess
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
-import pytest
-
+from programs import ROOT, Release, program
 from rule_files import promtool_files
 
-ROOT: Final = Path(__file__).parents[2]
-TOOLS: Final = ROOT / ".venv/tools/usr/bin"
 CASES: Final = ROOT / "build/alert-tests"
 
 
-def promtool(*arguments: str | Path) -> tuple[int, str]:
+def promtool(*arguments: str | Path, release: Release = Release.HERE) -> tuple[int, str]:
     """Run it; give its exit code and what it prints."""
-    name = "promtool"
-    found = shutil.which(name) or shutil.which(name, path=str(TOOLS))
-    if found is None:
-        assert not os.environ.get("CI"), f"{name} is missing: run `make tools`"
-        pytest.skip(f"{name} is missing: run `make tools`")
-    done = subprocess.run([found, *arguments], capture_output=True, text=True, check=False)
+    binary = program("promtool", release)
+    done = subprocess.run([binary, *arguments], capture_output=True, text=True, check=False)
     return done.returncode, done.stdout + done.stderr
 
 
