@@ -1,7 +1,7 @@
 # Every target sets up what it needs, and is quick the second time.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup tools demo test unit verify e2e coverage mutants mutation bench bench-small incidents topology real-time fleet-days lint check format generate rules fire-drill pictures render lock clean
+.PHONY: help setup tools demo test unit verify e2e coverage mutants versions mutation bench bench-small incidents topology real-time fleet-days lint check format generate rules fire-drill pictures render lock clean
 VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH):$(CURDIR)/$(VENV)/tools/usr/bin
@@ -50,6 +50,9 @@ coverage: setup ## Branches that `make unit` passes, and the floor they must not
 
 mutants: tools ## Break every alert rule in every way, and want each breakage noticed
 	python -m pytest tests/alerts/test_mutants.py $(ARGS)
+
+versions: tools ## Every test case of the rules with both versions of promtool, and on VictoriaMetrics (ten minutes)
+	python -m pytest tests/alerts/test_promtool.py tests/alerts/test_vmalert.py -n auto --dist loadfile $(ARGS)
 
 mutation: setup ## Break a module in every way and list what its tests do not notice: ARGS=fleet/poll.py, ARGS='contract/*'
 	nice python scripts/mutation.py $(ARGS)

@@ -1,7 +1,17 @@
-"""The rules before promtool: they are well formed, and every test case comes true."""
+"""The rules before promtool: they are well formed, and every test case comes true.
+
+With two versions of it. All cases take minutes on each: `make verify` tries on the newer one those
+that have an alert from before it fires until it ends, `make versions` all.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from programs import Release
 from promtool_runs import promtool, written
 from rule_files import ALERTS, Rule, alert_rules, promtool_files
 
@@ -9,10 +19,26 @@ _NO_EXPORTER = {"Watchdog"}
 """Alerts that read no series of an exporter, so that replicas do not matter."""
 
 
-def test_rule_files_have_nothing_that_promtool_warns_of() -> None:
+def _whole_cases(file: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Give the cases that have an alert from before it fires until it ends."""
+    return [case for case in file["tests"] if "fires" in _parts_of(case)]
+
+
+def _parts_of(case: Mapping[str, Any]) -> list[str]:
+    """Give what a case is about: `ALERT / PART, PART: why`."""
+    name: str = case["name"]
+    return name.partition(" / ")[2].partition(":")[0].split(", ")
+
+
+def _with_whole_cases() -> list[str]:
+    return [name for name, file in promtool_files().items() if _whole_cases(file)]
+
+
+@pytest.mark.parametrize("release", Release, ids=lambda release: release.value)
+def test_rule_files_have_nothing_that_promtool_warns_of(release: Release) -> None:
     files = sorted((ALERTS / "rules").glob("*.yaml"))
 
-    code, text = promtool("check", "rules", "--lint=all", "--lint-fatal", *files)
+    code, text = promtool("check", "rules", "--lint=all", "--lint-fatal", *files, release=release)
 
     assert code == 0, text
 
@@ -20,6 +46,25 @@ def test_rule_files_have_nothing_that_promtool_warns_of() -> None:
 @pytest.mark.parametrize("name", promtool_files())
 def test_every_case_comes_true(name: str) -> None:
     code, text = promtool("test", "rules", written(name))
+
+    assert code == 0, text
+
+
+@pytest.mark.parametrize("name", _with_whole_cases())
+def test_an_alert_comes_and_goes_on_the_newer_version_too(name: str, tmp_path: Path) -> None:
+    file = promtool_files()[name]
+    path = tmp_path / f"{name}.json"
+    path.write_text(json.dumps({**file, "tests": _whole_cases(file)}))
+
+    code, text = promtool("test", "rules", path, release=Release.NEWER)
+
+    assert code == 0, text
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", promtool_files())
+def test_every_case_comes_true_on_the_newer_version_too(name: str) -> None:
+    code, text = promtool("test", "rules", written(name), release=Release.NEWER)
 
     assert code == 0, text
 
@@ -75,12 +120,12 @@ def test_a_case_checks_the_alert_that_it_is_named_for() -> None:
 
 
 def _parts() -> dict[str, set[str]]:
-    """Give what the cases of each alert are about: `ALERT / PART, PART: why`."""
+    """Give what the cases of each alert are about."""
     found: dict[str, set[str]] = {}
     for file in promtool_files().values():
         for case in file["tests"]:
-            rule, _, rest = case["name"].partition(" / ")
-            found.setdefault(rule, set()).update(rest.partition(":")[0].split(", "))
+            rule = case["name"].partition(" / ")[0]
+            found.setdefault(rule, set()).update(_parts_of(case))
     return found
 
 
