@@ -16,8 +16,9 @@ import yaml
 
 from incidents.webhook import Webhook
 from loopback import free_port
+from programs import Release, program
 from topology.alertmanager import Sent, sending, sent_deliveries
-from topology.player import Firing, program
+from topology.player import Firing
 from waiting import until
 
 pytestmark = pytest.mark.alone
@@ -119,29 +120,29 @@ def timed(route: dict[str, Any], faster: int) -> dict[str, Any]:
     }
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def webhook() -> Iterator[Webhook]:
     with Webhook() as running:
         yield running
 
 
-@pytest.fixture(scope="module")
-def alertmanager(webhook: Webhook, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    folder = tmp_path_factory.mktemp("alertmanager")
-    config = folder / "alertmanager.yml"
+@pytest.fixture(params=Release, ids=lambda release: release.value)
+def alertmanager(request: pytest.FixtureRequest, webhook: Webhook, tmp_path: Path) -> Iterator[str]:
+    binary = program("prometheus-alertmanager", request.param)
+    config = tmp_path / "alertmanager.yml"
     written = settings(webhook.url)
     config.write_text(yaml.safe_dump({**written, "route": timed(ROUTES, FASTER)}))
     url = f"http://127.0.0.1:{free_port()}"
-    with started(config, url, folder) as process:
+    with started(binary, config, url, tmp_path) as process:
         until(lambda: answers(f"{url}/-/ready"), "Alertmanager")
         yield url
         process.terminate()
 
 
-def started(config: Path, url: str, folder: Path) -> "subprocess.Popen[bytes]":
+def started(binary: str, config: Path, url: str, folder: Path) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(
         [
-            program("prometheus-alertmanager"),
+            binary,
             f"--config.file={config}",
             f"--storage.path={folder / 'storage'}",
             f"--web.listen-address={url.removeprefix('http://')}",
