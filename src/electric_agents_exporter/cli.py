@@ -120,7 +120,7 @@ def _target_options(parser: argparse.ArgumentParser) -> None:
 def _run_options(parser: argparse.ArgumentParser) -> None:
     _config_option(parser)
     _target_options(parser)
-    parser.add_argument("--listen", metavar="H:P", help="where to serve (0.0.0.0:10437)")
+    parser.add_argument("--listen", metavar="H:P", help="where to serve (:10437)")
 
 
 def _demo_options(parser: argparse.ArgumentParser) -> None:
@@ -232,7 +232,7 @@ def _health(options: argparse.Namespace) -> int:
         raise SettingsFault(
             [Fault("--listen" if options.listen else "listen", str(error))]
         ) from None
-    anywhere = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  (read, not bound)
+    anywhere = {"": "localhost", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  (read, not bound)
     connection = http.client.HTTPConnection(anywhere.get(host, host), port, timeout=_HEALTH_TIMEOUT)
     try:
         connection.request("GET", "/-/healthy")

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import gc
 import logging
 import signal
@@ -27,6 +28,7 @@ log = logging.getLogger(__name__)
 _KEEP_ALIVE_SECONDS: Final = 75  # longer than a scrape interval, so that Prometheus reconnects less
 _GRACE_SECONDS: Final = 1
 _RELOAD_SECONDS: Final = 10.0
+_WITHOUT_IPV6: Final = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 _SWITCH_SECONDS: Final = 0.0001
 _CLOSING_SECONDS: Final = 0.3
 
@@ -38,6 +40,17 @@ def listen(address: str) -> socket.socket:
         OSError: the address cannot be had.
     """
     host, port = split_address(address)
+    if not host:
+        try:
+            return _bound("::", port)
+        except OSError as error:
+            if error.errno not in _WITHOUT_IPV6:
+                raise
+        return _bound("0.0.0.0", port)  # noqa: S104  (whoever gives no host wants that)
+    return _bound(host, port)
+
+
+def _bound(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     return socket.create_server(
         (host, port), family=family, dualstack_ipv6=host == "::", backlog=128

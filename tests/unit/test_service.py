@@ -1,13 +1,14 @@
 """Reloading: what a running service follows, and what it refuses."""
 
 import logging
+import socket
 import threading
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from electric_agents_exporter.service import Service
+from electric_agents_exporter.service import Service, listen
 from electric_agents_exporter.settings.faults import Fault, SettingsFault
 from electric_agents_exporter.settings.loading import load
 from electric_agents_exporter.settings.model import Settings
@@ -79,6 +80,17 @@ async def test_settings_that_are_wrong_are_told_and_the_old_ones_stay_until_they
     assert service.served().process.reload_succeeded
     assert process.reloaded_at != before
     assert set(service.served().fleet.targets) == {"two"}
+
+
+@pytest.mark.parametrize("family, host", [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")])
+def test_without_a_host_it_is_reached_over_ipv4_and_ipv6(family: int, host: str) -> None:
+    with listen(":0") as sock, socket.socket(family) as client:
+        client.connect((host, sock.getsockname()[1]))
+
+
+def test_a_port_that_is_taken_is_not_shared_with_whoever_took_it() -> None:
+    with listen(":0") as sock, pytest.raises(OSError, match="already in use"):
+        listen(f":{sock.getsockname()[1]}")
 
 
 async def test_a_reload_that_hangs_is_given_up_and_the_next_one_works() -> None:

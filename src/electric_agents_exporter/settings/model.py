@@ -91,7 +91,9 @@ class Settings(BaseSettings):
         hide_input_in_errors=True,
     )
 
-    listen: Address = Field("0.0.0.0:10437", description="Where to serve.")
+    listen: Address = Field(
+        ":10437", description="Where to serve; without a host, on every address."
+    )
     targets: list[TargetSettings] = Field(
         default_factory=list, validate_default=True, description="The agents-servers to poll."
     )

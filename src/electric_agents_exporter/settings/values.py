@@ -88,12 +88,16 @@ def _pattern(text: object) -> Pattern:
 def split_address(text: str) -> tuple[str, int]:
     """Read `HOST:PORT`; an IPv6 address stands in brackets, which are taken off.
 
+    Without a host, as in `:10437`, it is empty: every address of this machine, of IPv4 and IPv6.
+
     Raises:
         ValueError: the text is no address.
     """
     host, _, port = text.rpartition(":")
-    if not (port.isascii() and port.isdecimal() and int(port[:6]) <= _LAST_PORT and _is_host(host)):
-        raise ValueError("expected HOST:PORT, such as 0.0.0.0:10437 or [::]:10437")
+    is_port = port.isascii() and port.isdecimal() and int(port[:6]) <= _LAST_PORT
+    is_host = _is_host(host) or text == f":{port}"
+    if not (is_port and is_host):
+        raise ValueError("expected HOST:PORT, such as 127.0.0.1:10437, [::1]:10437 or :10437")
     return host.strip("[]"), int(port)
 
 

@@ -20,7 +20,7 @@ SAMPLES = Path(__file__).parents[2] / "contract" / "samples"
 SECRET = "hunter2"  # noqa: S105
 CREDENTIALS = "holds credentials; use bearer_token_file or header_files instead"
 URL_EXPECTED = "expected http://HOST[:PORT][/PATH] or https://HOST[:PORT][/PATH]"
-ADDRESS_EXPECTED = "expected HOST:PORT, such as 0.0.0.0:10437 or [::]:10437"
+ADDRESS_EXPECTED = "expected HOST:PORT, such as 127.0.0.1:10437, [::1]:10437 or :10437"
 PRINCIPAL = ["--principal", "service:monitor"]
 
 Capture = pytest.CaptureFixture[str]
@@ -260,6 +260,8 @@ def test_healthcheck(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyP
     file = tmp_path / "config.yaml"
     # What has become wrong since, a running exporter does not mind; nor must its health.
     file.write_text(f"listen: {server.address}\ntargets: wrong\n")
+    assert exit_code("healthcheck", "--config", str(file)) == 0
+    file.write_text(f"listen: ':{server.address.rpartition(':')[2]}'\n")
     assert exit_code("healthcheck", "--config", str(file)) == 0
     monkeypatch.setenv(f"{ENV_PREFIX}LISTEN", "127.0.0.1:1")
     assert exit_code("healthcheck", "--config", str(file)) == 1

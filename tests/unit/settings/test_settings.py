@@ -44,7 +44,7 @@ def served(settings: Settings) -> list[HttpTarget]:
 
 def test_defaults(load_text: Load) -> None:
     settings = load_text(TARGET)
-    assert settings.listen == "0.0.0.0:10437"
+    assert settings.listen == ":10437"
     groups = ["core", "client", "claims", "derived", "wakes", "claims_history"]
     assert settings.metrics.groups == groups
     assert settings.metrics.per_runner
@@ -239,7 +239,7 @@ def test_a_variable_that_is_no_utf_8_is_told_and_not_repeated(faults_of: Faults)
 def test_faults_in_flags(faults_of: Faults) -> None:
     flags: dict[str, object] = {"listen": "here", "targets": [{"principals": ["me"]}]}
     assert faults_of(flags=flags) == [
-        "--listen: expected HOST:PORT, such as 0.0.0.0:10437 or [::]:10437",
+        "--listen: expected HOST:PORT, such as 127.0.0.1:10437, [::1]:10437 or :10437",
         (
             "--principal: [0]: expected KIND:ID with a kind of user, agent, service or system, "
             "such as service:monitor"
@@ -410,7 +410,7 @@ def test_brackets_hold_an_ipv6_address_and_nothing_else(host: str, faults_of: Fa
 
 @pytest.mark.parametrize(
     "address",
-    ["0.0.0.0:10437", "[::]:10437", "[::1]:0", "localhost:1", "my_host.example.com:65535"],
+    ["0.0.0.0:10437", "[::]:10437", "[::1]:0", "localhost:1", "my_host.example.com:65535", ":0"],
 )
 def test_addresses(address: str, load_text: Load) -> None:
     assert load_text(TARGET + f'listen: "{address}"\n').listen == address
@@ -422,7 +422,7 @@ def test_addresses(address: str, load_text: Load) -> None:
 )
 def test_what_is_no_address(address: str, faults_of: Faults) -> None:
     (fault,) = faults_of(TARGET + f'listen: "{address}"\n')
-    assert fault.endswith("expected HOST:PORT, such as 0.0.0.0:10437 or [::]:10437")
+    assert fault.endswith("expected HOST:PORT, such as 127.0.0.1:10437, [::1]:10437 or :10437")
 
 
 @pytest.mark.parametrize(
