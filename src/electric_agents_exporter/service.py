@@ -21,12 +21,14 @@ from electric_agents_exporter.scheduler import PollScheduler
 from electric_agents_exporter.settings.faults import Fault, SettingsFault
 from electric_agents_exporter.settings.model import Settings
 from electric_agents_exporter.settings.values import split_address
+from electric_agents_exporter.web.connections import Connections, Limits, protocol
 from electric_agents_exporter.web.routes import Served, create_app
 
 log = logging.getLogger(__name__)
 
 _KEEP_ALIVE_SECONDS: Final = 75  # longer than a scrape interval, so that Prometheus reconnects less
 _GRACE_SECONDS: Final = 1
+_BACKLOG: Final = 128
 _RELOAD_SECONDS: Final = 10.0
 _WITHOUT_IPV6: Final = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 _SWITCH_SECONDS: Final = 0.0001
@@ -53,7 +55,7 @@ def listen(address: str) -> socket.socket:
 def _bound(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     return socket.create_server(
-        (host, port), family=family, dualstack_ipv6=host == "::", backlog=128
+        (host, port), family=family, dualstack_ipv6=host == "::", backlog=_BACKLOG
     )
 
 
@@ -80,12 +82,19 @@ class Service:
         self._background: set[asyncio.Task[object]] = set()
 
     async def run(
-        self, sock: socket.socket, *, on_serving: Callable[[], None] = lambda: None
+        self,
+        sock: socket.socket,
+        *,
+        on_serving: Callable[[], None] = lambda: None,
+        limits: Limits | None = None,
     ) -> None:
         """Serve on a socket, which is closed at the end; `on_serving` is called once it answers."""
+        connections = Connections(limits or Limits())
         server = _Server(
             uvicorn.Config(
                 create_app(self.served()),
+                backlog=_BACKLOG,
+                http=protocol(connections),  # type: ignore[arg-type]  # called, as a class is
                 log_config=None,
                 access_log=False,
                 server_header=False,
@@ -98,7 +107,11 @@ class Service:
         # What stands by now stands for good: no need to look through it for garbage ever again.
         gc.collect()
         gc.freeze()
+        # What clients do wrong is told by `connections`: not a line each.
+        logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
         stopped = self._loop.create_task(self._handle_signals().wait())
+        self._loop.set_exception_handler(connections.handle_error)
+        watching = self._loop.create_task(connections.watch())
         self._scheduler.start()
         self._scheduler.configure(self._exporter.intervals())
         serving = self._loop.create_task(server.serve(sockets=[sock]))
@@ -109,6 +122,7 @@ class Service:
         on_serving()
         await asyncio.wait({serving, stopped}, return_when=asyncio.FIRST_COMPLETED)
         stopped.cancel()
+        watching.cancel()
         self._scheduler.stop()
         # A scrape that our own end cuts off is no error, and deserves no traceback.
         logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)

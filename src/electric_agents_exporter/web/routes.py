@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 
@@ -21,9 +22,13 @@ from electric_agents_exporter.web.page import status_page
 log = logging.getLogger(__name__)
 
 _TICKS_LATE = 10.0
-_LONGEST_SCRAPE = 60.0
+_LONGEST_SCRAPE = 30.0
+_MOST_REGULARS = 16
+_LONGEST_NAME = 200
 _PAGE_HEADERS = {
-    "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'",
+    "content-security-policy": (
+        "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
+    ),
     "x-content-type-options": "nosniff",
     "cache-control": "no-store",
 }
@@ -55,7 +60,10 @@ def create_app(served: Served) -> Starlette:
     ]
     if served.reload is not None:
         routes.append(Route("/-/reload", _reload(served.reload), methods=["POST"]))
-    return Starlette(routes=routes)
+    app = Starlette(routes=routes)
+    # A redirect would go to whatever host the client names.
+    app.router.redirect_slashes = False
+    return app
 
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -64,16 +72,20 @@ Handler = Callable[[Request], Awaitable[Response]]
 class _Metrics:
     """Answers `/metrics`: so many at once and no more, each until its last byte is sent.
 
-    A client that does not read is cut off, or a few of them would hold every place.
+    A client that does not read is cut off, or a few of them would hold every place. And whoever was
+    served before has a place of its own, which nobody else can hold.
     """
 
     def __init__(self, served: Served) -> None:
         self._served = served
-        self._running = 0
+        self._running: Counter[_Client] = Counter()
+        self._regulars: Counter[_Client] = Counter()
         self._turns = _Turns()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._running >= self._served.max_concurrent_scrapes:
+        client = _client(Request(scope))
+        is_full = self._running.total() >= self._served.max_concurrent_scrapes
+        if is_full and (self._running[client] or not self._regulars[client]):
             busy = PlainTextResponse(
                 "too many scrapes at once (web.max_concurrent_scrapes)\n",
                 status_code=503,
@@ -81,15 +93,24 @@ class _Metrics:
             )
             await busy(scope, receive, send)
             return
-        self._running += 1
+        self._running[client] += 1
         try:
             async with asyncio.timeout(_LONGEST_SCRAPE):
                 response = await self._answer(Request(scope))
                 await response(scope, receive, send)
+            self._note_served(client)
         except TimeoutError:
             log.warning("scrape cut off", extra={"seconds": _LONGEST_SCRAPE})
         finally:
-            self._running -= 1
+            self._running[client] -= 1
+            if not self._running[client]:
+                del self._running[client]
+
+    def _note_served(self, client: "_Client") -> None:
+        """Remember who was served, of too many those who were most often."""
+        self._regulars[client] += 1
+        if len(self._regulars) > _MOST_REGULARS:
+            del self._regulars[min(self._regulars, key=self._regulars.__getitem__)]
 
     async def _answer(self, request: Request) -> Response:
         fmt = accepted(request.headers.get("accept", ""))
@@ -104,6 +125,15 @@ class _Metrics:
         if gzip:
             headers["content-encoding"] = "gzip"
         return StreamingResponse(self._turns.each(chunks), headers=headers)
+
+
+_Client = tuple[str, str]
+"""Who scrapes, as far as can be told: an address, and what it calls itself."""
+
+
+def _client(request: Request) -> _Client:
+    host = request.client.host if request.client else ""
+    return host, request.headers.get("user-agent", "")[:_LONGEST_NAME]
 
 
 class _Turns:

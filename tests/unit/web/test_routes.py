@@ -313,7 +313,68 @@ async def test_as_many_scrapes_at_once_are_answered_after_others_as_before(serve
             assert sorted(answer.status_code for answer in answers) == [200, 200, 503]
 
 
-def test_a_client_that_does_not_read_is_cut_off_after_a_minute_and_its_place_is_free(
+async def test_whoever_was_served_before_has_a_place_that_others_cannot_hold(
+    served: Served,
+) -> None:
+    plain, served.scraper = served.scraper, SlowScraper(served.scraper)
+    slow = served.scraper
+    served.max_concurrent_scrapes = 2
+    prometheus = {"user-agent": "Prometheus/2.53"}
+    async with client_of(served) as client:
+        served.scraper = plain
+        assert (await client.get("/metrics", headers=prometheus)).status_code == 200
+        served.scraper = slow
+        others = [
+            asyncio.create_task(client.get("/metrics", headers={"user-agent": f"other {number}"}))
+            for number in range(2)
+        ]
+        async with asyncio.timeout(5):
+            while slow.waiting < 2:
+                await asyncio.sleep(0)
+        assert (await client.get("/metrics")).status_code == 503
+        scrape = asyncio.create_task(client.get("/metrics", headers=prometheus))
+        while slow.waiting < 3:
+            await asyncio.sleep(0)
+        # One place each, not as many as it likes.
+        assert (await client.get("/metrics", headers=prometheus)).status_code == 503
+        slow.go.set()
+        answers = await asyncio.gather(scrape, *others)
+    assert [answer.status_code for answer in answers] == [200, 200, 200]
+
+
+async def test_clients_with_ever_new_names_do_not_take_the_place_of_a_regular_one(
+    served: Served,
+) -> None:
+    plain = served.scraper
+    served.max_concurrent_scrapes = 1
+    prometheus = {"user-agent": "Prometheus/2.53"}
+    async with client_of(served) as client:
+        for _ in range(2):
+            await client.get("/metrics", headers=prometheus)
+        for number in range(100):
+            await client.get("/metrics", headers={"user-agent": f"other {number}"})
+        slow = served.scraper = SlowScraper(plain)
+        other = asyncio.create_task(client.get("/metrics"))
+        async with asyncio.timeout(5):
+            while not slow.waiting:
+                await asyncio.sleep(0)
+        scrape = asyncio.create_task(client.get("/metrics", headers=prometheus))
+        async with asyncio.timeout(5):
+            while slow.waiting < 2:
+                await asyncio.sleep(0)
+        slow.go.set()
+        assert [each.status_code for each in await asyncio.gather(other, scrape)] == [200, 200]
+
+
+async def test_a_slash_too_many_leads_to_no_host_of_the_clients_choice(
+    client: httpx.AsyncClient,
+) -> None:
+    answer = await client.get("/metrics/", headers={"host": "evil.example.com"})
+    assert answer.status_code == 404
+    assert "location" not in answer.headers
+
+
+def test_a_client_that_does_not_read_is_cut_off_after_half_a_minute_and_its_place_is_free(
     served: Served, caplog: pytest.LogCaptureFixture
 ) -> None:
     served.scraper = LargeScraper(parts=2)
@@ -336,9 +397,9 @@ def test_a_client_that_does_not_read_is_cut_off_after_a_minute_and_its_place_is_
             return waited, (await client.get("/metrics", headers=plain)).status_code
 
     waited, status = run_skipping(scrape())
-    assert (round(waited), status) == (60, 200)
+    assert (round(waited), status) == (30, 200)
     (record,) = caplog.records
-    assert (record.getMessage(), vars(record)["seconds"]) == ("scrape cut off", 60)
+    assert (record.getMessage(), vars(record)["seconds"]) == ("scrape cut off", 30)
 
 
 async def test_healthy_means_that_the_scheduler_ticks(

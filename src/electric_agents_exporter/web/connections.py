@@ -1,0 +1,198 @@
+"""Connections: whoever reaches the port can hold neither it nor our memory.
+
+A request must be there within seconds and be small, an answer must be read, and there are so many
+connections and no more: a new one takes the place of the one that has been idle for longest, so
+that whoever scrapes now gets in.
+"""
+
+import asyncio
+import errno
+import logging
+import math
+import resource
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any, Final
+
+from typing_extensions import override
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+log = logging.getLogger(__name__)
+
+_TOLD_AGAIN: Final = 60.0
+_NO_FILES: Final = (errno.EMFILE, errno.ENFILE)
+
+
+def _most() -> int:
+    """Give how many connections leave room for our own, to servers and files."""
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return 256 if files == resource.RLIM_INFINITY else max(8, min(256, files // 4))
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a connection may take.
+
+    Attributes:
+        connections: how many there may be.
+        request_seconds: how long a request may be on its way, from its connection or first byte.
+        request_bytes: how long it may be, with headers and body.
+        stuck_seconds: how long a client may take nothing of what is sent to it.
+        sweep_seconds: how often all this is looked after.
+    """
+
+    connections: int = _most()
+    request_seconds: float = 10.0
+    request_bytes: int = 65_536
+    stuck_seconds: float = 10.0
+    sweep_seconds: float = 1.0
+
+
+class Connections:
+    """All connections that are open."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self._open: dict[Connection, None] = {}
+        self._cut: dict[str, int] = {}
+        self._told: dict[str, float] = {}
+
+    async def watch(self) -> None:
+        """Cut off those that take too long, until cancelled."""
+        while True:
+            await asyncio.sleep(self.limits.sweep_seconds)
+            for connection in list(self._open):
+                why = connection.overdue(self.limits)
+                if why:
+                    self.cut(connection, why)
+
+    def admit(self, connection: "Connection") -> None:
+        """Take in a new one, in the place of another where there are too many."""
+        self._open[connection] = None
+        if len(self._open) <= self.limits.connections:
+            return
+        others = (each for each in self._open if each is not connection)
+        waiting = [each for each in others if not each.answering]
+        # Who never asked for anything goes first, then who was idle for longest.
+        last = min(waiting, key=lambda each: (each.served, each.since), default=connection)
+        self.cut(last, "there are too many")
+
+    def forget(self, connection: "Connection") -> None:
+        """Note that one has ended."""
+        self._open.pop(connection, None)
+
+    def cut(self, connection: "Connection", why: str) -> None:
+        """End one at once."""
+        self.note(why, connection.address)
+        self.forget(connection)
+        connection.transport.abort()
+
+    def note(self, why: str, address: str) -> None:
+        """Count what is wrong with one, and tell it; the same again only after a while."""
+        self._cut[why] = self._cut.get(why, 0) + 1
+        now = monotonic()
+        if now - self._told.get(why, -math.inf) < _TOLD_AGAIN:
+            return
+        self._told[why] = now
+        times, self._cut[why] = self._cut[why], 0
+        log.warning("connections cut off", extra={"why": why, "times": times, "address": address})
+
+    def handle_error(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Tell of an error of the loop; one that comes hundreds of times a second only once."""
+        if isinstance(error := context.get("exception"), OSError) and error.errno in _NO_FILES:
+            self.note("no file is left for them", "unknown")
+        else:
+            loop.default_exception_handler(context)
+
+
+class Connection(HttpToolsProtocol):
+    """One connection.
+
+    Attributes:
+        served: whether it was ever answered.
+        since: since when it is as it is: waits for a request, or for the rest of one.
+    """
+
+    def __init__(self, connections: Connections, **options: Any) -> None:  # noqa: ANN401
+        super().__init__(**options)
+        self._connections = connections
+        self._received = 0
+        self._asks = True
+        self._unsent = 0
+        self._stuck_since = 0.0
+        self.served = False
+        self.since = self.loop.time()
+
+    @property
+    def address(self) -> str:
+        """Where it comes from."""
+        return self.client[0] if self.client else "unknown"
+
+    @property
+    def answering(self) -> bool:
+        """Whether a request is being answered."""
+        cycle: RequestResponseCycle | None = self.cycle
+        return cycle is not None and not cycle.response_complete
+
+    def overdue(self, limits: Limits) -> str:
+        """Say what takes too long; empty if nothing does."""
+        now = self.loop.time()
+        unsent = self.transport.get_write_buffer_size()
+        if not unsent or unsent != self._unsent:
+            self._unsent, self._stuck_since = unsent, now
+        if now - self._stuck_since > limits.stuck_seconds:
+            return "an answer is not read"
+        if self._asks and now - self.since > limits.request_seconds:
+            return "a request does not come"
+        return ""
+
+    @override
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._stuck_since = self.since
+        self._connections.admit(self)
+
+    @override
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._connections.forget(self)
+        super().connection_lost(exc)
+
+    @override
+    def data_received(self, data: bytes) -> None:
+        if not self._asks:
+            self._asks, self.since = True, self.loop.time()
+        self._received += len(data)
+        if self._received > self._connections.limits.request_bytes:
+            self._connections.cut(self, "a request is too long")
+            return
+        super().data_received(data)
+
+    @override
+    def on_message_begin(self) -> None:
+        self._asks, self.since = True, self.loop.time()
+        super().on_message_begin()
+
+    @override
+    def on_message_complete(self) -> None:
+        self._asks, self._received = False, 0
+        super().on_message_complete()
+
+    @override
+    def on_response_complete(self) -> None:
+        self.served, self.since = True, self.loop.time()
+        super().on_response_complete()
+
+    @override
+    def send_400_response(self, msg: str) -> None:
+        self._connections.note("what came is no HTTP", self.address)
+        super().send_400_response(msg)
+
+    @override
+    def _unsupported_upgrade_warning(self) -> None:
+        """Answer as if no other protocol had been offered: scanners do that all day."""
+
+
+def protocol(connections: Connections) -> Callable[..., Connection]:
+    """Give what makes a connection of each that comes."""
+    return lambda **options: Connection(connections, **options)
