@@ -4,6 +4,9 @@ import asyncio
 import contextlib
 import logging
 import os
+import signal
+import sys
+from asyncio.subprocess import DEVNULL
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from time import monotonic
@@ -101,6 +104,9 @@ async def test_a_poll_is_one_bounded_read_only_transaction_on_one_snapshot(
         "IF current_setting('transaction_isolation') <> 'repeatable read' "
         "OR current_setting('transaction_read_only') <> 'on' "
         "OR current_setting('statement_timeout') <> '5s' "
+        "OR current_setting('lock_timeout') <> '5s' "
+        "OR current_setting('idle_in_transaction_session_timeout') <> '5s' "
+        "OR current_setting('transaction_timeout', true) <> '1min' "
         "OR current_setting('jit') <> 'off' "
         "OR current_setting('cursor_tuple_fraction') <> '1' "
         "OR current_setting('row_security') <> 'off' "
@@ -541,6 +547,27 @@ async def test_a_server_that_is_stopped_mid_poll_is_a_reset(fragile: Cluster) ->
     fragile.start()
     assert await polled.poll()
     await polled.source.aclose()
+
+
+async def test_a_poll_that_is_stopped_halfway_holds_up_nobody(
+    database: Database, cluster: Cluster, tmp_path: Path
+) -> None:
+    file = tmp_path / "config.yaml"
+    url = cluster.url(database.name)
+    file.write_text(f"targets: [{{name: db, postgres: '{url}', timeout: 1s}}]")
+    command = [sys.executable, "-m", "electric_agents_exporter", "probe", "--config", str(file)]
+    with locked(database, "consumer_claims"):
+        exporter = await asyncio.create_subprocess_exec(*command, stdout=DEVNULL, stderr=DEVNULL)
+        await wait_until_blocked(database)
+        exporter.send_signal(signal.SIGSTOP)
+    try:
+        # Its transaction has read `runners`, and so would make this wait for as long as it sleeps.
+        with psycopg.connect(database.url) as other:
+            other.execute("SET lock_timeout = '10s'")
+            other.execute("ALTER TABLE runners ADD COLUMN later int")
+    finally:
+        exporter.send_signal(signal.SIGCONT)
+        await exporter.wait()
 
 
 async def test_tls_is_as_strict_as_asked(fragile: Cluster, tmp_path: Path) -> None:

@@ -52,6 +52,7 @@ Row = TypeVar("Row")
 
 _APPLICATION: Final = "electric-agents-exporter"
 _BATCH: Final = 250  # rows at a time: a few milliseconds of the event loop
+_STATEMENTS: Final = 12  # for as many, each in all of its time, a poll's transaction may last
 _GRACE: Final = 1.0  # seconds after which a server that should have given up is given up
 _2000: Final = 946_684_800_000  # PostgreSQL's epoch, in milliseconds of ours
 _NEVER: Final = (-(1 << 63), (1 << 63) - 1)  # -infinity and infinity
@@ -62,6 +63,8 @@ _BY_STATE: Final = (
     ("3D000", Reason.NOT_FOUND),
     ("42501", Reason.FORBIDDEN),
     ("42", Reason.SCHEMA),
+    ("25P", Reason.TIMEOUT),
+    ("55P03", Reason.TIMEOUT),
     ("53300", Reason.RATE_LIMITED),
     ("57014", Reason.TIMEOUT),
     ("57P03", Reason.CONNECT),
@@ -412,8 +415,11 @@ class _Rows:
     async def begin(self) -> float:
         """Bound every statement and take the snapshot; gives the database's clock."""
         self._patience.renew()
-        bound = f"{math.ceil(self._timeout * 1000)}ms"
-        cursor = await self._connection.execute(queries.BEGIN, {"timeout": bound}, binary=True)
+        bounds = {
+            "timeout": f"{math.ceil(self._timeout * 1000)}ms",
+            "whole": f"{math.ceil(_STATEMENTS * self._timeout * 1000)}ms",
+        }
+        cursor = await self._connection.execute(queries.BEGIN, bounds, binary=True)
         row = await cursor.fetchone()
         if row is None or not isinstance(row[-1], float):
             raise _UnfitError("the database does not tell the time", Reason.SCHEMA)

@@ -52,12 +52,20 @@ NEEDED: Final[Mapping[str, tuple[str, ...]]] = {
 
 BEGIN: Final[LiteralString] = """
 SELECT set_config('statement_timeout', %(timeout)s, true),
+       set_config('lock_timeout', %(timeout)s, true),
+       set_config('idle_in_transaction_session_timeout', %(timeout)s, true),
+       CASE WHEN current_setting('transaction_timeout', true) IS NOT NULL
+            THEN set_config('transaction_timeout', %(whole)s, true)
+       END,
        set_config('jit', 'off', true),
        set_config('cursor_tuple_fraction', '1', true),
        set_config('row_security', 'off', true),
        statement_timestamp()
 """
 """Bounds what follows and takes the snapshot, with the database's clock at that moment.
+
+All bounds are the server's: if we are stopped in a poll, or our host is, it ends the transaction,
+and nobody waits for our locks. What bounds the whole of it PostgreSQL knows from 17 on.
 
 Compiling queries costs more than running ours, and all that they find is read, not the first rows.
 With `row_security` off, a query of which row-level security would hide rows fails: what is hidden
