@@ -168,7 +168,7 @@ def _config(options: argparse.Namespace) -> Path | None:
 
 def _run(options: argparse.Namespace) -> int:
     settings = _load(options)
-    logs.configure(settings.log.level, settings.log.format)
+    logs.configure(settings.log.level, settings.log.format, beside=True)
     try:
         sock = listen(settings.listen)
     except OSError as error:

@@ -1,8 +1,11 @@
 """How log lines are written: one event a line, fields and not prose, to stderr."""
 
+import contextlib
 import json
 import logging
+import queue
 import sys
+import threading
 from datetime import UTC, datetime
 from typing import Final, TextIO
 
@@ -10,6 +13,8 @@ from typing_extensions import override
 
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _OURS: Final = "electric_agents_exporter"
+_MOST_WAITING: Final = 1000  # lines
+_MOMENT: Final = 0.5  # seconds
 _COUNTED: Final = "apscheduler"  # warns of every poll that was not over in time: a counter does
 
 
@@ -53,16 +58,64 @@ def _quote(value: str) -> str:
     return value if plain else json.dumps(value)
 
 
-def configure(level: str, style: str, stream: TextIO | None = None) -> None:
+class _Beside(logging.Handler):
+    """Writes in a thread of its own: a reader that does not read, or a full disk, stops nothing.
+
+    What finds no room meanwhile is lost, and how much was is told when there is room again.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__()
+        self._stream = stream
+        self._lines: queue.Queue[str] = queue.Queue(_MOST_WAITING)
+        self._lost = 0
+        threading.Thread(target=self._write, name="log", daemon=True).start()
+
+    @override
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self._lines.put_nowait(self.format(record))
+        except queue.Full:
+            self._lost += 1
+
+    @override
+    def flush(self) -> None:
+        """Wait until all is written, for a moment."""
+        with self._lines.all_tasks_done:
+            self._lines.all_tasks_done.wait_for(lambda: not self._lines.unfinished_tasks, _MOMENT)
+
+    def _write(self) -> None:
+        while True:
+            line = self._lines.get()
+            lost, self._lost = self._lost, 0
+            if lost:
+                record = logging.makeLogRecord(
+                    {"name": __name__, "levelname": "WARNING", "msg": "log lines lost"}
+                )
+                record.lines = lost
+                line += f"\n{self.format(record)}"
+            # There is nobody whom we could tell that it cannot be written.
+            with contextlib.suppress(OSError, ValueError):
+                self._stream.write(f"{line}\n")
+                self._stream.flush()
+            self._lines.task_done()
+
+
+def configure(
+    level: str, style: str, stream: TextIO | None = None, *, beside: bool = False
+) -> None:
     """Write all logs of this process to a stream, by default stderr.
 
-    Libraries write from warnings on only: what they tell of a request may hold its headers.
+    Libraries write from warnings on only: what they tell of a request may hold its headers. With
+    `beside`, nobody waits until a line is written.
     """
-    handler = logging.StreamHandler(stream or sys.stderr)
+    to = stream or sys.stderr
+    handler = _Beside(to) if beside else logging.StreamHandler(to)
     handler.setFormatter(JsonFormatter() if style == "json" else LogfmtFormatter())
     root = logging.getLogger()
     for old in list(root.handlers):
         root.removeHandler(old)
+        old.flush()
     root.addHandler(handler)
     ours = logging.getLevelNamesMapping()[level.upper()]
     root.setLevel(max(ours, logging.WARNING))

@@ -176,7 +176,7 @@ class Service:
             self._keep(poller.aclose())
         self._exporter.configure(fresh)
         self._scheduler.configure(self._exporter.intervals())
-        logs.configure(fresh.log.level, fresh.log.format)
+        logs.configure(fresh.log.level, fresh.log.format, beside=True)
         self._settings = fresh
         self._exporter.process.reload_succeeded = True
 

@@ -1,11 +1,14 @@
 """Log lines: one a line, whatever was logged, and readable by the usual parsers."""
 
+import contextlib
 import io
 import json
 import logging
+import os
 import re
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -96,3 +99,39 @@ def test_configuring_anew_replaces_what_was(capsys: pytest.CaptureFixture[str]) 
     logging.getLogger(OURS).info("said")
     assert first.getvalue() == ""
     assert read_logfmt(capsys.readouterr().err.rstrip("\n"))["msg"] == "said"
+
+
+def test_a_reader_that_does_not_read_stops_nothing_and_is_told_what_it_missed() -> None:
+    reads, writes = os.pipe()
+    with os.fdopen(writes, "w") as stream, os.fdopen(reads) as reader:
+        logs.configure("info", "json", stream, beside=True)
+        for number in range(20_000):
+            logging.getLogger(OURS).info("said", extra={"number": number})
+        said = map(json.loads, reader)
+        lost = next(line for line in said if line["msg"] == "log lines lost")
+        assert int(lost["lines"]) > 10_000
+        logging.getLogger(OURS).info("the end")
+        assert any(line["msg"] == "the end" for line in said)
+
+
+def test_what_is_logged_beside_is_written_in_its_order_before_the_end() -> None:
+    stream = io.StringIO()
+    logs.configure("info", "json", stream, beside=True)
+    for number in range(100):
+        logging.getLogger(OURS).info("said", extra={"number": number})
+    while len(stream.getvalue().splitlines()) < 100:
+        logging.getLogger().handlers[0].flush()
+    numbers = [json.loads(line)["number"] for line in stream.getvalue().splitlines()]
+    assert numbers == [str(number) for number in range(100)]
+
+
+def test_a_stream_that_takes_nothing_is_no_error(capfd: pytest.CaptureFixture[str]) -> None:
+    full = Path("/dev/full").open("w")  # noqa: SIM115  (to close it would raise what is tested)
+    logs.configure("info", "json", full, beside=True)
+    logging.getLogger(OURS).info("said")
+    logging.getLogger().handlers[0].flush()
+    with contextlib.suppress(OSError):
+        full.close()
+    logging.getLogger(OURS).info("said")
+    logging.getLogger().handlers[0].flush()
+    assert capfd.readouterr() == ("", "")
