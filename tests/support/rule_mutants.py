@@ -38,9 +38,10 @@ class Mutant:
 
 
 def mutants(rule: Rule) -> Iterator[Mutant]:
-    """Give a rule with every fault that it could have."""
+    """Give a rule with every fault that it could have and still be loaded."""
     for fault, expression in _of(promql_parser.parse(rule.expression)):
-        yield Mutant(rule, fault, {**rule.raw, "expr": expression})
+        if _is_one(expression):
+            yield Mutant(rule, fault, {**rule.raw, "expr": expression})
     for key in ("for", "keep_firing_for"):
         for fault, time in _times(rule.raw.get(key)):
             changed = {name: value for name, value in rule.raw.items() if name != key}
@@ -55,6 +56,14 @@ def mutants(rule: Rule) -> Iterator[Mutant]:
         if labels.get("severity", severity) != severity:
             changed = {**rule.raw, "labels": {**labels, "severity": severity}}
             yield Mutant(rule, f"labels: severity {severity}", changed)
+
+
+def _is_one(expression: str) -> bool:
+    try:
+        promql_parser.parse(expression)
+    except ValueError:
+        return False
+    return True
 
 
 def _times(text: str | None) -> Iterator[tuple[str, str | None]]:
