@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from alert_cases.input_series import SERVER, of_shard, of_tenant, scraped
-from alert_cases.promtool import Case, Check, InputSeries, TestFile, selector
+from alert_cases.input_series import SERVER, ended, of_shard, of_tenant, relabelled, scraped
+from alert_cases.promtool import Case, Check, InputSeries, Query, Sample, TestFile, selector
 from alert_cases.rule_cases import STEP, ExpectedAlert, RuleCases, of_exporter
 from alert_cases.signals import HOUR, MINUTE, Signal, at, rising, switching
 
@@ -89,6 +89,13 @@ def _with_failed_scrapes(
 
 _DEAD: Final = _Exporter(dies=_ENDS)
 _OTHER: Final = _Exporter("b")
+_OTHERS: Final = {
+    "cluster": replace(_DEAD, labels={"cluster": "eu-2"}),
+    "namespace": replace(_DEAD, labels={"namespace": "others"}),
+    "job": replace(_DEAD, labels={"job": "watchers"}),
+    "instance": replace(_DEAD, letter="b"),
+}
+"""Exporters that die, each of which differs from the one of the cases in this label."""
 
 
 def _down() -> Iterator[Case]:
@@ -108,6 +115,9 @@ def _down() -> Iterator[Case]:
             "moment: it is back after four minutes": _all(
                 _DEAD, _Exporter("a", begins=_ENDS + 4 * MINUTE)
             ),
+            "setting: it answers, and its settings lost its only server": _Exporter(
+                exposes=_watched(signal=switching(1, _ENDS, None))
+            ).series(),
         },
         replicas=False,
         one_is_enough=False,
@@ -120,6 +130,10 @@ def _down() -> Iterator[Case]:
     two = of_exporter("ExporterDown (warning) of two", "warning")
     both = _all(_DEAD, replace(_OTHER, dies=_ENDS))
     yield critical.with_series(both, page, two).firing("replicas: both are down, one alert")
+    first = replace(_OTHER, dies=_ENDS - 2 * MINUTE)
+    yield critical.silence(
+        "replicas, turns: the last one to die says since when", _all(_DEAD, first), (page, two)
+    )
     yield critical.silence("replica: another one watches", _all(_DEAD, _OTHER), (ticket,))
     elsewhere = replace(_OTHER, labels={"job": "watchers"})
     yield critical.silence(
@@ -138,6 +152,17 @@ def _down() -> Iterator[Case]:
     )
     others = scraped(never, job="node")
     yield warning.silence("other: what is down is no exporter", others)
+    pods = {"job": "pods"}
+    for label, other in _OTHERS.items():
+        down = scraped(
+            {selector("up"): switching(1, _ENDS, 0)},
+            f"{other.letter}:9464",
+            **{**pods, **other.labels},
+        )
+        yield warning.silence(
+            f"other, {label}: what is down has another {label} than the exporter",
+            {**replace(_Exporter(), labels=pods).series(), **down},
+        )
     in_job = replace(_DEAD, labels={"job": "watchers"})
     of_job = (
         of_exporter("ExporterDown (critical) of a job", "critical", "watchers", server=SERVER),
@@ -200,6 +225,23 @@ def _down_of_many(
     yield critical.with_series(_all(*clusters), *of_cluster).firing(
         "cluster: one of another cluster, at the same address, watches a server of the same name"
     )
+    gone = _Exporter(leaves=_ENDS)
+    for label, other in _OTHERS.items():
+        yield critical.silence(
+            f"other, {label}: what is down has another {label} than one that is a target no more",
+            _all(gone, replace(other, exposes=_watched("lab"))),
+            _of_other(other, lab, ticket),
+        )
+
+
+def _of_other(other: _Exporter, *alerts: ExpectedAlert) -> tuple[ExpectedAlert, ...]:
+    """Give alerts as they are of an exporter with other labels."""
+    labels = dict(other.labels)
+    job = labels.pop("job", "")
+    found = [replace(alert, labels={**alert.labels, **labels}) for alert in alerts]
+    if job:
+        found = [replace(a, message=f"{a.message} of a job", job=job) for a in found]
+    return tuple(found)
 
 
 def _down_of_one_name(
@@ -232,6 +274,19 @@ def _down_of_one_name(
         pair(_runners("r1"), _runners("r2"), "watchers"),
         (ticket,),
     )
+    for label, value in (("cluster", "eu-2"), ("namespace", "others"), ("server", "lab")):
+        two_servers = [
+            replace(_OTHER, letter=letter, exposes={**_watched(), **_runners(f"r{letter}")})
+            for letter in "cd"
+        ]
+        yield critical.silence(
+            f"name, {label}: two servers have one name in another {label}",
+            {
+                **_all(_DEAD, _OTHER),
+                **relabelled(_all(*two_servers), **{label: value}),
+            },
+            (ticket,),
+        )
     shards = [{**of_shard(_watched(), n), **_runners(f"r{n}")} for n in range(2)]
     replicas = [replace(_OTHER, letter=letter, exposes=shards[0]) for letter in "bc"]
     yield critical.silence(
@@ -374,6 +429,35 @@ def _absent() -> Iterator[Case]:
         }.items():
             yield absent.with_series(_all(lost, replace(there, labels={label: value}))).firing(part)
     yield absent.silence(
+        "replicas, turns: the last one to be lost says since when",
+        _all(lost, replace(_OTHER, leaves=_ENDS - 2 * MINUTE)),
+        (alert,),
+    )
+    yield absent.silence(
+        "guard removed, two: of two others one read its settings since",
+        _all(lost, without, replace(without, letter="c", read=_ENDS + 2 * MINUTE)),
+    )
+    replaced = _Exporter("b", begins=_ENDS - MINUTE, leaves=_ENDS + 20 * MINUTE)
+    yield absent.silence(
+        "guard removed, instance: what took the place of another one is lost in its turn",
+        _all(lost, replaced, replace(without, letter="c", read=_ENDS - MINUTE)),
+        (alert,),
+        at=fires + 20 * MINUTE,
+    )
+    yield absent.with_series(
+        _all(lost, replace(_OTHER, exposes=_watched("lab"), dies=_ENDS, read=-HOUR))
+    ).firing("guard target, server: what is down watched another one")
+    for label in ("cluster", "namespace", "job"):
+        labels = _OTHERS[label].labels
+        there = replace(_Exporter(), exposes=_watched("lab"), labels=labels)
+        yield absent.with_series(_all(lost, there)).firing(
+            f"guard target, {label}, address: at its address is one of another {label}"
+        )
+        settings = replace(without, read=_ENDS + 2 * MINUTE, labels=labels)
+        yield absent.with_series(
+            _all(lost, replace(there, exposes=_watched("old"), leaves=_ENDS), settings)
+        ).firing(f"guard removed, {label}, address: settings of another {label} lost one there")
+    yield absent.silence(
         "job: one of another job watches it",
         _all(lost, replace(_OTHER, labels={"job": "watchers"})),
     )
@@ -475,6 +559,9 @@ def _reload() -> Iterator[Case]:
     yield from failed.cases()
     one = {**scraped({family: 0}, "a:9464"), **scraped({family: 1}, "b:9464")}
     yield failed.with_series(one).firing("one: the other replica has reloaded them")
+    yield failed.with_series(ended(one, 10 * MINUTE)).firing(
+        "one, gap: the other replica has reloaded them, and no scrape works now"
+    )
 
 
 def _drift() -> Iterator[Case]:
@@ -509,6 +596,15 @@ def _watchdog() -> Iterator[Case]:
     ).firing("fires: always, as it depends on nothing")
 
 
+def _records() -> Iterator[Case]:
+    record = "server:electric_agents_server_watched:bool"
+    yield Case(
+        "records / watched by: a server is one, whoever watches it, and whether it answers or not",
+        _all(_Exporter(), replace(_OTHER, exposes=_watched(signal=0), labels={"job": "watchers"})),
+        queries=(Query(record, MINUTE, (Sample(selector(record, server=SERVER), 1),)),),
+    )
+
+
 def files() -> Iterator[TestFile]:
     """Give the files of test cases."""
     for name, cases in {
@@ -518,6 +614,7 @@ def files() -> Iterator[TestFile]:
         "ConfigReloadFailed": _reload,
         "ContractDrift": _drift,
         "Watchdog": _watchdog,
+        "records-watched": _records,
     }.items():
         yield TestFile(name, _RULES, tuple(cases()))
     yield TestFile("ExporterDown-long", _RULES, tuple(_for_long()), MINUTE)
