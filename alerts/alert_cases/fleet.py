@@ -8,11 +8,13 @@ from alert_cases.input_series import (
     SERVER,
     Fleet,
     Runner,
+    ended,
     of_tenant,
     scraped,
     scraped_shards,
     target,
     with_condition,
+    without_scrape,
 )
 from alert_cases.promtool import Case, InputSeries, TestFile, selector
 from alert_cases.rule_cases import STEP, ExpectedAlert, RuleCases, of_server
@@ -166,6 +168,9 @@ def _too_few() -> Iterator[Case]:
             "enough: as many are there as should be": exposed(Fleet(online=3)),
             "kinds: each counts": exposed(Fleet(online=2), Fleet(online=1, kind="local")),
             "unknown: one of whom nothing is known may be there": {**two, **_unknown(1)},
+            "stuck: a claim of one is, and that one is there": exposed(
+                Fleet(online=3, conditions={"claim_stuck": 1})
+            ),
             "not set: nothing is expected": _exposed(Fleet(online=2)),
         },
     )
@@ -187,9 +192,15 @@ def _too_few() -> Iterator[Case]:
     yield of_none.firing("none: the list is empty")
     not_told = {name: signal for name, signal in two.items() if 'condition="deaf"' not in name}
     yield few.with_series(not_told).firing("wakes: nobody knows who hears")
-    yield few.with_series(
-        scraped_shards(exposed(Fleet(online=1)), exposed(Fleet(online=1)))
-    ).firing("shards: they are added up")
+    yield few.silence(
+        "wakes, unknown: nobody knows who hears, and one of whom nothing is known may be there",
+        {**not_told, **_unknown(1)},
+    )
+    shards = scraped_shards(exposed(Fleet(online=1)), exposed(Fleet(online=1)))
+    yield few.with_series(shards).firing("shards: they are added up")
+    yield few.with_series(ended(shards, fires - MINUTE)).firing(
+        "shards, gap: they are added up, and no scrape works now"
+    )
     yield few.silence(
         "shards, enough: they are added up",
         scraped_shards(exposed(Fleet(online=1)), exposed(Fleet(online=2))),
@@ -200,6 +211,11 @@ def _too_few() -> Iterator[Case]:
         **of_tenant(exposed(Fleet(online=1)), "zeta"),
     }
     yield few.with_series(tenants).firing("tenants: they are added up, and are one alert")
+    yield few.with_series(ended(tenants, fires - MINUTE)).firing(
+        "tenants, gap: they are added up, and no scrape works now"
+    )
+    unheard = {name: signal for name, signal in tenants.items() if 'condition="deaf"' not in name}
+    yield few.with_series(unheard).firing("tenants, wakes: nobody knows who hears")
     yield few.silence(
         "tenants, enough: they are added up",
         {**tenants, **of_tenant(exposed(Fleet(online=2)), "zeta")},
@@ -212,10 +228,40 @@ def _too_few() -> Iterator[Case]:
     )
     other = {**scraped(two), **scraped(exposed(Fleet(online=3)), "b:9464")}
     yield few.silence("one: another exporter sees enough", other)
+    yield from _too_few_to_another(few, exposed(Fleet(online=2)), exposed(Fleet(online=3)))
     blind = {**scraped(two), **scraped({**target(0), **_unknown(3), _EXPECTED: 3}, "b:9464")}
     known = {**blind, **scraped({**Runner(id="u0").series(), **Runner(id="u1").series()})}
     known |= scraped({**Runner(id="u2").series()})
     yield few.with_series(known).firing("blind: another exporter knows nothing of them")
+
+
+def _too_few_to_another(few: RuleCases, two: InputSeries, three: InputSeries) -> Iterator[Case]:
+    """Check exporters of which one is gone that saw, or expected, more."""
+    leaves = MINUTE
+    sees, saw = scraped(two), ended(scraped(three, "b:9464"), leaves)
+    yield few.with_series({**sees, **saw}, fires=leaves + few.fires).firing(
+        "one, gone: the exporter that saw enough is gone"
+    )
+    yield few.silence(
+        "one, gap: a scrape fails soon after, and the word of the one that is gone counts",
+        {**without_scrape(sees, 2 * leaves), **saw},
+        at=leaves + few.fires,
+    )
+    expects = {**two, _EXPECTED: 2.0}
+    for part, before, now in (
+        ("one", scraped(two), scraped(expects, "b:9464")),
+        ("shard", scraped_shards(two, {_EXPECTED: 3.0}), scraped_shards(expects, {_EXPECTED: 2.0})),
+        ("tenant", scraped(of_tenant(two)), scraped(of_tenant(expects), "b:9464")),
+    ):
+        renewed = {
+            name.replace('instance="', 'instance="new-'): switching(None, leaves, signal)
+            for name, signal in now.items()
+        }
+        yield few.silence(
+            f"expected, {part}: another exporter takes its place, whose settings expect fewer",
+            {**ended(before, leaves), **renewed},
+            at=leaves + few.fires,
+        )
 
 
 def _of_which(unknown: int, known: int) -> InputSeries:

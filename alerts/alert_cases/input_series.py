@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from alert_cases.promtool import InputSeries, selector
-from alert_cases.signals import DAY, Signal, at, ending, failing
+from alert_cases.signals import DAY, Signal, at, ending, failing, missing
 from electric_agents_exporter.conditions import Condition
 from electric_agents_exporter.contract.vocabulary import (
     AdminStatus,
@@ -224,6 +224,11 @@ def scraped_shards(*shards: InputSeries) -> InputSeries:
 def ended(series: InputSeries, end: float) -> InputSeries:
     """Give the same series, all of which are gone from a time on."""
     return {name: ending(signal, end) for name, signal in series.items()}
+
+
+def without_scrape(series: InputSeries, when: float) -> InputSeries:
+    """Give the same series, of which the scrape at one time sees nothing."""
+    return {name: missing(signal, when) for name, signal in series.items()}
 
 
 def with_gaps(series: InputSeries, scrape: float) -> InputSeries:

@@ -370,6 +370,9 @@ def _fleets() -> Iterator[Case]:
         ("few: never less than none", Fleet(1, 1, conditions=bad), (2, 0, 2)),
     ):
         yield _case(f"fleet, {name}", fleet.series(), *counts(*numbers))
+    laptops = Fleet(3, 2, kind="local", conditions={"lapsed": 2.0, "work_unheard": 1.0}).series()
+    both = {name: laptops.get(name) or signal for name, signal in Fleet(5).series().items()}
+    yield _case("fleet, kinds: laptops that are gone are none of these", both, *counts(5, 5, 0))
     two = _two(Fleet(5, 0).series(), Fleet(4, 1, conditions={"lapsed": 1}).series())
     yield _case("fleet, two: the larger of each number, while they differ", two, *counts(6, 5, 0))
     yield _case(

@@ -7,6 +7,7 @@ from typing import Final
 from alert_cases.input_series import (
     SERVER,
     TENANT,
+    ended,
     labelled,
     of_tenant,
     polls,
@@ -14,6 +15,7 @@ from alert_cases.input_series import (
     scraped,
     scraped_shards,
     target,
+    without_scrape,
 )
 from alert_cases.promtool import Alert, Case, Check, InputSeries, TestFile, selector
 from alert_cases.rule_cases import MEMORY, STEP, ExpectedAlert, RuleCases, of_server
@@ -464,9 +466,34 @@ def _stale() -> Iterator[Case]:
     )
     patient = {**scraped(exposed()), **scraped({**exposed(), interval: 120}, "b:9464")}
     yield stale.silence("patient: another exporter polls less often", patient)
+    yield stale.silence(
+        "patient, gap: another exporter polls less often, and no scrape works now",
+        ended(patient, 2 * MINUTE),
+        at=4.5 * MINUTE,
+    )
+    impatient = {**fresh, interval: 120}
+    yield stale.with_series(
+        {**scraped(exposed()), **ended(scraped(impatient, "b:9464"), MINUTE)}
+    ).firing("patient, gone: another exporter polled less often, and is gone")
+    yield from _not_scraped(stale, fresh)
     yield from _never_polled(stale, fresh, last)
     yield from _fails_now_and_then(stale, fresh)
     yield from _stands_still(stale, fresh)
+
+
+def _not_scraped(stale: RuleCases, fresh: InputSeries) -> Iterator[Case]:
+    """Check a scrape that fails while other exporters are scraped."""
+    mine = without_scrape(scraped(stale.series), 2 * MINUTE)
+    for label, other in {
+        "instance": scraped(fresh, "b:9464", pod="a", node="node-a"),
+        **{
+            label: scraped(fresh, **{label: "others"})
+            for label in ("cluster", "namespace", "job", "pod", "node")
+        },
+    }.items():
+        yield stale.with_series({**mine, **other}).firing(
+            f"guard removed, {label}: a scrape fails, and not that of another {label}"
+        )
 
 
 def _never_polled(stale: RuleCases, fresh: InputSeries, last: str) -> Iterator[Case]:
@@ -493,6 +520,15 @@ def _never_polled(stale: RuleCases, fresh: InputSeries, last: str) -> Iterator[C
             f"replaced, {minute}: a pod at the address of the one before it",
             {**scraped(old), **scraped(new, pod="later")},
             at=renewed + minute * MINUTE,
+        )
+    for label, place in (
+        ("instance", scraped(new, "b:9464", pod="a", node="node-a")),
+        ("node", scraped(new, node="later")),
+    ):
+        yield stale.silence(
+            f"replaced, {label}: a pod of the same name has another {label}",
+            {**scraped(old), **place},
+            at=renewed + 2 * MINUTE,
         )
 
 
@@ -550,6 +586,16 @@ def _fails_now_and_then(stale: RuleCases, fresh: InputSeries) -> Iterator[Case]:
         "outages: two within half an hour, of five minutes each",
         with_polls("list", lambda now: float(now % (15 * MINUTE) >= 5 * MINUTE)),
     )
+    three = ((12, 15), (20, 23), (28, 60))
+    yield cases.silence(
+        "outages, three: the third within half an hour is seen to begin",
+        with_polls(
+            "health",
+            lambda now: float(not any(begin <= now / MINUTE < end for begin, end in three)),
+        ),
+        stale.alerts,
+        at=31 * MINUTE,
+    )
     begins, ends = 10 * MINUTE, 18 * MINUTE
     down = lambda now: float(not begins <= now < ends)  # noqa: E731  (a signal)
     outage = {
@@ -570,6 +616,20 @@ def _fails_now_and_then(stale: RuleCases, fresh: InputSeries) -> Iterator[Case]:
     yield deaf.firing("wakes: those of nearly all cannot be read")
     one = {**scraped(with_polls("wakes", 0)), **scraped(with_polls("wakes", 1), "b:9464")}
     yield deaf.with_series(one).firing("wakes, one: another replica reads them")
+    yield deaf.with_series(without_scrape(one, MINUTE)).firing(
+        "wakes, one, gap: another replica reads them, and a scrape of both fails"
+    )
+    yield deaf.silence(
+        "wakes, new: another exporter takes its place, and reads them",
+        {
+            **ended(scraped(with_polls("wakes", 0)), MINUTE),
+            **{
+                name: _since(signal, MINUTE)
+                for name, signal in scraped(with_polls("wakes", 1), "c:9464").items()
+            },
+        },
+        at=2.5 * MINUTE,
+    )
     yield deaf.silence("wakes, read: they are read", with_polls("wakes", 1))
 
 
@@ -687,8 +747,7 @@ def _vanished() -> Iterator[Case]:
     yield one_of_two.with_series({**refused, **polls(lists=0)}).firing(
         "principal, refused: another one's list fails"
     )
-    seen = {**scraped(fewer), **scraped(exposed(all=9), "b:9464")}
-    yield vanished.silence("one: another replica still sees them", seen)
+    yield from _one_saw_more(vanished, exposed(all=9), exposed(all=4), falls)
     yield vanished.silence("hour: an hour after it is forgotten", fewer, at=falls + HOUR)
     yield vanished.silence(
         "hour, nearly: nearly an hour after it is not", fewer, (page,), at=falls + HOUR - MINUTE
@@ -727,11 +786,31 @@ def _vanished() -> Iterator[Case]:
     yield single.with_series(scraped_shards(alone, alone)).firing(
         "shards: each lists all runners, and they give one alert"
     )
-    yield single.silence(
-        "one: another replica still sees it",
-        {**scraped(alone), **scraped(exposed(alice=1), "b:9464")},
+    of_alice = {**exposed(alice=switching(1, started, 0)), _READ: 0}
+    yield single.with_series(of_alice, fires=HOUR + 10 * MINUTE).firing(
+        "guard settings, later: half an hour after they were read"
     )
+    yield from _one_saw_more(single, exposed(alice=1), exposed(alice=0), falls)
     yield single.silence("hour: an hour after it is forgotten", alone, at=falls + HOUR)
+
+
+def _one_saw_more(
+    cases: RuleCases, before: InputSeries, after: InputSeries, falls: float
+) -> Iterator[Case]:
+    """Check replicas of which one does not see that runners left, or shards without a scrape."""
+    fewer, fires = cases.series, cases.fires
+    here, there = scraped(fewer), scraped(before, "b:9464")
+    yield cases.silence("one: another replica still sees them", {**here, **there})
+    gone = {**here, **ended(there, falls)}
+    yield cases.with_series(gone).firing("one, gone: the replica that still saw them is gone")
+    yield cases.silence(
+        "one, gap: a scrape fails soon after, and the word of the one that is gone counts",
+        {**without_scrape(here, falls + 2 * MINUTE), **ended(there, falls)},
+    )
+    late = {name: _since(signal, falls) for name, signal in scraped(after, "b:9464").items()}
+    yield cases.with_series({**here, **late}).firing("one, late: another replica never saw them")
+    shards = ended(scraped_shards(fewer, fewer), fires - MINUTE)
+    yield cases.with_series(shards).firing("shards, gap: no scrape works now")
 
 
 def _suppressed() -> Iterator[Case]:
@@ -752,6 +831,8 @@ def _suppressed() -> Iterator[Case]:
         silent={"meant: what a filter leaves out is meant": exposed(0, 12)},
     )
     yield from suppressed.cases()
+    more = ended(exposed(12, 30), 9 * MINUTE)
+    yield suppressed.with_series(more).firing("gap: a filter leaves out more, and no scrape works")
     yield suppressed.with_series(scraped_shards(exposed(5, 3), exposed(7, 3))).firing(
         "shards: their numbers are added up"
     )

@@ -38,6 +38,11 @@ def ending(signal: Signal, end: float) -> Signal:
     return lambda now: at(signal, now) if now < end else None
 
 
+def missing(signal: Signal, when: float) -> Signal:
+    """Give the same signal, which has no value at one time."""
+    return lambda now: None if now == when else at(signal, now)
+
+
 def failing(signal: Signal, every: float, one_in: int = 8) -> Signal:
     """Give the same signal as scrapes `every` so many seconds see it, of which one in some fails.
 

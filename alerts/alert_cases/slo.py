@@ -8,9 +8,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
-from alert_cases.input_series import SERVER, Fleet, labelled, of_tenant, scraped_shards, target
-from alert_cases.promtool import Case, InputSeries, TestFile, selector
-from alert_cases.rule_cases import ExpectedAlert, RuleCases, of_server
+from alert_cases.input_series import (
+    SERVER,
+    Fleet,
+    labelled,
+    of_tenant,
+    scraped,
+    scraped_shards,
+    target,
+)
+from alert_cases.promtool import Case, InputSeries, Query, Sample, TestFile, selector
+from alert_cases.rule_cases import JOB, ExpectedAlert, RuleCases, of_server
 from alert_cases.signals import DAY, HOUR, MINUTE, Signal, at, switching
 
 
@@ -50,6 +58,9 @@ BURNS: Final = (
     Burn("1d", DAY, 2 * HOUR, HOUR, "warning", 80, 15 * MINUTE, recorded=True),
     Burn("3d", 3 * DAY, 6 * HOUR, 3 * HOUR, "warning", 240, 30 * MINUTE, recorded=True),
 )
+
+_WINDOWS: Final = ("5m", "30m", "1h", "2h", "6h", "1d", "3d", "30d")
+"""Those of the records of what went wrong."""
 
 _THREE: Final = 3.0
 _TWO: Final = 2.0
@@ -198,6 +209,9 @@ def _dispatch(burn: Burn) -> Iterator[Case]:
     )
     half = {**late(_WAKES / 2)(_THREE), **late(_WAKES / 2, "local")(_THREE)}
     yield cases.with_series(half).firing("kinds: they are added up")
+    seen = cases.series
+    idle_too = {**scraped(seen), **scraped(dict.fromkeys(seen, 0.0), "b:9464")}
+    yield cases.with_series(idle_too).firing("one: another exporter has seen nobody woken")
     shard = late(_WAKES / 2)(_THREE)
     yield cases.with_series(scraped_shards(shard, shard)).firing("shards: they are added up")
     idle = {
@@ -265,8 +279,42 @@ def _histogram(
     }
 
 
+def _ratios() -> Iterator[Case]:
+    """Check what went wrong in each window, of what there was."""
+    prefix = "server:electric_agents_runners_"
+    who = {"server": SERVER, "job": JOB}
+    records = [
+        f"{prefix}{wrong}:ratio_{window}"
+        for wrong in ("work_waiting", "dispatched_late")
+        for window in _WINDOWS
+    ]
+
+    def case(part: str, wrong: float, whole: float, *ratios: float) -> Case:
+        return Case(
+            f"records / {part}",
+            {
+                selector(f"{prefix}work_waiting:sum", **who): wrong,
+                selector(f"{prefix}expected:sum", **who): whole,
+                selector(f"{prefix}dispatched_late:rate5m", **who): wrong,
+                selector(f"{prefix}dispatched:rate5m", **who): whole,
+            },
+            queries=tuple(
+                Query(
+                    record,
+                    10 * MINUTE,
+                    tuple(Sample(selector(record, **who), ratio) for ratio in ratios),
+                )
+                for record in records
+            ),
+        )
+
+    yield case("ratios: one in four, in every window", 1, 4, 0.25)
+    yield case("ratios, idle: there is none where there is nothing", 0, 0)
+
+
 def files() -> Iterator[TestFile]:
     """Give the files of test cases: one for each pair of windows, as their steps differ."""
+    yield TestFile("records-ratios", ("slo",), tuple(_ratios()))
     for burn in BURNS:
         for objective, cases in (("work", _work), ("dispatch", _dispatch)):
             alone = cases is _dispatch and burn.recorded
