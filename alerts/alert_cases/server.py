@@ -803,6 +803,9 @@ def _one_saw_more(
     yield cases.silence("one: another replica still sees them", {**here, **there})
     gone = {**here, **ended(there, falls)}
     yield cases.with_series(gone).firing("one, gone: the replica that still saw them is gone")
+    yield cases.with_series(scraped_shards(fewer, ended(before, falls))).firing(
+        "shard, gone: the shard that still saw them is gone"
+    )
     yield cases.silence(
         "one, gap: a scrape fails soon after, and the word of the one that is gone counts",
         {**without_scrape(here, falls + 2 * MINUTE), **ended(there, falls)},
