@@ -1,17 +1,19 @@
 """Run the test cases of the rules against mutants, and find those that no case notices.
 
 All mutants of a rule are in one file, each under a name of its own, and every check of a case is
-made of each of them: one run of promtool is enough for a case.
+made of each of them: one run of promtool is enough for a case. Short cases come first, so that few
+mutants are left for those of days.
 """
 
 import json
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Final
 
+from alert_cases import test_files
 from promtool_runs import failing
 from rule_files import Rule, alert_rules, is_of, promtool_files, record_rules
 from rule_mutants import Mutant
@@ -64,10 +66,9 @@ def _shares(left: Mapping[int, Mutant]) -> Iterator[dict[int, Mutant]]:
 
 def _cases_of_alert(rule: Rule) -> Iterator[tuple[str, CaseOf]]:
     """Give the cases of an alert, each beside the rules of the same name that it expects too."""
-    for name, file in promtool_files().items():
-        for case in file["tests"]:
-            if case["name"].startswith(f"{rule.id} / "):
-                yield name, partial(_of_alert, rule, case)
+    for name, case in _cases():
+        if case["name"].startswith(f"{rule.id} / "):
+            yield name, partial(_of_alert, rule, case)
 
 
 def _of_alert(
@@ -106,10 +107,9 @@ def _expected(case: Mapping[str, Any], rule: Rule) -> Iterator[Rule]:
 
 def _cases_of_record(rule: Rule) -> Iterator[tuple[str, CaseOf]]:
     """Give the cases that query a record."""
-    for name, file in promtool_files().items():
-        for case in file["tests"]:
-            if any(_asks(query, rule) for query in case["promql_expr_test"]):
-                yield name, partial(_of_record, rule, case)
+    for name, case in _cases():
+        if any(_asks(query, rule) for query in case["promql_expr_test"]):
+            yield name, partial(_of_record, rule, case)
 
 
 def _of_record(
@@ -152,19 +152,26 @@ def _whole_name(rule: Rule) -> re.Pattern[str]:
 
 def _cases_of_dependents(rule: Rule) -> Iterator[tuple[str, CaseOf]]:
     """Give the cases of every alert that depends on a record, directly or not."""
-    for alert in alert_rules():
-        between = [
-            other
-            for other in record_rules()
-            if other.name in _reached([alert]) and rule.name in {other.name, *_reached([other])}
-        ]
-        if not between:
+    alerts = {alert.id: alert for alert in alert_rules()}
+    below = [record for record in record_rules() if rule.name in {record.name, *_reached([record])}]
+    between = {
+        name: [record for record in below if record.name in reached]
+        for name, reached in ((each.id, _reached([each])) for each in alert_rules())
+    }
+    for name, case in _cases():
+        alert = alerts.get(case["name"].partition(" / ")[0])
+        if alert is None or not between[alert.id]:
             continue
-        for name, file in promtool_files().items():
-            given = _given(file["tests"])
-            for case in file["tests"]:
-                if case["name"].startswith(f"{alert.id} / ") and not given & _names(between):
-                    yield name, partial(_of_dependent, alert, between, case)
+        if not _given(promtool_files()[name]["tests"]) & _names(between[alert.id]):
+            yield name, partial(_of_dependent, alert, between[alert.id], case)
+
+
+@cache
+def _cases() -> Sequence[tuple[str, Mapping[str, Any]]]:
+    """Give every case, and the name of its file: the shortest one first."""
+    evaluations = {case.name: case.end / file.step for file in test_files() for case in file.cases}
+    cases = [(name, case) for name, file in promtool_files().items() for case in file["tests"]]
+    return sorted(cases, key=lambda named: evaluations[named[1]["name"]])
 
 
 def _of_dependent(

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from itertools import combinations
 from pathlib import Path
 from typing import Any, Final
@@ -49,7 +49,7 @@ class Rule:
         comments = [line for line in self.expression.splitlines() if line.strip().startswith("#")]
         return tuple(name for line in comments for name in _GUARD.findall(line))
 
-    @property
+    @cached_property
     def metrics(self) -> frozenset[str]:
         """The names that it reads."""
         return frozenset(
