@@ -5,14 +5,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
+from urllib.request import getproxies
 
 import aiohttp
 import httpx
 from httpx_aiohttp import AiohttpTransport
 
+from electric_agents_exporter.sources.no_proxy import is_exempt
+
 _IDLE_SECONDS: Final = 4.0  # the server closes an idle connection after 5 s
 _PROXY_SCHEMES: Final = ("http", "https")
+_PORTS: Final = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +83,10 @@ def environment_proxy(url: str) -> str | None:
         httpx.ProxyError: it is no URL of a proxy that speaks HTTP.
     """
     target = urlsplit(url)
-    proxy = getproxies().get(target.scheme)
-    if not proxy or proxy_bypass(target.netloc.rpartition("@")[2]):
+    named = getproxies()
+    proxy = named.get(target.scheme)
+    port = target.port or _PORTS[target.scheme]
+    if not proxy or is_exempt(target.hostname or "", port, named.get("no", "")):
         return None
     proxy = proxy if "://" in proxy else f"http://{proxy}"
     try:

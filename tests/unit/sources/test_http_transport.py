@@ -65,7 +65,7 @@ async def test_a_proxy_that_is_none_is_a_reason_and_its_password_stays_unsaid(
     proxy: str,
 ) -> None:
     monkeypatch.setenv("http_proxy", proxy)
-    exchange = connect()
+    exchange = connect(url=BEHIND)
 
     assert not await exchange.poll()
 
