@@ -11,12 +11,13 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from time import monotonic
 from urllib.parse import quote
+from uuid import uuid4
 
 import psycopg
 import pytest
 import trustme
 from tests.conftest import FakeClock
-from tests.postgres.conftest import Database, MakePolled, Polled, make_cluster
+from tests.postgres.conftest import SCHEMA, Database, MakePolled, Polled, make_cluster
 
 from electric_agents_exporter.fleet.reasons import Operation, Reason
 from electric_agents_exporter.sources.postgres import PostgresOptions
@@ -499,6 +500,30 @@ async def test_a_role_without_connections_left_is_not_refused_whatever_it_is_cal
 
     assert errors(polled) == {(Operation.LIST, Reason.RATE_LIMITED): 1}
     database.execute(f'ALTER ROLE "{name}" CONNECTION LIMIT -1')
+
+
+async def test_a_byte_that_is_no_text_costs_no_more_than_itself(cluster: Cluster) -> None:
+    name = f"bytes_{uuid4().hex}"
+    with psycopg.connect(cluster.url(), autocommit=True) as connection:
+        connection.execute(
+            f"CREATE DATABASE {name} ENCODING 'SQL_ASCII' TEMPLATE template0 LOCALE 'C'".encode()
+        )
+    with psycopg.connect(cluster.url(name), autocommit=True) as connection:
+        connection.execute(SCHEMA.encode())
+    database = Database(cluster.url(name), name)
+    database.add_runner("good")
+    database.add_runner("bad")
+    database.execute(r"UPDATE runners SET label = E'\xff' WHERE id = 'bad'")
+    database.connection.close()
+
+    polled = Polled(PostgresOptions(cluster.url(name)), FakeClock())
+
+    assert await polled.poll()
+    assert {name: state.listed.label for name, state in polled.states().items()} == {
+        "good": "Runner good",
+        "bad": "\N{REPLACEMENT CHARACTER}",
+    }
+    await polled.source.aclose()
 
 
 @pytest.fixture(scope="module")

@@ -245,6 +245,9 @@ class PostgresSource:
         await connection.set_read_only(True)
         connection.adapters.register_loader("timestamptz", _MomentLoader)
         connection.adapters.register_loader("jsonb", _JsonLoader)
+        if connection.info.parameter_status("server_encoding") == "SQL_ASCII":
+            # There text is whatever bytes somebody wrote.
+            connection.adapters.register_loader("text", _BytesLoader)
         await _check(connection)
         return connection
 
@@ -519,6 +522,16 @@ class _JsonLoader(Loader):
     @override
     def load(self, data: Buffer) -> bytes:
         return bytes(data).removeprefix(b"\x01")
+
+
+class _BytesLoader(Loader):
+    """Reads text of no known encoding; what is no UTF-8 is shown as such."""
+
+    format = Format.BINARY
+
+    @override
+    def load(self, data: Buffer) -> str:
+        return bytes(data).decode("utf-8", "replace")
 
 
 def _hang_up(connection: _Connection) -> None:

@@ -57,6 +57,9 @@ SELECT set_config('statement_timeout', %(timeout)s, true),
        CASE WHEN current_setting('transaction_timeout', true) IS NOT NULL
             THEN set_config('transaction_timeout', %(whole)s, true)
        END,
+       CASE WHEN current_setting('server_encoding') = 'SQL_ASCII'
+            THEN set_config('client_encoding', 'SQL_ASCII', true)
+       END,
        set_config('jit', 'off', true),
        set_config('cursor_tuple_fraction', '1', true),
        set_config('row_security', 'off', true),
@@ -66,6 +69,7 @@ SELECT set_config('statement_timeout', %(timeout)s, true),
 
 All bounds are the server's: if we are stopped in a poll, or our host is, it ends the transaction,
 and nobody waits for our locks. What bounds the whole of it PostgreSQL knows from 17 on.
+Text of no known encoding is taken as it is: else one byte that is no text would fail the poll.
 
 Compiling queries costs more than running ours, and all that they find is read, not the first rows.
 With `row_security` off, a query of which row-level security would hide rows fails: what is hidden
