@@ -115,7 +115,9 @@ def configure(
     root = logging.getLogger()
     for old in list(root.handlers):
         root.removeHandler(old)
-        old.flush()
+        # Whoever closed its stream before has no more use for what it holds.
+        with contextlib.suppress(OSError, ValueError):
+            old.flush()
     root.addHandler(handler)
     ours = logging.getLevelNamesMapping()[level.upper()]
     root.setLevel(max(ours, logging.WARNING))

@@ -50,9 +50,9 @@ def selectors(name: str) -> dict[str, Change]:
     where = f"policy.selection.{name}"
     return {
         f"{name}.kind": Change((["ci"], ["server"]), (f"{where}.kinds",)),
-        f"{name}.id": Change(("a.*", "b.*"), (f"{where}.id",)),
-        f"{name}.label": Change(("a.*", "b.*"), (f"{where}.label",)),
-        f"{name}.owner": Change(("a.*", "b.*"), (f"{where}.owner",)),
+        f"{name}.id": Change(("a.*", "b.*"), (f"{where}.id.text",)),
+        f"{name}.label": Change(("a.*", "b.*"), (f"{where}.label.text",)),
+        f"{name}.owner": Change(("a.*", "b.*"), (f"{where}.owner.text",)),
     }
 
 
