@@ -5,6 +5,7 @@ import contextlib
 import logging
 import os
 import signal
+import socket
 import sys
 from asyncio.subprocess import DEVNULL
 from collections.abc import AsyncIterator, Iterator
@@ -500,6 +501,18 @@ async def test_a_role_without_connections_left_is_not_refused_whatever_it_is_cal
 
     assert errors(polled) == {(Operation.LIST, Reason.RATE_LIMITED): 1}
     database.execute(f'ALTER ROLE "{name}" CONNECTION LIMIT -1')
+
+
+async def test_a_host_that_says_nothing_is_passed_for_the_next(
+    database: Database, cluster: Cluster, make_polled: MakePolled
+) -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as one,
+        socket.create_server(("127.0.0.1", 0)) as other,
+    ):
+        silent = "".join(f"127.0.0.1:{each.getsockname()[1]}," for each in (one, other))
+        url = cluster.url(database.name).replace("127.0.0.1:", f"{silent}127.0.0.1:")
+        assert await make_polled(PostgresOptions(url, timeout=3)).poll()
 
 
 async def test_a_byte_that_is_no_text_costs_no_more_than_itself(cluster: Cluster) -> None:

@@ -53,6 +53,7 @@ Row = TypeVar("Row")
 _APPLICATION: Final = "electric-agents-exporter"
 _BATCH: Final = 250  # rows at a time: a few milliseconds of the event loop
 _STATEMENTS: Final = 12  # for as many, each in all of its time, a poll's transaction may last
+_SHORTEST_TURN: Final = 2  # seconds of one host of several; libpq takes less for that
 _GRACE: Final = 1.0  # seconds after which a server that should have given up is given up
 _2000: Final = 946_684_800_000  # PostgreSQL's epoch, in milliseconds of ours
 _NEVER: Final = (-(1 << 63), (1 << 63) - 1)  # -infinity and infinity
@@ -123,6 +124,21 @@ class PostgresOptions:
         files = (self.password_file, self.ca_file, self.cert_file, self.key_file)
         return tuple(path for path in files if path is not None)
 
+    @property
+    def connect_seconds(self) -> float:
+        """How long a connection may take: every host of the URL has its turn."""
+        return self._host_timeout * self._hosts + _GRACE
+
+    @property
+    def _host_timeout(self) -> int:
+        share = math.ceil(self.timeout / self._hosts)
+        return share if self._hosts == 1 else max(_SHORTEST_TURN, share)
+
+    @property
+    def _hosts(self) -> int:
+        hosts = conninfo_to_dict(self.url).get("host")
+        return len(hosts.split(",")) if isinstance(hosts, str) else 1
+
     def conninfo(self) -> str:
         """Give what to connect with, the password as it is now: a secret.
 
@@ -134,7 +150,7 @@ class PostgresOptions:
             "application_name": _APPLICATION,
             "tcp_user_timeout": math.ceil(self.timeout * 1000),
             **conninfo_to_dict(self.url),
-            "connect_timeout": math.ceil(self.timeout),
+            "connect_timeout": self._host_timeout,
             "client_encoding": "UTF8",
         }
         if self.password_file is not None:
@@ -234,7 +250,7 @@ class PostgresSource:
         if self._connection is not None:
             patience.watch(self._connection)
             return self._connection
-        async with asyncio.timeout(patience.seconds):
+        async with asyncio.timeout(self._options.connect_seconds):
             # Nothing is prepared: a pooler may stand between.
             connection = await psycopg.AsyncConnection.connect(
                 self._options.conninfo(), prepare_threshold=None
