@@ -59,6 +59,7 @@ class Exporter:
     def tick(self) -> None:
         """Note that the scheduler is alive."""
         self.process.ticked_at = self.clock.time()
+        self.fleet.tick()
 
     def _exposer(self, settings: Settings) -> Exposer:
         table = build_table(

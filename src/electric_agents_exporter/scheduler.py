@@ -1,15 +1,20 @@
-"""When targets are polled: one job each, coalesced, never two at once."""
+"""When targets are polled: one job each, coalesced, never two at once.
+
+All of it goes by a clock that neither jumps nor sleeps, whatever is done to the machine's own.
+"""
 
 import asyncio
 import logging
+import random
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Final
 
 from apscheduler.events import EVENT_JOB_MAX_INSTANCES, JobExecutionEvent
 from apscheduler.executors.asyncio import AsyncIOExecutor
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
-from apscheduler.triggers.interval import IntervalTrigger
+from apscheduler.triggers.base import BaseTrigger
+from typing_extensions import override
 
 from electric_agents_exporter.fleet.clock import Clock
 from electric_agents_exporter.fleet.poll import Poll, PollResult
@@ -21,6 +26,7 @@ log = logging.getLogger(__name__)
 
 TICK_SECONDS: Final = 1.0
 _TICK_JOB: Final = "tick"
+_BEGINNING: Final = datetime(2000, 1, 1, tzinfo=UTC)  # APScheduler takes 1970 for no time at all
 _JITTER: Final = 0.1
 _LONGEST_BACKOFF: Final = 4  # intervals, so that recovery is seen soon
 
@@ -61,6 +67,7 @@ class TargetPoller:
         self._count_misfires()
         if self._skips_left > 0:
             self._skips_left -= 1
+            self._target.attend()
             self._target.skip(Skip.BACKOFF)
             return
         try:
@@ -83,10 +90,12 @@ class TargetPoller:
                 self._next_source.take_over(self._source)
                 await self._source.aclose()
                 self._source, self._next_source = self._next_source, None
+            self._target.attend()
             poll = Poll(self._target)
             complete = await self._ask(poll, paced=paced)
             self._target.credential_changed_at = self._source.credential_changed_at()
             result = poll.end(complete=complete)
+            self._target.attend()
             self._without_list = 0 if result.got_list else self._without_list + 1
             self._log_transition(result)
             self._log_empty_lists()
@@ -137,9 +146,10 @@ class TargetPoller:
 class PollScheduler:
     """Runs the pollers, and a tick every second that tells whether the scheduler lives."""
 
-    def __init__(self, on_tick: Callable[[], None]) -> None:
+    def __init__(self, on_tick: Callable[[], None], clock: Clock) -> None:
+        self._zone = _SteadyZone(clock)
         self._scheduler = AsyncIOScheduler(
-            timezone=UTC,
+            timezone=self._zone,
             executors={"default": AsyncIOExecutor()},
             # A late job still runs, once: the default grace of 1 s would lose whole polls.
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
@@ -153,9 +163,9 @@ class PollScheduler:
         """Begin. Must be called on the running loop."""
         self._scheduler.add_job(
             self._tick,
-            IntervalTrigger(seconds=TICK_SECONDS),
+            Every(TICK_SECONDS),
             id=_TICK_JOB,
-            next_run_time=datetime.now(UTC),
+            next_run_time=datetime.now(self._zone),
         )
         self._scheduler.start()
 
@@ -170,9 +180,9 @@ class PollScheduler:
             if self._intervals.get(name) != interval:
                 self._scheduler.add_job(
                     poller.tick,
-                    every(interval),
+                    Every(interval, up_to_later=interval * _JITTER),
                     id=_job_id(name),
-                    next_run_time=datetime.now(UTC),
+                    next_run_time=datetime.now(self._zone),
                     replace_existing=True,
                 )
         self._pollers = {name: poller for name, (poller, _) in pollers.items()}
@@ -192,15 +202,59 @@ class PollScheduler:
             poller.overrun()
 
 
-def every(interval: float) -> IntervalTrigger:
-    """Make a trigger that fires every so many seconds, each time up to a tenth later.
+class Every(BaseTrigger):  # type: ignore[misc]  # no types are published for it
+    """Fires every so many seconds, each time up to a few later. What was missed is not made up for.
 
     A runner sends a heartbeat every 30 s, always at the same seconds of a minute. Where two
     processes have one id, polls at fixed seconds could come after the same one of them every time,
     and never see the other; with real runners they did. Polls that drift come after each of them
     within five minutes or so.
     """
-    return IntervalTrigger(seconds=interval, jitter=interval * _JITTER)
+
+    def __init__(self, interval: float, *, up_to_later: float = 0.0) -> None:
+        self._interval = interval
+        self._up_to_later = up_to_later
+
+    @override
+    def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime:
+        """Give the next moment; it lies ahead, however long this process stood still."""
+        later = random.uniform(0.0, self._up_to_later)  # noqa: S311  (nobody is to be kept out)
+        gap = timedelta(seconds=self._interval + later)
+        if previous_fire_time is not None and previous_fire_time + gap > now:
+            return previous_fire_time + gap
+        return now + gap
+
+
+class _SteadyZone(tzinfo):
+    """A time zone whose now is told by a steady clock, counted from 2000.
+
+    APScheduler asks `datetime.now(zone)` for the time, always and only. Told by the wall clock, one
+    that is set back by an hour would stop all polls for an hour. A moment of this zone converts to
+    itself, as in any zone; moments of other zones have no place here.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    @override
+    def fromutc(self, dt: datetime) -> datetime:
+        """Give the clock's now, whatever the wall clock says it is."""
+        return _BEGINNING.replace(tzinfo=self) + timedelta(seconds=self._clock.monotonic())
+
+    @override
+    def utcoffset(self, dt: datetime | None) -> timedelta:
+        """Give none."""
+        return timedelta()
+
+    @override
+    def dst(self, dt: datetime | None) -> timedelta:
+        """Give none."""
+        return timedelta()
+
+    @override
+    def tzname(self, dt: datetime | None) -> str:
+        """Give a name that is no place's."""
+        return "steady"
 
 
 def _job_id(target: str) -> str:

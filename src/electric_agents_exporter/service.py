@@ -77,7 +77,7 @@ class Service:
         self._patience = patience
         self._loop = asyncio.get_running_loop()
         self._exporter = Exporter(settings)
-        self._scheduler = PollScheduler(self._exporter.tick)
+        self._scheduler = PollScheduler(self._exporter.tick, self._exporter.clock)
         self._reloading = asyncio.Lock()
         self._background: set[asyncio.Task[object]] = set()
 

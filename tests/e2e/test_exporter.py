@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -116,10 +116,16 @@ def fetch(url: str, **headers: str) -> tuple[int, str]:
 class RunningExporter:
     """An exporter process and what its `/metrics` says."""
 
-    def __init__(self, arguments: list[str], port: int) -> None:
+    def __init__(
+        self, arguments: list[str], port: int, environment: Mapping[str, str] | None = None
+    ) -> None:
         self.url = f"http://127.0.0.1:{port}"
         self.process = subprocess.Popen(
-            [*EXPORTER, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            [*EXPORTER, *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={**os.environ, **(environment or {})},
         )
 
     def series(self) -> dict[str, float]:
@@ -171,12 +177,12 @@ def start(tmp_path: Path) -> Iterator[Callable[..., RunningExporter]]:
     """Starts an exporter on settings given as a mapping."""
     running: list[RunningExporter] = []
 
-    def make(**settings: object) -> RunningExporter:
+    def make(environment: Mapping[str, str] | None = None, **settings: object) -> RunningExporter:
         port = free_port()
         config = tmp_path / "config.yaml"
         # JSON is YAML.
         config.write_text(json.dumps({"listen": f"127.0.0.1:{port}", **settings}))
-        running.append(RunningExporter(["run", "--config", str(config)], port))
+        running.append(RunningExporter(["run", "--config", str(config)], port, environment))
         return running[-1]
 
     yield make
@@ -375,3 +381,55 @@ def test_the_demo_shows_each_status_within_ten_seconds_of_its_line_and_ends_by_a
         assert "Traceback" not in output
     finally:
         demo.process.kill()
+
+
+def libfaketime() -> str:
+    """Give the library that lets a process believe in another time of day."""
+    name = "lib/*/faketime/libfaketimeMT.so.1"
+    found = [*(ROOT / ".venv" / "tools" / "usr").glob(name), *Path("/usr").glob(name)]
+    if not found:
+        missing = "libfaketime is not here; scripts/tools fetches it"
+        assert not os.environ.get("CI"), missing
+        pytest.skip(missing)
+    return str(found[0])
+
+
+@pytest.mark.parametrize("by", ["-1h", "+30d"])
+def test_a_wall_clock_that_is_set_stops_no_poll_and_spoils_no_age(
+    server: MisbehavingServer,
+    start: Callable[..., RunningExporter],
+    tmp_path: Path,
+    by: str,
+) -> None:
+    wall = tmp_path / "wall"
+    wall.write_text("+0")
+    exporter = start(
+        {
+            "LD_PRELOAD": libfaketime(),
+            "FAKETIME_TIMESTAMP_FILE": str(wall),
+            "FAKETIME_NO_CACHE": "1",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        },
+        targets=[target(server, interval="2s", timeout="2s", stale_after="60s", wakes=False)],
+    )
+    until(exporter.ready, "the first poll has ended")
+
+    def polls() -> float:
+        return exporter.value("electric_agents_server_requests_total", operation="list") or 0.0
+
+    def ticked() -> float:
+        return exporter.value("electric_agents_exporter_scheduler_last_tick_timestamp_seconds") or 0
+
+    before, at, age = polls(), ticked(), "electric_agents_runner_heartbeat_age_seconds"
+    old = exporter.value(age, runner_id="runner-healthy-0")
+    wall.write_text(by)
+    until(lambda: abs(ticked() - at) > 3000, "the wall clock is set")
+    began = time.monotonic()
+    until(lambda: polls() >= before + 4, "polls go on")
+    assert time.monotonic() - began < PATIENCE / 2
+    assert exporter.value("electric_agents_server_up") == 1
+    new = exporter.value(age, runner_id="runner-healthy-0")
+    assert old is not None and new is not None  # noqa: PT018
+    assert abs(new - old) < PATIENCE
+    assert fetch(f"{exporter.url}/-/healthy") == (200, "healthy\n")
+    exporter.stop()

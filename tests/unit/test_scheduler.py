@@ -5,19 +5,22 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
+from functools import partial
 from itertools import pairwise
 
 import pytest
 from tests.conftest import FakeClock
+from typing_extensions import override
 
 from electric_agents_exporter.contract.reading import read_health, read_list
-from electric_agents_exporter.fleet.clock import SystemClock
+from electric_agents_exporter.fleet.clock import Clock, SystemClock
 from electric_agents_exporter.fleet.policy import Policy
 from electric_agents_exporter.fleet.poll import Poll
 from electric_agents_exporter.fleet.reasons import Reason, Skip
 from electric_agents_exporter.fleet.target import Target
-from electric_agents_exporter.scheduler import PollScheduler, TargetPoller, every
+from electric_agents_exporter.scheduler import Every, PollScheduler, TargetPoller
 from electric_agents_exporter.sources.source import Source
+from skipping_loop import LoopClock, run_skipping
 
 
 class ScriptedSource:
@@ -73,7 +76,7 @@ async def hang(_: Poll) -> bool:
 
 
 def make(
-    act: Callable[[Poll], Awaitable[bool]], clock: FakeClock | SystemClock, **policy: float
+    act: Callable[[Poll], Awaitable[bool]], clock: Clock, **policy: float
 ) -> tuple[TargetPoller, Target, ScriptedSource]:
     target = Target(
         Policy(
@@ -287,7 +290,7 @@ async def test_a_process_that_stood_still_is_late_by_one_poll_and_goes_on() -> N
         within.append(asyncio.current_task())
         return await well(poll)
 
-    running = PollScheduler(lambda: ticks.append(None))
+    running = PollScheduler(lambda: ticks.append(None), SystemClock())
     running.start()
     often, _, _ = make(act, SystemClock())
     rarely, _, once = make(well, SystemClock())
@@ -302,10 +305,90 @@ async def test_a_process_that_stood_still_is_late_by_one_poll_and_goes_on() -> N
     assert len(set(within)) == len(within)
 
 
+class Sleeper(LoopClock):
+    """Goes with the loop, and on through every sleep of the machine."""
+
+    def __init__(self) -> None:
+        super().__init__(wall=1_795_346_133.0)
+        self.slept = 0.0
+
+    @override
+    def monotonic(self) -> float:
+        return super().monotonic() + self.slept
+
+
+async def scheduled(
+    clock: Sleeper, act: Callable[[], Awaitable[None]], **policy: float
+) -> tuple[Target, ScriptedSource, list[float]]:
+    """Poll every 15 s while something happens; gives the ticks too."""
+    ticks: list[float] = []
+    running = PollScheduler(lambda: ticks.append(clock.monotonic()), clock)
+    running.start()
+    poller, target, source = make(well, clock, **policy)
+    running.configure({"production": (poller, 15.0)})
+    await act()
+    running.stop()
+    return target, source, ticks
+
+
+def test_polls_go_on_whatever_the_wall_clock_says() -> None:
+    # The loop's hour passes in a moment, in which the machine's own clock all but stands.
+    target, source, ticks = run_skipping(scheduled(Sleeper(), partial(asyncio.sleep, 3600)))
+    assert 3600 / 16.5 - 1 <= source.polls <= 3600 / 15 + 1
+    assert len(ticks) >= 3590
+    assert skipped(target) == {}
+
+
+@pytest.mark.parametrize("slept", [28_800.0, 10 * 365 * 86_400.0])
+def test_a_sleep_however_long_costs_one_late_poll_and_nothing_to_make_up_for(slept: float) -> None:
+    clock = Sleeper()
+
+    async def sleep() -> None:
+        await asyncio.sleep(20)
+        clock.slept = slept
+        await asyncio.sleep(2)
+
+    began = time.process_time()
+    target, source, ticks = run_skipping(scheduled(clock, sleep))
+    assert source.polls == 3
+    assert len(ticks) == pytest.approx(23, abs=2)
+    assert skipped(target)[Skip.MISFIRE] == pytest.approx(slept / 15, abs=2)
+    assert time.process_time() - began < 1
+
+
+async def test_a_target_is_attended_to_when_a_poll_begins_ends_or_is_left_out() -> None:
+    clock = FakeClock()
+
+    async def slowly(poll: Poll) -> bool:
+        assert target.attended_at == clock.monotonic()
+        clock.advance(10)
+        return await badly(poll)
+
+    poller, target, _ = make(slowly, clock)
+    for _ in range(6):
+        clock.advance(15)
+        await poller.tick()
+        assert target.attended_at == clock.monotonic()
+    assert skipped(target)[Skip.BACKOFF] > 0
+
+
+async def test_a_poll_that_still_runs_is_no_sign_that_polls_go_on() -> None:
+    clock = FakeClock()
+    poller, target, _ = make(hang, clock)
+    polling = asyncio.create_task(poller.tick())
+    await asyncio.sleep(0)
+    before = target.attended_at
+    clock.advance(15)
+    poller.overrun()
+    assert target.attended_at == before
+    polling.cancel()
+    await asyncio.wait({polling})
+
+
 @pytest.fixture
 async def scheduler() -> AsyncIterator[PollScheduler]:
     ticks: list[None] = []
-    running = PollScheduler(lambda: ticks.append(None))
+    running = PollScheduler(lambda: ticks.append(None), SystemClock())
     running.start()
     yield running
     running.stop()
@@ -366,7 +449,7 @@ async def test_a_shorter_interval_makes_no_misfires_of_the_time_before() -> None
 
 
 async def test_stopping_amid_a_poll_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
-    running = PollScheduler(lambda: None)
+    running = PollScheduler(lambda: None, SystemClock())
     running.start()
     poller, _, source = make(hang, SystemClock())
     running.configure({"production": (poller, 15)})
@@ -378,7 +461,7 @@ async def test_stopping_amid_a_poll_is_no_error(caplog: pytest.LogCaptureFixture
 
 
 def test_polls_drift_past_whatever_is_as_regular_as_they_are() -> None:
-    trigger = every(15.0)
+    trigger = Every(15.0, up_to_later=1.5)
     moment = datetime.now(UTC)
     moments = [moment]
     for _ in range(40):

@@ -2,11 +2,14 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from typing import Final
 
 from electric_agents_exporter.fleet.clock import Clock
 from electric_agents_exporter.fleet.policy import Policy
 from electric_agents_exporter.fleet.snapshot import FleetSnapshot
 from electric_agents_exporter.fleet.target import Target
+
+_TICKS_LATE: Final = 10.0
 
 
 class Fleet:
@@ -16,6 +19,7 @@ class Fleet:
         self._clock = clock
         self._drift: Counter[str] = Counter()
         self._targets: dict[str, Target] = {}
+        self._ticked_at: float | None = None
 
     @property
     def targets(self) -> Mapping[str, Target]:
@@ -38,6 +42,26 @@ class Fleet:
                 target.adopt(policy)
             targets[policy.name] = target
         self._targets = targets
+
+    def tick(self) -> None:
+        """Note that the scheduler is alive."""
+        self._ticked_at = self._clock.monotonic()
+
+    def stillness(self) -> str:
+        """Say what stands still that should go on: the scheduler, or polls; nothing if all goes."""
+        now = self._clock.monotonic()
+        if self._ticked_at is None or now - self._ticked_at > _TICKS_LATE:
+            return "the scheduler does not tick"
+        still = {
+            name: now - target.attended_at
+            for name, target in self._targets.items()
+            if now - target.attended_at > target.policy.patience
+        }
+        if not still:
+            return ""
+        return "polls have stopped: " + ", ".join(
+            f"{name} for {seconds:.0f} s" for name, seconds in still.items()
+        )
 
     def snapshot(self) -> FleetSnapshot:
         """Give one consistent state of everything, at the clock's now."""

@@ -9,6 +9,8 @@ from electric_agents_exporter.contract.vocabulary import RunnerKind
 from electric_agents_exporter.fleet.reasons import Operation
 from electric_agents_exporter.fleet.selection import Selection
 
+_MINUTE: Final = 60.0
+_SEVERAL: Final = 3
 _WEEK: Final = 7 * 86_400.0
 _QUARTER_HOUR: Final = 900.0
 
@@ -52,6 +54,14 @@ class Policy:
     thresholds: Thresholds = field(default_factory=Thresholds)
     operations: tuple[Operation, ...] = (Operation.LIST, Operation.HEALTH)
     database: bool = False
+
+    @property
+    def patience(self) -> float:
+        """How long nothing may be heard of its polls before they are held to have stopped.
+
+        A poll is cut short once it is as old as what is stale, and the next one is due soon after.
+        """
+        return max(_MINUTE, self.stale_after) + _SEVERAL * self.interval
 
     @property
     def joined(self) -> bool:

@@ -19,7 +19,8 @@ class Target:
     """One target, or one tenant of it: what a `Poll` writes to and snapshots are taken from.
 
     What is known of its runners, its server's clock and its counters is kept by an object each;
-    what the last polls came to stands here. `version` is another number whenever anything changed.
+    what the last polls came to stands here. `version` is another number whenever anything changed;
+    `attended_at` is when a poll last began or ended, or was left out on purpose.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class Target:
         self.full_scan: FullScan | None = None
         self.dispatch = DispatchTracker() if policy.joined else None
         self.tenants: dict[str, Target] = {}
+        self.attended_at = clock.monotonic()
         self.listed_at: dict[str, float] = {}
         self.got_list = False
         self.poll_success = dict.fromkeys(policy.operations, False)
@@ -61,6 +63,7 @@ class Target:
     def adopt(self, policy: Policy) -> None:
         """Follow new settings and keep what is known."""
         self.version += 1
+        self.attend()
         self.policy = policy
         self.listed_at = {
             name: at for name, at in self.listed_at.items() if name in policy.principals
@@ -76,6 +79,10 @@ class Target:
             self.dispatch = DispatchTracker()
         for tenant in self.tenants.values():
             tenant.adopt(policy)
+
+    def attend(self) -> None:
+        """Note that its polls go on."""
+        self.attended_at = self.clock.monotonic()
 
     def skip(self, reason: Skip, times: int = 1) -> None:
         """Count polls that were due and did not happen."""

@@ -21,7 +21,6 @@ from electric_agents_exporter.web.page import status_page
 
 log = logging.getLogger(__name__)
 
-_TICKS_LATE = 10.0
 _LONGEST_SCRAPE = 30.0
 _MOST_REGULARS = 16
 _LONGEST_NAME = 200
@@ -182,9 +181,9 @@ def _page(served: Served) -> Handler:
 
 def _healthy(served: Served) -> Handler:
     async def answer(_: Request) -> Response:
-        ticked = served.process.ticked_at
-        if ticked is None or served.clock.time() - ticked > _TICKS_LATE:
-            return PlainTextResponse("the scheduler does not tick\n", status_code=503)
+        stillness = served.fleet.stillness()
+        if stillness:
+            return PlainTextResponse(f"{stillness}\n", status_code=503)
         return PlainTextResponse("healthy\n")
 
     return answer

@@ -1,3 +1,6 @@
+import time
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -59,13 +62,59 @@ def test_one_who_lies_about_the_time_misleads_nobody() -> None:
     assert clock.time_at(30.0) == T + 30
 
 
-def test_a_server_whose_clock_was_set_is_believed_after_a_while() -> None:
+@pytest.mark.parametrize("by", [-28_800.0, 28_800.0, 30.0])
+@pytest.mark.parametrize("tell", [ServerClock.observe_exact, ServerClock.observe_date])
+def test_a_server_whose_clock_was_set_is_believed_once_three_answers_agree(
+    tell: Callable[[ServerClock, float, float], None], by: float
+) -> None:
+    clock = ServerClock()
+    for n in range(30):
+        tell(clock, T + n, float(n))
+    before = clock.time_at(40.0)
+    assert before is not None
+    for n in range(30, 33):
+        assert clock.time_at(40.0) == before
+        tell(clock, T + by + n, float(n))
+    assert clock.time_at(40.0) == before + by
+
+
+def test_dates_alone_tell_that_a_clock_was_set_where_every_lease_is_over_since() -> None:
     clock = ServerClock()
     for n in range(30):
         clock.observe_exact(T + n, float(n))
-    for n in range(30, 45):
-        clock.observe_exact(T + 3600 + n, float(n))
-    assert clock.time_at(45.0) == T + 3645
+        clock.observe_date(T + n, float(n))
+    for n in range(30, 33):
+        clock.observe_date(T + 28_800 + n, float(n))
+    assert clock.time_at(33.0) == T + 28_833.5
+
+
+def test_leases_that_tell_of_a_set_clock_before_dates_do_stay_believed() -> None:
+    clock = ServerClock()
+    for n in range(30):
+        clock.observe_exact(T + n, float(n))
+        clock.observe_date(T + n, float(n))
+    for n in range(30, 33):
+        clock.observe_exact(T + 28_800.25 + n, float(n))
+        clock.observe_date(T + 28_800 + n, float(n))
+    assert clock.time_at(33.0) == T + 28_833.25
+
+
+def test_odd_answers_that_do_not_agree_tell_of_no_set_clock() -> None:
+    clock = ServerClock()
+    for n in range(30):
+        clock.observe_exact(T + n, float(n))
+    for n in range(30, 33):
+        clock.observe_exact(T + n + 1000.0 * n, float(n))
+    assert clock.time_at(33.0) == T + 33
+
+
+def test_slow_answers_tell_of_no_set_clock() -> None:
+    clock = ServerClock()
+    for n in range(7):
+        clock.observe_exact(T + n, float(n), within=0.01)
+    for n in range(7, 14):
+        clock.observe_exact(T + n - 4.0, float(n), within=4.0)
+    assert clock.time_at(14.0) == T + 14
 
 
 @given(st.lists(st.floats(-5, 5), min_size=1, max_size=40))
@@ -82,6 +131,12 @@ def test_the_machines_own_clocks_are_seconds_that_pass() -> None:
     clock = SystemClock()
     assert clock.time() > 1_700_000_000
     assert clock.monotonic() <= clock.monotonic()
+
+
+@pytest.mark.skipif(not hasattr(time, "CLOCK_BOOTTIME"), reason="no clock here counts sleep")
+def test_our_own_clock_goes_on_while_the_machine_sleeps() -> None:
+    before = time.clock_gettime(time.CLOCK_BOOTTIME)
+    assert before <= SystemClock().monotonic() <= time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def test_a_slow_answer_does_not_mislead_while_quick_ones_are_known() -> None:

@@ -97,3 +97,50 @@ def test_drift_is_counted_over_all_targets_and_kept_apart_from_snapshots(fleet: 
     list_one(fleet, "b", ("list.kind", "list"))
     assert before.drift == {"list.kind": 1}
     assert fleet.snapshot().drift == {"list.kind": 2, "list": 1}
+
+
+def test_nothing_stands_still_while_the_scheduler_ticks_and_polls_go_on(
+    fleet: Fleet, clock: FakeClock
+) -> None:
+    assert fleet.stillness() == "the scheduler does not tick"
+    fleet.tick()
+    clock.advance(10)
+    assert fleet.stillness() == ""
+    clock.advance(0.1)
+    assert fleet.stillness() == "the scheduler does not tick"
+
+
+@pytest.mark.parametrize(
+    "interval, stale_after, patience",
+    [(15.0, 60.0, 105.0), (1.0, 3.0, 63.0), (60.0, 180.0, 360.0)],
+)
+def test_a_target_whose_polls_have_stopped_is_named_after_a_poll_and_three_intervals(
+    clock: FakeClock, interval: float, stale_after: float, patience: float
+) -> None:
+    fleet = Fleet(clock)
+    slow = Policy("slow", (ALICE,), interval=interval, stale_after=stale_after)
+    fleet.configure([slow, Policy("fine", (ALICE,), interval=3600.0)])
+    clock.advance(patience)
+    fleet.tick()
+    assert fleet.stillness() == ""
+    clock.advance(1)
+    fleet.tick()
+    assert fleet.stillness() == f"polls have stopped: slow for {patience + 1:.0f} s"
+    fleet.targets["slow"].attend()
+    assert fleet.stillness() == ""
+
+
+def test_a_wall_clock_that_is_set_makes_nothing_stand_still(fleet: Fleet, clock: FakeClock) -> None:
+    fleet.tick()
+    for by in (-3600.0, 30 * 86_400.0):
+        clock.wall += by
+        assert fleet.stillness() == ""
+
+
+def test_a_target_with_another_interval_has_its_time_anew(clock: FakeClock) -> None:
+    fleet = Fleet(clock)
+    fleet.configure([Policy("a", (ALICE,), interval=600.0)])
+    clock.advance(600)
+    fleet.configure([Policy("a", (ALICE,), interval=1.0)])
+    fleet.tick()
+    assert fleet.stillness() == ""
