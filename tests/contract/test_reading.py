@@ -668,6 +668,31 @@ def test_an_item_without_a_usable_id_costs_itself_only(bad: dict[str, object]) -
     assert answer.drift == ("list.id",)
 
 
+@pytest.mark.parametrize(
+    "bad", [{"id": None}, {"id": "x" * 1025}, {"runner_id": "a"}, {"id": "\ud800"}, None, 7]
+)
+def test_a_list_of_which_no_item_can_be_used_is_no_list(bad: object) -> None:
+    for items in ([bad], [bad] * 3):
+        with pytest.raises(ShapeError):
+            listed(*items)
+
+
+@pytest.mark.parametrize(
+    "bad, unreadable",
+    [({"id": None}, 1), ({"id": "\ud800"}, 1), (None, 1), ({"id": "x" * 1025}, 0)],
+)
+def test_an_item_that_does_not_tell_whose_it_is_could_be_anybodys(
+    bad: object, unreadable: int
+) -> None:
+    assert listed(item(id="a"), bad).unreadable == unreadable
+
+
+def test_an_item_that_still_says_whose_it_is_lists_that_runner_whatever_else_it_holds() -> None:
+    answer = listed({"id": "a", "kind": 7, "label": [], "created_at": {}, "wake_stream": False})
+    assert [runner.id for runner in answer.runners] == ["a"]
+    assert answer.unreadable == 0
+
+
 def test_an_item_that_names_no_id_costs_itself_only() -> None:
     nameless = item()
     del nameless["id"]

@@ -64,10 +64,15 @@ class HealthAnswer(msgspec.Struct, frozen=True):
 
 
 class ListAnswer(msgspec.Struct, frozen=True):
-    """A list of runners as it arrived, and the fields that were not as the contract says."""
+    """A list of runners as it arrived.
+
+    `drift` names the fields that were not as the contract says; `unreadable` counts the items that
+    do not tell whose they are, so that any runner may be one of them.
+    """
 
     runners: tuple[ListedRunner, ...]
     drift: tuple[str, ...]
+    unreadable: int = 0
 
 
 def read_health(body: bytes) -> HealthAnswer:
@@ -111,15 +116,24 @@ def read_list(body: bytes) -> ListAnswer:
 
     Raises:
         NotJsonError: the body is no JSON.
-        ShapeError: it is no array.
+        ShapeError: it is no array, or holds items and none of them can be used.
     """
     drift: list[str] = []
     runners: dict[str, ListedRunner] = {}
+    items = unreadable = 0
     for item in _items(body):
-        runner = _listed_runner(_Fields("list", item, drift))
-        if runner is not None:
-            runners.setdefault(runner.id, runner)
-    return ListAnswer(tuple(runners.values()), tuple(drift))
+        items += 1
+        fields = _Fields("list", item, drift)
+        runner_id = _listed_id(fields)
+        if runner_id is None:
+            unreadable += 1
+        elif len(runner_id) > MAX_ID_LENGTH:
+            fields.miss("id")
+        elif runner_id not in runners:
+            runners[runner_id] = _listed_runner(runner_id, fields)
+    if items and not runners:
+        raise ShapeError("none of its items can be used")
+    return ListAnswer(tuple(runners.values()), tuple(drift), unreadable)
 
 
 def _items(body: bytes) -> Iterator[object]:
@@ -137,14 +151,27 @@ def _items(body: bytes) -> Iterator[object]:
             raise ShapeError("not an array") from None
         yield from items
     else:
-        yield from (decode(bytes(item)) for item in raw_items)
+        yield from map(_item, raw_items)
 
 
-def _listed_runner(item: "_Fields") -> ListedRunner | None:
-    runner_id = item.values.get("id")
-    if not isinstance(runner_id, str) or len(runner_id) > MAX_ID_LENGTH or _torn(runner_id):
-        item.miss("id")
+def _item(raw: msgspec.Raw) -> object:
+    """Decode one item; None for one that cannot be, which costs the others nothing."""
+    try:
+        return decode(bytes(raw))
+    except NotJsonError:
         return None
+
+
+def _listed_id(item: "_Fields") -> str | None:
+    """Read whose item it is; None where it does not say, or what it says was torn on the way."""
+    runner_id = item.values.get("id")
+    if isinstance(runner_id, str) and not _torn(runner_id):
+        return runner_id
+    item.miss("id")
+    return None
+
+
+def _listed_runner(runner_id: str, item: "_Fields") -> ListedRunner:
     return ListedRunner(
         id=runner_id,
         owner_principal=item.text("owner_principal"),

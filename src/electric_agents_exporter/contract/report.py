@@ -23,6 +23,10 @@ MAX_ID_LENGTH: Final = 1024
 """Characters of the longest runner id that we keep: an id stands in some sixty series."""
 
 
+MAX_LISTED: Final = 250_000
+"""The most runners of one list that we hold: a server that lists more is out of its mind."""
+
+
 MAX_STREAM_LENGTH: Final = 4096
 """Characters of the longest path of a wake stream, and of the longest offset, that we keep."""
 

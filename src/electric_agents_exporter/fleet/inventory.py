@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from electric_agents_exporter.contract.report import ListedRunner
+from electric_agents_exporter.contract.report import MAX_LISTED, ListedRunner
 from electric_agents_exporter.fleet.policy import Policy
 from electric_agents_exporter.fleet.reasons import Suppression
 from electric_agents_exporter.fleet.runner_record import AT_ONCE, RunnerRecord
@@ -63,14 +63,27 @@ class Inventory:
         self._pending.clear()
         self.settle()
 
-    def take(self, principal: str, runners: Sequence[ListedRunner]) -> None:
-        """Take in a good list. It takes effect with `settle`."""
+    def take(self, principal: str, runners: Sequence[ListedRunner], *, unreadable: int = 0) -> None:
+        """Take in a good list. It takes effect with `settle`.
+
+        Any runner that is missing may be one of its `unreadable` items, so while there are some
+        nobody goes but who is not known to the server when asked after.
+        """
         known = self._lists.get(principal, {})
         # What has not changed stays the same object: a long list is held once and not twice.
-        self._pending[principal] = {
+        taken = {
             runner.id: before if (before := known.get(runner.id)) == runner else runner
             for runner in runners
         }
+        if unreadable:
+            missing = (each for each in known.items() if each[0] not in taken)
+            kept = [each for each in missing if not self._is_gone(each[0])]
+            taken.update(kept[: max(0, MAX_LISTED - len(taken))])
+        self._pending[principal] = taken
+
+    def _is_gone(self, runner_id: str) -> bool:
+        record = self._records.get(runner_id)
+        return record is not None and record.gone
 
     def settle(self) -> InventoryChange:
         """Let the lists of this poll take effect: runners come, go, and change their labels.

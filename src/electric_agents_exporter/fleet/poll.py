@@ -96,6 +96,7 @@ class Poll:
         self._began = target.clock.monotonic()
         self._got: set[str] = set()
         self._not_got: dict[str, Reason] = {}
+        self._unreadable: dict[str, str] = {}
         self.answers = Answers()
         self._wake_answers = Answers()
         self._server_asked = False
@@ -112,7 +113,10 @@ class Poll:
             self._not_got[principal] = answer
             return
         target.tenants.clear()  # those of settings before these
-        target.inventory.take(principal, answer.runners)
+        target.inventory.take(principal, answer.runners, unreadable=answer.unreadable)
+        if answer.unreadable:
+            items = len(answer.runners) + answer.unreadable
+            self._unreadable[principal] = f"{answer.unreadable} of {items}"
         target.listed_at[principal] = target.clock.monotonic()
         target.drift.update(answer.drift)
         self._got.add(principal)
@@ -315,6 +319,9 @@ class Poll:
             if principal not in self._got:
                 text = f"no list for {principal} ({self._not_got.get(principal, 'not asked')})"
                 yield PollFault(text, text)
+        for principal, share in self._unreadable.items():
+            text = f"items of the list for {principal} cannot be read"
+            yield PollFault(text, f"{share} {text}")
         answers = self.answers
         if answers.failed:
             text = "runners did not answer"

@@ -53,6 +53,7 @@ class RunnerRecord:
         "_reading_at",
         "_refused_at",
         "_unanswered",
+        "_unknown",
         "asked_at",
         "retired",
         "state",
@@ -62,6 +63,7 @@ class RunnerRecord:
         self.state = RunnerState(listed, principal)
         self.asked_at = AT_ONCE
         self.retired = False
+        self._unknown = False
         self._changes: ChangeDetector | None = None
         self._heard = HeardOffset()
         self._offset: str | None = None
@@ -74,6 +76,11 @@ class RunnerRecord:
     def kind(self) -> RunnerKind:
         """What the runner is for, as listed."""
         return self.state.listed.kind or RunnerKind.UNKNOWN
+
+    @property
+    def gone(self) -> bool:
+        """Whether the server did not know it when it was last asked after."""
+        return self._unknown and self.state.report is None
 
     def relist(self, listed: ListedRunner, principal: str) -> None:
         """Take in what a newer list says."""
@@ -175,6 +182,7 @@ class RunnerRecord:
     def fail(self, monotonic: float, *, gone: bool) -> None:
         """Note that a call for it failed; `gone` says that the server knows it no more."""
         self.asked_at = monotonic
+        self._unknown = gone
         self.state = replace(self.state, poll_success=False)
         if gone:
             self._forget_wakes(success=None)

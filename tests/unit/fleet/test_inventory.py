@@ -4,7 +4,7 @@ from collections.abc import Iterable
 import msgspec
 import pytest
 
-from electric_agents_exporter.contract.report import Claims, ListedRunner, Report
+from electric_agents_exporter.contract.report import MAX_LISTED, Claims, ListedRunner, Report
 from electric_agents_exporter.fleet.inventory import Inventory, InventoryChange
 from electric_agents_exporter.fleet.policy import Policy
 from electric_agents_exporter.fleet.reasons import Suppression
@@ -64,6 +64,36 @@ def state_of(inventory: Inventory, runner_id: str) -> RunnerState:
 
 def due(inventory: Inventory, principals: Iterable[str] = (ALICE,)) -> list[str]:
     return [item.runner_id for item in inventory.due(set(principals))]
+
+
+# --- lists that can be read in part ---------------------------------------------------------------
+
+
+def test_nobody_goes_while_any_item_of_the_list_cannot_be_read() -> None:
+    inventory = inventory_of("a", "b", "c")
+    inventory.take(ALICE, runners("a", "new"), unreadable=1)
+    assert inventory.settle() == InventoryChange(discovered=1, removed=0)
+    assert set(shown(inventory)) == {"a", "b", "c", "new"}
+    assert inventory.listed() == {ALICE: 4}
+    assert relist(inventory, "a") == InventoryChange(discovered=0, removed=3)
+
+
+def test_who_is_missing_and_not_known_to_the_server_goes_though_an_item_cannot_be_read() -> None:
+    inventory = inventory_of("gone", "back", "failing")
+    for runner_id in ("gone", "back"):
+        record_of(inventory, runner_id).fail(1.0, gone=True)
+    record_of(inventory, "failing").fail(1.0, gone=False)
+    report(inventory, "back", at=2.0)
+    inventory.take(ALICE, [], unreadable=1)
+    assert inventory.settle().removed == 1
+    assert set(shown(inventory)) == {"back", "failing"}
+
+
+def test_what_is_kept_of_lists_that_can_be_read_in_part_has_a_bound() -> None:
+    inventory = inventory_of(*map(str, range(MAX_LISTED)))
+    inventory.take(ALICE, runners("a", "b"), unreadable=1)
+    inventory.settle()
+    assert inventory.listed() == {ALICE: MAX_LISTED}
 
 
 # --- lists ----------------------------------------------------------------------------------------

@@ -126,6 +126,18 @@ def test_a_good_poll_has_no_fault(target: Target) -> None:
     assert take(target).poll_success == dict.fromkeys(Operation, True)
 
 
+def test_a_list_that_can_be_read_in_part_is_told_and_removes_nobody(target: Target) -> None:
+    ask(target, 3)
+    poll = Poll(target)
+    whole = listing(names(3)[0])
+    poll.listed(ALICE, ListAnswer(whole.runners, ("list.id", "list.id"), unreadable=2))
+    poll.due()
+    assert f"2 of 3 items of the list for {ALICE} cannot be read" in texts(poll.end())
+    assert take(target).listed[ALICE] == 3
+    assert take(target).fleet.removed == 0
+    assert target.drift["list.id"] == 2
+
+
 @pytest.mark.parametrize(
     "count, failing, tolerated",
     [
