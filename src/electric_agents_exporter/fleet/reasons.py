@@ -34,6 +34,8 @@ class Reason(StrEnum):
     WRONG_RUNNER = "wrong_runner"
     WRONG_PRINCIPAL = "wrong_principal"
     TOO_LARGE = "too_large"
+    HEADERS_TOO_LARGE = "headers_too_large"
+    NOT_HTTP = "not_http"
     DATABASE = "database"
     OTHER = "other"
 

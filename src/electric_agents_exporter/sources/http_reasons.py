@@ -1,12 +1,17 @@
 """Why a request over HTTP failed, told from what the wire and the libraries say."""
 
 import ssl
+from collections.abc import Iterator
 from typing import Final
 
 import aiohttp
+import aiohttp.http_exceptions
 import httpx
 
 from electric_agents_exporter.fleet.reasons import Reason
+
+ODD: Final = (ArithmeticError, LookupError, RuntimeError, ValueError)
+"""What libraries raise over bytes that nobody thought of, and we over what they make of them."""
 
 _BY_STATUS: Final = {
     401: Reason.UNAUTHORIZED,
@@ -15,7 +20,7 @@ _BY_STATUS: Final = {
     407: Reason.PROXY,
     429: Reason.RATE_LIMITED,
 }
-_BY_ERROR: Final[tuple[tuple[type[BaseException], Reason], ...]] = (
+_BY_ERROR: Final[tuple[tuple[type[Exception] | tuple[type[Exception], ...], Reason], ...]] = (
     # The first that fits decides, so the special stand before the general.
     (TimeoutError, Reason.TIMEOUT),
     (aiohttp.ClientConnectorDNSError, Reason.DNS),
@@ -32,7 +37,9 @@ _BY_ERROR: Final[tuple[tuple[type[BaseException], Reason], ...]] = (
     (httpx.ConnectError, Reason.CONNECT),
     (httpx.NetworkError, Reason.RESET),
     (httpx.RemoteProtocolError, Reason.RESET),
-    (httpx.DecodingError, Reason.NOT_JSON),
+    (aiohttp.http_exceptions.LineTooLong, Reason.HEADERS_TOO_LARGE),
+    (aiohttp.ClientResponseError, Reason.NOT_HTTP),
+    (ODD, Reason.NOT_HTTP),
 )
 
 
@@ -53,8 +60,16 @@ def reason_of_status(status: int) -> Reason | None:
 
 def reason_of_error(error: BaseException) -> Reason:
     """Classify what went wrong on the wire; what the transport translated tells more."""
-    for candidate in (error.__cause__, error):
+    for candidate in reversed(tuple(_chain(error))):
         for kind, reason in _BY_ERROR:
             if isinstance(candidate, kind):
                 return reason
     return Reason.OTHER
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """Give an error, what caused it, and so on to the first cause."""
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__

@@ -13,11 +13,11 @@ import httpx
 
 from electric_agents_exporter.contract import principals
 from electric_agents_exporter.contract.principals import Principal
-from electric_agents_exporter.contract.reading import NotJsonError, ShapeError
+from electric_agents_exporter.contract.reading import NotJsonError
 from electric_agents_exporter.fleet.clock import Clock
 from electric_agents_exporter.fleet.poll import Poll
 from electric_agents_exporter.fleet.reasons import Operation, Reason
-from electric_agents_exporter.sources.http_reasons import reason_of_error, reason_of_status
+from electric_agents_exporter.sources.http_reasons import ODD, reason_of_error, reason_of_status
 
 log = logging.getLogger(__name__)
 
@@ -96,7 +96,7 @@ class Requests:
         try:
             async with asyncio.timeout(self._wire.timeout):
                 status, response = await self._fetch(operation, url, self._headers[name])
-        except (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError, *ODD) as error:
             answer = reason_of_error(error)
         else:
             if isinstance(response, Reason):
@@ -155,7 +155,7 @@ async def _read(read: Callable[[Response], Read | Reason], response: Response) -
         return read(response)
     except NotJsonError:
         return Reason.NOT_JSON
-    except ShapeError:
+    except ODD:
         return Reason.SCHEMA
 
 
@@ -168,5 +168,5 @@ def _header(text: str, principal: Principal) -> str:
 def _date(headers: httpx.Headers) -> float | None:
     try:
         return parsedate_to_datetime(headers["date"]).timestamp()
-    except (KeyError, ValueError, OverflowError, OSError):
+    except (OSError, TypeError, *ODD):
         return None

@@ -747,3 +747,27 @@ async def test_the_servers_clock_is_told_from_leases_and_else_from_its_date(
 async def test_secrets_stay_out_of_what_options_say_of_themselves() -> None:
     credentials = Credentials(headers={"x": "hunter2"}, bearer_token="hunter3")  # noqa: S106
     assert "hunter" not in repr(credentials)
+
+
+@pytest.mark.parametrize("size", [9_000, 100_000])
+async def test_headers_that_are_too_large_are_told_as_that(
+    server: Server, connect: Connect, size: int
+) -> None:
+    async def answer(request: Any) -> None:  # noqa: ANN401
+        request.send(b"[]", "200 OK", f"X-Trace: {'x' * size}")
+
+    server.answer = answer
+    exchange = connect()
+    assert not await exchange.poll()
+    assert exchange.errors() == {"list headers_too_large": 1, "server headers_too_large": 1}
+
+
+async def test_what_speaks_no_http_is_told_as_that(server: Server, connect: Connect) -> None:
+    async def answer(request: Any) -> None:  # noqa: ANN401
+        request.writer.write(b"SSH-2.0-OpenSSH_9.2p1\r\n\r\n")
+        request.writer.close()
+
+    server.answer = answer
+    exchange = connect()
+    assert not await exchange.poll()
+    assert exchange.errors() == {"list not_http": 1, "server not_http": 1}
