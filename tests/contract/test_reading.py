@@ -1,6 +1,7 @@
 import copy
 import json
 import math
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,17 @@ from electric_agents_exporter.contract.reading import (
     ListAnswer,
     NotJsonError,
     ShapeError,
+    TooManyError,
     read_health,
     read_list,
 )
-from electric_agents_exporter.contract.report import Claims, Dispatch, ListedRunner, Report
+from electric_agents_exporter.contract.report import (
+    MAX_LISTED,
+    Claims,
+    Dispatch,
+    ListedRunner,
+    Report,
+)
 from electric_agents_exporter.contract.vocabulary import (
     AdminStatus,
     ClaimResult,
@@ -685,6 +693,46 @@ def test_an_item_that_does_not_tell_whose_it_is_could_be_anybodys(
     bad: object, unreadable: int
 ) -> None:
     assert listed(item(id="a"), bad).unreadable == unreadable
+
+
+@pytest.mark.parametrize(
+    "value, count",
+    [
+        (b"{}", MAX_LISTED + 1),
+        (b"{}", 20_000_000),
+        (b'{"id":"x"}', 2_500_000),
+        (b"1", 9_000_000),
+        (b'"\xff"', MAX_LISTED + 1),
+        (b'{"id":"x"}', MAX_LISTED + 1),
+    ],
+)
+def test_a_list_of_more_items_than_anybody_has_is_refused_before_it_takes_much_memory(
+    value: bytes, count: int
+) -> None:
+    body = b"[" + b",".join([value] * count) + b"]"
+    tracemalloc.start()
+    with pytest.raises(TooManyError):
+        read_list(body)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 128 << 20
+
+
+def test_a_list_of_as_many_as_we_hold_is_read() -> None:
+    body = b"[" + b",".join(b'{"id":"%x"}' % n for n in range(MAX_LISTED)) + b"]"
+    assert len(read_list(body).runners) == MAX_LISTED
+
+
+def test_what_is_drift_in_every_item_of_a_list_is_held_once() -> None:
+    answer = listed({"id": "a"}, {"id": "b"})
+    first, second = (name for name in answer.drift if name == "list.label")
+    assert first is second
+
+
+def test_a_report_of_more_claims_than_anybody_has_is_refused_before_it_is_taken_apart() -> None:
+    claims = b"[" + b",".join([b"{}"] * 1_000_000) + b"]"
+    with pytest.raises(TooManyError):
+        read_health(b'{"runner":{"id":"a"},"claims":{"active":%s}}' % claims)
 
 
 def test_an_item_that_still_says_whose_it_is_lists_that_runner_whatever_else_it_holds() -> None:

@@ -6,6 +6,7 @@ of that may cost more than the field itself. What does not fit is left out and n
 
 import json
 import math
+import sys
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from enum import StrEnum
@@ -18,6 +19,7 @@ from electric_agents_exporter.contract.claims import ClaimTally
 from electric_agents_exporter.contract.health import classify_issue
 from electric_agents_exporter.contract.report import (
     MAX_ID_LENGTH,
+    MAX_LISTED,
     MAX_STREAM_LENGTH,
     NO_ISSUES,
     Claims,
@@ -41,6 +43,8 @@ Word = TypeVar("Word", bound=StrEnum)
 _MISSING: Final = object()
 _NOTHING: Final[Mapping[str, object]] = {}
 _LABEL_LENGTH: Final = 128
+_MEMBERS: Final = 32  # of an item of a list; a real one has nine, and its sandbox profiles
+_OBJECTS: Final = 8
 
 
 class NotJsonError(ValueError):
@@ -49,6 +53,10 @@ class NotJsonError(ValueError):
 
 class ShapeError(ValueError):
     """The body is JSON, but not what the route answers."""
+
+
+class TooManyError(ValueError):
+    """The body holds more than anybody can mean: its objects would take many times its size."""
 
 
 class HealthAnswer(msgspec.Struct, frozen=True):
@@ -81,7 +89,9 @@ def read_health(body: bytes) -> HealthAnswer:
     Raises:
         NotJsonError: the body is no JSON.
         ShapeError: it holds no `runner` with an `id`.
+        TooManyError: it holds more members than we take apart.
     """
+    _refuse_many(body, members=MAX_LISTED, objects=MAX_LISTED)
     fields = _Fields("", decode(body))
     runner = fields.section("runner")
     runner_id = runner.values.get("id")
@@ -117,7 +127,9 @@ def read_list(body: bytes) -> ListAnswer:
     Raises:
         NotJsonError: the body is no JSON.
         ShapeError: it is no array, or holds items and none of them can be used.
+        TooManyError: it holds more items than we take.
     """
+    _refuse_many(body, members=_MEMBERS * MAX_LISTED, objects=_OBJECTS * MAX_LISTED)
     drift: list[str] = []
     runners: dict[str, ListedRunner] = {}
     items = unreadable = 0
@@ -142,16 +154,33 @@ def _items(body: bytes) -> Iterator[object]:
     Raises:
         NotJsonError: the body is no JSON.
         ShapeError: it is no array.
+        TooManyError: it holds more items than we take.
     """
+    raw_items: list[msgspec.Raw] | None = None
+    items: object = None
     try:
         raw_items = msgspec.json.decode(body, type=list[msgspec.Raw])
     except (msgspec.DecodeError, RecursionError):
         items = decode(body)
         if not isinstance(items, list):
             raise ShapeError("not an array") from None
-        yield from items
-    else:
-        yield from map(_item, raw_items)
+    found = items if isinstance(items, list) else raw_items or []
+    if len(found) > MAX_LISTED:
+        raise TooManyError(f"more than {MAX_LISTED} items")
+    yield from found if raw_items is None else map(_item, raw_items)
+
+
+def _refuse_many(body: bytes, *, members: int, objects: int) -> None:
+    """Refuse a body before it is decoded that could hold too much.
+
+    Commas and braces within texts count too, so the bounds are far from what is ever seen.
+
+    Raises:
+        TooManyError: it may hold more values, or more objects.
+    """
+    short = len(body) <= 2 * min(members, objects)
+    if not short and (body.count(b",") > members or body.count(b"{") > objects):
+        raise TooManyError("more values than anybody can mean")
 
 
 def _item(raw: msgspec.Raw) -> object:
@@ -379,7 +408,8 @@ class _Fields:
     def miss(self, name: str) -> None:
         """Count a member as drift, unless the object is none and was counted as a whole."""
         if self._whole:
-            self.drift.append(f"{self._path}.{name}")
+            # One text for all: of a long list, every field of every item may be drift.
+            self.drift.append(sys.intern(f"{self._path}.{name}"))
 
 
 def decode(body: bytes) -> object:

@@ -8,7 +8,7 @@ import math
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from operator import attrgetter
-from typing import Final
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -36,17 +36,22 @@ class InventoryChange(msgspec.Struct, frozen=True):
     removed: int
 
 
+_List: TypeAlias = dict[str, ListedRunner | Suppression]
+"""What a list says of each runner; of one that has no record only why it has none is kept."""
+
+
 class Inventory:
     """The runners of one target.
 
     Invariant: every record's runner is in the newest good list of some principal and passes the
-    selection; at most `max_runners` of them are not retired once `settle` has run.
+    selection; at most `max_runners` of them are not retired once `settle` has run, and of those
+    without a record no more is held than their ids.
     """
 
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
-        self._lists: dict[str, Mapping[str, ListedRunner]] = {}
-        self._pending: dict[str, Mapping[str, ListedRunner]] = {}
+        self._lists: dict[str, _List] = {}
+        self._pending: dict[str, _List] = {}
         self._records: dict[str, RunnerRecord] = {}
         self._suppressed: Mapping[Suppression, int] = dict.fromkeys(Suppression, 0)
 
@@ -71,7 +76,7 @@ class Inventory:
         """
         known = self._lists.get(principal, {})
         # What has not changed stays the same object: a long list is held once and not twice.
-        taken = {
+        taken: _List = {
             runner.id: before if (before := known.get(runner.id)) == runner else runner
             for runner in runners
         }
@@ -94,7 +99,7 @@ class Inventory:
         known, fresh = set(self._lists), set(self._pending)
         self._lists |= self._pending
         self._pending = {}
-        listed: dict[str, tuple[str, ListedRunner]] = {}
+        listed: dict[str, tuple[str, ListedRunner | Suppression]] = {}
         # A runner has one owner: where an old list names it too, the new one is right.
         for principal in sorted(self._lists, key=lambda name: name not in fresh):
             for runner_id, runner in self._lists[principal].items():
@@ -108,15 +113,19 @@ class Inventory:
             removed=sum(runner_id not in listed for runner_id in before),
         )
 
-    def _watch(self, listed: Mapping[str, tuple[str, ListedRunner]]) -> None:
+    def _watch(self, listed: Mapping[str, tuple[str, ListedRunner | Suppression]]) -> None:
         suppressed = Counter(dict.fromkeys(Suppression, 0))
         chosen: list[tuple[str, ListedRunner]] = []
-        for principal, runner in listed.values():
+        for runner_id, (principal, runner) in listed.items():
+            if isinstance(runner, Suppression):
+                suppressed[runner] += 1
+                continue
             rejection = self._policy.selection.rejects(runner)
             if rejection is None:
                 chosen.append((principal, runner))
             else:
                 suppressed[rejection] += 1
+                self._lists[principal][runner_id] = rejection
         # Those already watched stay: a limit that swaps runners would look like churn.
         chosen.sort(key=lambda choice: choice[1].id not in self._records)
         records: dict[str, RunnerRecord] = {}
@@ -126,6 +135,7 @@ class Inventory:
             if record is None or not record.retired:
                 if room <= 0:
                     suppressed[Suppression.LIMIT] += 1
+                    self._lists[principal][runner.id] = Suppression.LIMIT
                     continue
                 room -= 1
             if record is None:

@@ -10,7 +10,7 @@ import httpx
 
 from electric_agents_exporter.fleet.reasons import Reason
 
-ODD: Final = (ArithmeticError, LookupError, RuntimeError, ValueError)
+ODD: Final = (ArithmeticError, LookupError, RecursionError, ValueError)
 """What libraries raise over bytes that nobody thought of, and we over what they make of them."""
 
 _BY_STATUS: Final = {

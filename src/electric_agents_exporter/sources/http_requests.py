@@ -13,10 +13,11 @@ import httpx
 
 from electric_agents_exporter.contract import principals
 from electric_agents_exporter.contract.principals import Principal
-from electric_agents_exporter.contract.reading import NotJsonError
+from electric_agents_exporter.contract.reading import NotJsonError, TooManyError
 from electric_agents_exporter.fleet.clock import Clock
 from electric_agents_exporter.fleet.poll import Poll
 from electric_agents_exporter.fleet.reasons import Operation, Reason
+from electric_agents_exporter.sources.http_bodies import read_body
 from electric_agents_exporter.sources.http_reasons import ODD, reason_of_error, reason_of_status
 
 log = logging.getLogger(__name__)
@@ -133,16 +134,12 @@ class Requests:
             reason = reason_of_status(response.status_code)
             if reason is not None:
                 return response.status_code, reason
-            body = bytearray()
-            most = _MAX_BODY[operation]
-            async for chunk in response.aiter_bytes():
-                body += chunk
-                if len(body) > most:
-                    if operation is not Operation.WAKES:
-                        return response.status_code, Reason.TOO_LARGE
-                    answer = Response(bytes(body[:most]), response.headers, cut=True)
-                    return response.status_code, answer
-            return response.status_code, Response(bytes(body), response.headers)
+            body = await read_body(response, _MAX_BODY[operation])
+            if isinstance(body, Reason):
+                return response.status_code, body
+            if body.cut and operation is not Operation.WAKES:
+                return response.status_code, Reason.TOO_LARGE
+            return response.status_code, Response(body.content, response.headers, body.cut)
         finally:
             await response.aclose()
 
@@ -155,6 +152,8 @@ async def _read(read: Callable[[Response], Read | Reason], response: Response) -
         return read(response)
     except NotJsonError:
         return Reason.NOT_JSON
+    except TooManyError:
+        return Reason.TOO_LARGE
     except ODD:
         return Reason.SCHEMA
 

@@ -1,3 +1,4 @@
+import tracemalloc
 from collections import Counter
 from collections.abc import Iterable
 
@@ -64,6 +65,30 @@ def state_of(inventory: Inventory, runner_id: str) -> RunnerState:
 
 def due(inventory: Inventory, principals: Iterable[str] = (ALICE,)) -> list[str]:
     return [item.runner_id for item in inventory.due(set(principals))]
+
+
+def test_of_runners_that_are_not_watched_no_more_is_held_than_their_ids() -> None:
+    inventory = Inventory(Policy("t", max_runners=10))
+
+    def take() -> None:
+        inventory.take(ALICE, [ListedRunner(f"{n}", label="x" * 128) for n in range(20_000)])
+        inventory.settle()
+
+    tracemalloc.start()
+    take()
+    take()
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert inventory.listed() == {ALICE: 20_000}
+    assert inventory.suppressed()[Suppression.LIMIT] == 19_990
+    assert held < 20_000 * 200
+
+
+def test_a_runner_over_the_limit_is_watched_once_there_is_room() -> None:
+    inventory = inventory_of("a", "b", policy=Policy("t", max_runners=1))
+    assert shown(inventory) == ["a"]
+    assert relist(inventory, "b") == InventoryChange(discovered=0, removed=1)
+    assert shown(inventory) == ["b"]
 
 
 # --- lists that can be read in part ---------------------------------------------------------------

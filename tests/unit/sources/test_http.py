@@ -6,16 +6,19 @@ import itertools
 import os
 import ssl
 import time
-from collections.abc import Callable
+import tracemalloc
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import trustme
 
 from electric_agents_exporter.contract.vocabulary import HealthStatus
 from electric_agents_exporter.fleet.reasons import Operation
 from electric_agents_exporter.sources.credentials import Credentials
+from electric_agents_exporter.sources.http_bodies import Body, read_body
 from electric_agents_exporter.sources.http_transport import Tls
 
 Server = Any
@@ -747,6 +750,74 @@ async def test_the_servers_clock_is_told_from_leases_and_else_from_its_date(
 async def test_secrets_stay_out_of_what_options_say_of_themselves() -> None:
     credentials = Credentials(headers={"x": "hunter2"}, bearer_token="hunter3")  # noqa: S106
     assert "hunter" not in repr(credentials)
+
+
+def zipped(content: bytes, times: int) -> bytes:
+    for _ in range(times):
+        content = gzip.compress(content)
+    return content
+
+
+@pytest.mark.parametrize("coding", ["gzip, gzip", "gzip,gzip", "br", "identity, gzip", "deflate"])
+async def test_a_coding_that_was_not_asked_for_is_not_unpacked(
+    server: Server, connect: Connect, coding: str
+) -> None:
+    async def answer(request: Any) -> None:  # noqa: ANN401
+        request.send(zipped(b"[]", 2), "200 OK", f"Content-Encoding: {coding}")
+
+    server.answer = answer
+    exchange = connect()
+    assert not await exchange.poll()
+    assert exchange.errors() == {"list not_json": 1, "server not_json": 1}
+
+
+@pytest.mark.parametrize("coding", ["gzip", "x-gzip", "GZIP ", "identity", ""])
+async def test_a_body_is_unpacked_as_its_coding_says(
+    server: Server, connect: Connect, coding: str
+) -> None:
+    async def answer(request: Any) -> None:  # noqa: ANN401
+        packed = zipped(b'{"status": "ok"}' if request.path.endswith("health") else b"[]", 1)
+        plain = b'{"status": "ok"}' if request.path.endswith("health") else b"[]"
+        body = packed if "gzip" in coding.lower() else plain
+        request.send(body, "200 OK", f"Content-Encoding: {coding}")
+
+    server.answer = answer
+    exchange = connect()
+    assert await exchange.poll()
+    assert exchange.errors() == {}
+
+
+async def test_what_is_no_gzip_though_it_says_so_is_a_failed_request(
+    server: Server, connect: Connect
+) -> None:
+    async def answer(request: Any) -> None:  # noqa: ANN401
+        request.send(b"[]", "200 OK", "Content-Encoding: gzip")
+
+    server.answer = answer
+    exchange = connect()
+    assert not await exchange.poll()
+    assert exchange.errors() == {"list not_json": 1, "server not_json": 1}
+
+
+async def test_bytes_that_hold_far_more_are_unpacked_to_the_bound_and_no_further() -> None:
+    bomb = zipped(b" " * (256 << 20), 1)
+    response = httpx.Response(200, headers={"content-encoding": "gzip"}, stream=_Stream(bomb))
+    tracemalloc.start()
+    body = await read_body(response, 1 << 20)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert body == Body(b" " * (1 << 20), cut=True)
+    assert peak < 8 << 20
+
+
+class _Stream(httpx.AsyncByteStream):
+    """Gives a body in one piece."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield self._content
 
 
 @pytest.mark.parametrize("size", [9_000, 100_000])
