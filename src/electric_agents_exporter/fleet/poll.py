@@ -1,7 +1,7 @@
 """One poll in progress: takes in what a source learns, as it learns it."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final, NamedTuple
 
 from electric_agents_exporter.contract.claims import ClaimNews
@@ -73,9 +73,12 @@ class Answers:
         self.good += others.good
         self.failures.update(others.failures)
 
-    def spell_failures(self, what: str) -> str:
-        """Say of how many what went wrong, and why."""
-        reasons = ", ".join(f"{reason} {count}" for reason, count in self.failures.most_common())
+    def spell_failures(self, what: str, words: Mapping[Reason, str]) -> str:
+        """Say of how many what went wrong, and why; `words` are those of the first of each."""
+        reasons = ", ".join(
+            f"{reason} {count}" + (f": {words[reason]}" if reason in words else "")
+            for reason, count in self.failures.most_common()
+        )
         return f"{self.failed} of {self.asked} {what} ({reasons})"
 
 
@@ -101,6 +104,7 @@ class Poll:
         self._wake_answers = Answers()
         self._server_asked = False
         self._server: Reason | None = None
+        self._words: dict[Operation, dict[Reason, str]] = {each: {} for each in Operation}
         self._questions: list[WakeQuestion] = []
         self._tenants: dict[str, Poll] = {}
 
@@ -149,8 +153,15 @@ class Poll:
         self.answers.asked = len(due)
         return due
 
-    def requested(self, operation: Operation, seconds: float, reason: Reason | None) -> None:
-        """Count a request, how long it took, and why it failed if it did."""
+    def requested(
+        self, operation: Operation, seconds: float, reason: Reason | None, words: str = ""
+    ) -> None:
+        """Count a request, how long it took, and why it failed if it did.
+
+        `words` say that more exactly, in a line without a secret.
+        """
+        if reason is not None and words:
+            self._words[operation].setdefault(reason, words)
         self._target.requests.count(operation, seconds, reason)
         if operation is Operation.SERVER:
             self._server_asked, self._server = True, reason
@@ -313,19 +324,19 @@ class Poll:
 
     def _faults(self, *, complete: bool) -> Iterable[PollFault]:
         if self._server_silent:
-            text = f"the server does not answer ({self._server})"
-            yield PollFault(text, text)
+            text = "the server does not answer"
+            yield self._fault(text, Operation.SERVER, self._server)
         for principal in self._target.policy.principals:
             if principal not in self._got:
-                text = f"no list for {principal} ({self._not_got.get(principal, 'not asked')})"
-                yield PollFault(text, text)
+                text = f"no list for {principal}"
+                yield self._fault(text, Operation.LIST, self._not_got.get(principal))
         for principal, share in self._unreadable.items():
             text = f"items of the list for {principal} cannot be read"
             yield PollFault(text, f"{share} {text}")
         answers = self.answers
         if answers.failed:
             text = "runners did not answer"
-            yield PollFault(text, answers.spell_failures(text))
+            yield PollFault(text, answers.spell_failures(text, self._words[Operation.HEALTH]))
         left = answers.asked - answers.good - answers.failed
         if left and not complete:
             text = "runners were not asked"
@@ -335,4 +346,11 @@ class Poll:
             yield PollFault(text, text)
         if self._wake_answers.failed:
             text = "wake streams were not read"
-            yield PollFault(text, self._wake_answers.spell_failures(text))
+            words = self._words[Operation.WAKES]
+            yield PollFault(text, self._wake_answers.spell_failures(text, words))
+
+    def _fault(self, text: str, operation: Operation, reason: Reason | None) -> PollFault:
+        """Tell a fault of one request: its kind goes by the reason, its text has the words too."""
+        words = self._words[operation].get(reason, "") if reason else ""
+        kind = f"{text} ({reason or 'not asked'})"
+        return PollFault(kind, f"{kind[:-1]}: {words})" if words else kind)

@@ -1,5 +1,7 @@
 """Why a request over HTTP failed, told from what the wire and the libraries say."""
 
+import os
+import socket
 import ssl
 from collections.abc import Iterator
 from typing import Final
@@ -12,6 +14,8 @@ from electric_agents_exporter.fleet.reasons import Reason
 
 ODD: Final = (ArithmeticError, LookupError, RecursionError, ValueError)
 """What libraries raise over bytes that nobody thought of, and we over what they make of them."""
+
+_LONGEST_WORDS: Final = 200
 
 _BY_STATUS: Final = {
     401: Reason.UNAUTHORIZED,
@@ -65,6 +69,28 @@ def reason_of_error(error: BaseException) -> Reason:
             if isinstance(candidate, kind):
                 return reason
     return Reason.OTHER
+
+
+def words_of_error(error: BaseException) -> str:
+    """Say in a line what went wrong, as the system or OpenSSL say it; empty where neither does.
+
+    What other libraries say may hold a URL with a password, or what a server sent.
+    """
+    said = filter(None, map(_words_of, reversed(tuple(_chain(error)))))
+    words = next(said, "")
+    return "".join(filter(str.isprintable, words))[:_LONGEST_WORDS]
+
+
+def _words_of(error: BaseException) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return error.verify_message
+    if isinstance(error, ssl.SSLError):
+        return (error.reason or "").replace("_", " ").lower()
+    if isinstance(error, socket.gaierror):
+        return error.strerror or ""
+    if isinstance(error, OSError) and error.errno:
+        return os.strerror(error.errno)
+    return ""
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

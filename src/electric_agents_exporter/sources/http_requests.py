@@ -18,7 +18,12 @@ from electric_agents_exporter.fleet.clock import Clock
 from electric_agents_exporter.fleet.poll import Poll
 from electric_agents_exporter.fleet.reasons import Operation, Reason
 from electric_agents_exporter.sources.http_bodies import read_body
-from electric_agents_exporter.sources.http_reasons import ODD, reason_of_error, reason_of_status
+from electric_agents_exporter.sources.http_reasons import (
+    ODD,
+    reason_of_error,
+    reason_of_status,
+    words_of_error,
+)
 
 log = logging.getLogger(__name__)
 
@@ -93,15 +98,16 @@ class Requests:
         sent = self._wire.clock.monotonic()
         answer: Read | Reason
         status: int | None = None
+        words = ""
         date: float | None = None
         try:
             async with asyncio.timeout(self._wire.timeout):
                 status, response = await self._fetch(operation, url, self._headers[name])
         except (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError, *ODD) as error:
-            answer = reason_of_error(error)
+            answer, words = reason_of_error(error), words_of_error(error)
         else:
             if isinstance(response, Reason):
-                answer = response
+                answer, words = response, f"HTTP {status}"
             else:
                 # A report, which tells the time to the millisecond, came just before a wake stream.
                 date = None if operation is Operation.WAKES else _date(response.headers)
@@ -111,7 +117,8 @@ class Requests:
         if date is not None and not isinstance(answer, Reason):
             self._poll.observed_date(date, written_at, within)
         reason = answer if isinstance(answer, Reason) else None
-        self._poll.requested(operation, received - sent, None if reason in refusals else reason)
+        counted = None if reason in refusals else reason
+        self._poll.requested(operation, received - sent, counted, words)
         if log.isEnabledFor(logging.DEBUG):
             fields = {
                 "operation": operation.value,
@@ -120,6 +127,7 @@ class Requests:
                 "seconds": f"{received - sent:.3f}",
                 "status": status or "none",
                 "reason": reason.value if reason else "none",
+                "error": words or "none",
             }
             log.debug("asked", extra=fields)
         return Answer(answer, written_at, within)

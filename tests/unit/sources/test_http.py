@@ -14,8 +14,10 @@ from typing import Any
 import httpx
 import pytest
 import trustme
+from tests.unit.sources.conftest import ScriptedServer
 
 from electric_agents_exporter.contract.vocabulary import HealthStatus
+from electric_agents_exporter.fleet.poll import PollResult
 from electric_agents_exporter.fleet.reasons import Operation
 from electric_agents_exporter.sources.credentials import Credentials
 from electric_agents_exporter.sources.http_bodies import Body, read_body
@@ -627,7 +629,7 @@ async def test_a_server_that_fails_now_and_then_is_asked_after_every_runner(
     result = await exchange.result()
     assert exchange.errors() == {"health server_error": 30}
     assert [fault.text for fault in result.faults] == [
-        "30 of 60 runners did not answer (server_error 30)"
+        "30 of 60 runners did not answer (server_error 30: HTTP 500)"
     ]
     assert len({r.runner_id for r in server.requests if r.runner_id}) == 60
 
@@ -842,3 +844,46 @@ async def test_what_speaks_no_http_is_told_as_that(server: Server, connect: Conn
     exchange = connect()
     assert not await exchange.poll()
     assert exchange.errors() == {"list not_http": 1, "server not_http": 1}
+
+
+def whys(result: PollResult) -> str:
+    return "; ".join(fault.text for fault in result.faults)
+
+
+@pytest.mark.parametrize("status", ["401 Unauthorized", "503 Service Unavailable"])
+async def test_a_status_that_is_none_of_success_is_told_by_its_number(
+    server: Server, connect: Connect, status: str
+) -> None:
+    async def answer(request: Any) -> None:  # noqa: ANN401
+        request.send(b"secret", status)
+
+    server.answer = answer
+    said = whys(await connect().result())
+    assert f"HTTP {status[:3]})" in said
+    assert "secret" not in said
+
+
+async def test_a_refused_connection_is_told_in_the_systems_words(connect: Connect) -> None:
+    exchange = connect(url="http://127.0.0.1:1")
+    assert "no list for service:monitor (connect: Connection refused)" in whys(
+        await exchange.result()
+    )
+
+
+async def test_a_certificate_of_another_name_is_told_in_openssls_words(
+    connect: Connect, tmp_path: Path
+) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("agents.internal").configure_cert(context)
+    elsewhere = ScriptedServer()
+    await elsewhere.start(context)
+    exchange = connect(url=elsewhere.url, tls=Tls(ca_file=tmp_path / "ca.pem"))
+    said = whys(await exchange.result())
+    await elsewhere.stop()
+    assert "tls: Hostname mismatch, certificate is not valid for 'localhost'" in said
+
+
+def test_an_authority_is_held_to_no_more_than_other_clients_hold_it_to() -> None:
+    assert not Tls().context().verify_flags & ssl.VERIFY_X509_STRICT
