@@ -202,7 +202,7 @@ def test_probe_fails_where_a_server_does(server: Server, capsys: Capture) -> Non
     assert exit_code("probe", "--url", server.url, *PRINCIPAL) == 1
     captured = capsys.readouterr()
     assert samples(captured.out)["electric_agents_server_up"] == 0
-    assert "no list for service:monitor (server_error)" in captured.err
+    assert "no list for service:monitor (server_error: HTTP 500)" in captured.err
 
 
 @pytest.mark.parametrize("status", [200, 401])
@@ -229,6 +229,7 @@ def test_probe_debug_tells_every_request_and_no_secret(
     assert server.headers[0]["x-key"] == f"{SECRET}-of-header"
     captured = capsys.readouterr()
     reason = "none" if status == 200 else "unauthorized"
+    error = "none" if status == 200 else '"HTTP 401"'
     asked = [line for line in captured.err.splitlines() if "msg=asked" in line]
     paths = {"server": "health", "list": "runners"}
     if status == 200:
@@ -238,7 +239,7 @@ def test_probe_debug_tells_every_request_and_no_secret(
         assert re.search(
             rf" level=debug logger=exporter.sources.http_requests msg=asked operation={operation} "
             rf"path=/t/acme/v1/_electric/{path} principal=service:monitor seconds=\d+\.\d{{3}} "
-            rf"status={status} reason={reason}$",
+            rf"status={status} reason={reason} error={error}$",
             line,
         )
     assert len(asked) == len(paths) + (status == 200)

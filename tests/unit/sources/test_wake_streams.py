@@ -426,7 +426,7 @@ async def test_streams_that_are_not_asked_for_any_more_failed_as_the_others_did(
     faults = (await exchange.result()).faults
     assert sum(request.path.endswith("/wake") for request in server.requests) == 5
     assert [fault.text for fault in faults] == [
-        "12 of 12 wake streams were not read (server_error 12)"
+        "12 of 12 wake streams were not read (server_error 12: HTTP 503)"
     ]
 
 
