@@ -1,7 +1,7 @@
 # Every target sets up what it needs, and is quick the second time.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup tools demo test unit verify e2e coverage mutants versions mutation bench bench-small incidents topology real-time fleet-days lint check format generate rules fire-drill pictures render lock clean
+.PHONY: chaos help setup tools demo test unit verify e2e coverage mutants versions mutation bench bench-small incidents topology real-time fleet-days lint check format generate rules fire-drill pictures render lock clean
 VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH):$(CURDIR)/$(VENV)/tools/usr/bin
@@ -74,6 +74,9 @@ real-time: tools ## Ten deaths at work in real time, beside drains and deploymen
 
 fleet-days: tools ## Play 1,000 ordinary days of fleets (a quarter of an hour); ARGS="--days 60 --seed 7 --rules naive --false", ARGS=--write
 	@PYTHONPATH=benchmarks:alerts:tests/support python -m topology.fleet_days $(ARGS)
+
+chaos: tools ## Attack a running exporter for five minutes, and say what it lost; ARGS="NAME...", ARGS=--write
+	@PYTHONPATH=benchmarks:tests/support python -m chaos.run $(ARGS)
 
 lint: setup ## Lint, types, import rules, generated files, Dockerfile
 	scripts/check

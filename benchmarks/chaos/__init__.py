@@ -1,0 +1,1 @@
+"""Attacks on a running exporter, and what each does to its polls, its scrapes and its memory."""
