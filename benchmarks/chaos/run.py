@@ -176,7 +176,7 @@ def _scraped(address: Address, outcome: Outcome) -> Iterator[None]:
 
 def _write(outcomes: Sequence[Outcome]) -> None:
     lines = [
-        "| attack | what happens | polls, failed | scrapes, failed | slowest | peak | lines | says |",
+        "| attack | what happens | polls, failed | scrapes, failed | slowest | peak | log | says |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for one in outcomes:
