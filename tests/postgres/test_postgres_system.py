@@ -165,8 +165,8 @@ async def test_a_server_that_is_gone_is_told_apart_from_its_database(
 
     assert result.succeeded
     assert [fault.text for fault in result.faults] == [
-        "the server does not answer (connect)",
-        "1 of 1 wake streams were not read (connect 1)",
+        "the server does not answer (connect: Connection refused)",
+        "1 of 1 wake streams were not read (connect 1: Connection refused)",
     ]
     assert await system.outcome() == GOOD | {"wakes": 0, "server": 0}
     assert await system.errors() == {
