@@ -151,9 +151,7 @@ def test_every_alert_is_played_by_an_incident_or_known_not_to_be() -> None:
 def test_the_page_shows_every_incident_as_it_is() -> None:
     text = PAGE_OF_RESULTS.read_text()
     section = text.partition("<!-- measured: begin -->")[2].partition("<!-- measured: end -->")[0]
-    rows = re.findall(
-        r"^\| ([\w-]+) \| ([^|]+) \| (?:silence|page|ticket)", section, re.MULTILINE
-    )
+    rows = re.findall(r"^\| ([\w-]+) \| ([^|]+) \| (?:silence|page|ticket)", section, re.MULTILINE)
 
     assert rows == [(one.name, one.what) for one in catalogue()], "make incidents ARGS=--write"
 
