@@ -21,7 +21,6 @@ from measure import Comparison
 ROOT = Path(__file__).parents[1]
 REPORT = ROOT / "build" / "bench.json"
 PAGE = ROOT / "docs" / "performance.md"
-BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 
 PARTS = {
     # module: (fleet sizes, how often), in full and small
@@ -33,6 +32,12 @@ PARTS = {
     "under_prometheus": (((10_000, 120),), ((50, 20),)),
 }
 
+SECTIONS = {
+    "measured": [name for name in PARTS if name != "under_prometheus"],
+    "rules": ["under_prometheus"],
+}
+"""Tables of the page, by the word in their marks: the parts that each is of."""
+
 
 def main() -> int:
     """Measure; each part in a process of its own, so that none pays for another's memory."""
@@ -40,6 +45,7 @@ def main() -> int:
     parser.add_argument("--small", action="store_true", help="only prove that it works")
     parser.add_argument("--write", action="store_true", help="write docs/performance.md")
     parser.add_argument("--long", action="store_true", help="ten minutes under Prometheus")
+    parser.add_argument("--only", choices=SECTIONS, help="one table of the page")
     parser.add_argument("--part", nargs=3, metavar=("MODULE", "RUNNERS", "TIMES"))
     options = parser.parse_args()
     if options.part:
@@ -47,20 +53,27 @@ def main() -> int:
         rows = importlib.import_module(name).measure(int(count), int(times))
         sys.stdout.buffer.write(msgspec.json.encode(list(rows)))
         return 0
+    sections = [options.only] if options.only else list(SECTIONS)
+    found = {name: _measured(name, small=options.small, long=options.long) for name in sections}
+    REPORT.parent.mkdir(exist_ok=True)
+    REPORT.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=2))
+    print(f"written: {REPORT.relative_to(ROOT)}")
+    if options.write:
+        for name, comparisons in found.items():
+            _write_section(name, comparisons)
+    return 0
+
+
+def _measured(section: str, *, small: bool, long: bool) -> list[Comparison]:
     comparisons: list[Comparison] = []
-    for name, sizes in PARTS.items():
-        for count, times in sizes[options.small]:
-            longer = options.long and name == "under_prometheus"
+    for name in SECTIONS[section]:
+        for count, times in PARTS[name][small]:
+            longer = long and name == "under_prometheus"
             measured = _measure(name, count, 600 if longer else times)
             for row in measured:
                 print(_line(row), flush=True)
             comparisons += measured
-    REPORT.parent.mkdir(exist_ok=True)
-    REPORT.write_bytes(msgspec.json.format(msgspec.json.encode(comparisons), indent=2))
-    print(f"written: {REPORT.relative_to(ROOT)}")
-    if options.write:
-        _write_page(comparisons)
-    return 0
+    return comparisons
 
 
 def _measure(name: str, count: int, times: int) -> list[Comparison]:
@@ -74,8 +87,9 @@ def _line(row: Comparison) -> str:
     return f"{row.name}: {row.ours:.4g} {row.unit}{theirs}"
 
 
-def _write_page(comparisons: Iterable[Comparison]) -> None:
-    """Put the table between the marks of the page."""
+def _write_section(name: str, comparisons: Iterable[Comparison]) -> None:
+    """Put a table between its marks of the page."""
+    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
     lines = [
         f"Measured on {datetime.now(UTC):%Y-%m-%d}: {_machine()}.",
         "",
@@ -83,9 +97,9 @@ def _write_page(comparisons: Iterable[Comparison]) -> None:
         "|---|---|---|---|---|---|",
     ]
     lines += [_row(row) for row in comparisons]
-    before, _, rest = PAGE.read_text().partition(BEGIN)
-    after = rest.partition(END)[2]
-    PAGE.write_text("".join((before, BEGIN, "\n", "\n".join(lines), "\n", END, after)))
+    before, _, rest = PAGE.read_text().partition(begin)
+    after = rest.partition(end)[2]
+    PAGE.write_text("".join((before, begin, "\n", "\n".join(lines), "\n", end, after)))
 
 
 def _row(row: Comparison) -> str:
