@@ -73,9 +73,9 @@ class Connections:
         if len(self._open) <= self.limits.connections:
             return
         others = (each for each in self._open if each is not connection)
-        waiting = [each for each in others if not each.answering]
-        # Who never asked for anything goes first, then who was idle for longest.
-        last = min(waiting, key=lambda each: (each.served, each.since), default=connection)
+        # First goes who is not being answered: who never was, then who waits for longest. After
+        # those goes who has read nothing of its answer for longest.
+        last = min(others, key=lambda each: each.standing, default=connection)
         self.cut(last, "there are too many")
 
     def forget(self, connection: "Connection") -> None:
@@ -134,6 +134,12 @@ class Connection(HttpToolsProtocol):
         """Whether a request is being answered."""
         cycle: RequestResponseCycle | None = self.cycle
         return cycle is not None and not cycle.response_complete
+
+    @property
+    def standing(self) -> tuple[bool, bool, float]:
+        """How much it deserves its place: whoever has the least loses it first."""
+        since = self._stuck_since if self.answering else self.since
+        return self.answering, self.served, since
 
     def overdue(self, limits: Limits) -> str:
         """Say what takes too long; empty if nothing does."""

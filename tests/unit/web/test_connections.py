@@ -175,13 +175,14 @@ async def test_whoever_waits_for_longest_goes_first_where_all_were_answered() ->
         assert await answered(all_of_them[1])
 
 
-async def test_a_connection_too_many_is_ended_where_all_others_are_being_answered() -> None:
-    async with serving(Limits(connections=2)) as connect:
-        for _ in range(2):
-            _, writer = await connect()
+async def test_whoever_reads_nothing_makes_room_where_all_others_are_being_answered() -> None:
+    async with serving(Limits(connections=2, stuck_seconds=600)) as connect:
+        unread = [await connect() for _ in range(2)]
+        for _, writer in unread:
             writer.write(LARGE)
-        await asyncio.sleep(0.05)
-        assert await ended(await connect())
+            await asyncio.sleep(0.05)
+        assert await answered(await connect())
+        assert await ended(unread[0])
 
 
 async def test_what_is_wrong_is_told_once_and_not_a_line_each(
