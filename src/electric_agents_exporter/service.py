@@ -89,11 +89,13 @@ class Service:
         limits: Limits | None = None,
     ) -> None:
         """Serve on a socket, which is closed at the end; `on_serving` is called once it answers."""
-        connections = Connections(limits or Limits())
+        limits = limits or Limits()
+        connections = Connections(limits)
         server = _Server(
             uvicorn.Config(
                 create_app(self.served()),
-                backlog=_BACKLOG,
+                # As many are taken in at once, before any of them is read.
+                backlog=min(_BACKLOG, limits.connections // 2),
                 http=protocol(connections),  # type: ignore[arg-type]  # called, as a class is
                 log_config=None,
                 access_log=False,
