@@ -65,13 +65,16 @@ def load(
     settings, found = _validate(layers)
     left = placeholders(layers)
     # What else is wrong with a placeholder is only that it is one.
-    faults += [
-        fault for fault in found if not any(fault.place.startswith(each.place) for each in left)
-    ]
+    faults += [fault for fault in found if not any(_is_at(fault, each.place) for each in left)]
     faults += _first(left)
     if settings is None or faults:
         raise SettingsFault(sorted(faults, key=_in_order))
     return settings
+
+
+def _is_at(fault: Fault, place: str) -> bool:
+    """Tell whether a fault is at a place or within it, and not at one whose name only begins so."""
+    return re.match(rf"{re.escape(place)}($|[.\[:])", fault.place) is not None
 
 
 def _first(faults: Sequence[Fault]) -> list[Fault]:
