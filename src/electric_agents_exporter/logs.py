@@ -69,6 +69,7 @@ class _Beside(logging.Handler):
         self._stream = stream
         self._lines: queue.Queue[str] = queue.Queue(_MOST_WAITING)
         self._lost = 0
+        self._counting = threading.Lock()
         threading.Thread(target=self._write, name="log", daemon=True).start()
 
     @override
@@ -76,7 +77,8 @@ class _Beside(logging.Handler):
         try:
             self._lines.put_nowait(self.format(record))
         except queue.Full:
-            self._lost += 1
+            with self._counting:
+                self._lost += 1
 
     @override
     def flush(self) -> None:
@@ -87,7 +89,8 @@ class _Beside(logging.Handler):
     def _write(self) -> None:
         while True:
             line = self._lines.get()
-            lost, self._lost = self._lost, 0
+            with self._counting:
+                lost, self._lost = self._lost, 0
             if lost:
                 record = logging.makeLogRecord(
                     {"name": __name__, "levelname": "WARNING", "msg": "log lines lost"}
