@@ -153,6 +153,7 @@ def _limits(
 
 def _functions(values: Values) -> dict[str, Callable[..., Any]]:
     replicas = ", ".join(values.replica_labels)
+    scope = ", ".join(values.scope_labels)
     lasting = "|".join(values.lasting_kinds)
 
     def seen(series: str, by: str = "max", drop: str = "") -> str:
@@ -161,10 +162,32 @@ def _functions(values: Values) -> dict[str, Callable[..., Any]]:
         newest, last = series, f"last_over_time({series}[{values.memory}])"
         return f"({by} without ({without}) ({newest}) or {by} without ({without}) ({last}))"
 
-    def counted(counter: str, window: Duration) -> str:
-        """How much a counter grew: what was counted, where `increase` extrapolates."""
+    def last(series: str, drop: str = "", only: str = "") -> str:
+        """What `seen` gives, of very many runners: the last samples, but for replaced replicas'.
+
+        With `only`, those that compare so, of which there are few.
+        """
+        without = f"{replicas}, {drop}" if drop else replicas
+        samples = f"last_over_time({series}[{values.memory}]) {only}".rstrip()
+        replaced = "instance_server:electric_agents_server_replaced:bool"
+        return f"max without ({without}) ({samples} unless on ({scope}, {replicas}, server) {replaced})"
+
+    def said(series: str, drop: str = "") -> str:
+        return last(series, drop, "== 1")
+
+    def holds(condition: Condition) -> str:
+        series = f'electric_agents_runner_condition{{condition="{condition.name}"}}'
+        return said(series) if condition.by == "max" else f"{seen(series, condition.by)} == 1"
+
+    def counted(counter: str, window: Duration, compared: str = "") -> str:
+        """How much a counter grew: what was counted, where `increase` extrapolates.
+
+        What has not even counted so much in its life is left out at once: most runners.
+        """
         last = f"last_over_time({counter}[{values.memory}])"
-        return f"max without ({replicas}) ({last} - min_over_time({counter}[{window}]))"
+        enough = f"({last} {compared})" if compared else last
+        grew = f"{enough} - min_over_time({counter}[{window}]) {compared}".rstrip()
+        return f"max without ({replicas}) ({grew})"
 
     def by_lifecycle(alert: str) -> Iterator[tuple[dict[str, Any], str]]:
         yield values.alert(alert), f'kind=~"{lasting}"'
@@ -189,6 +212,9 @@ def _functions(values: Values) -> dict[str, Callable[..., Any]]:
 
     return {
         "seen": seen,
+        "last": last,
+        "said": said,
+        "holds": holds,
         "counted": counted,
         "by_lifecycle": by_lifecycle,
         "severity": severity,

@@ -44,7 +44,7 @@ def wake_offset() -> str:
 
 def health_bodies(count: int, turn: int = 0) -> dict[str, bytes]:
     """Write a report of every runner; another `turn` changes each of them."""
-    sample: dict[str, Any] = json.loads((_SAMPLES / "health-active-claim.json").read_text())
+    sample = _at_work()
     client = {**sample["client"], "last_error_at": sample["client"]["started_at"]}
     bodies = {}
     for number, name in enumerate(runner_ids(count)):
@@ -56,6 +56,19 @@ def health_bodies(count: int, turn: int = 0) -> dict[str, bytes]:
         }
         bodies[name] = json.dumps(report).encode()
     return bodies
+
+
+def _at_work() -> dict[str, Any]:
+    """Give a report whose claim is worked on: the sample's has leaked, which each runner's has not."""
+    sample: dict[str, Any] = json.loads((_SAMPLES / "health-active-claim.json").read_text())
+    (claim,) = sample["claims"]["active"]
+    heard = {"last_heartbeat_at": sample["client"]["last_heartbeat_at"]}
+    lease = {"lease_expires_at": sample["runner"]["lease_expires_at"]}
+    return {
+        **sample,
+        "claims": {"active_count": 1, "active": [{**claim, **heard, **lease}]},
+        "dispatch": {**sample["dispatch"], "entities_with_active_claim": 1},
+    }
 
 
 class Polled:

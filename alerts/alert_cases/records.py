@@ -67,6 +67,15 @@ def _two(one: InputSeries, other: InputSeries) -> InputSeries:
     return {**scraped(one), **scraped(other, "b:9464")}
 
 
+def _replaced(was: InputSeries, now: InputSeries) -> InputSeries:
+    """Give what two exporters exposed, and then another one that takes their place."""
+    old, new = ({**target(), **series} for series in (was, now))
+    return {
+        **ended(_two(old, old), _WHEN),
+        **{name: switching(None, _WHEN, signal) for name, signal in scraped(new, "c:9464").items()},
+    }
+
+
 def _gives(record: str, *values: float, **labels: str) -> Query:
     """Expect one series of a record for a target, or none."""
     known = {"job": JOB, "server": SERVER}
@@ -136,12 +145,9 @@ def _conditions() -> Iterator[Case]:
             _later(_holds(condition, *of_two, **one)),
             _later(_holds(condition), 6 * MINUTE),
         )
-        taken = {
-            name: switching(None, _WHEN, signal) for name, signal in scraped(well, "c:9464").items()
-        }
         yield _case(
             f"{condition}, new: another exporter takes its place, and it holds no more",
-            {**ended(_two(holds, holds), _WHEN), **taken},
+            _replaced(holds, well),
             _later(_holds(condition)),
         )
         counted = Fleet(conditions={condition: 2}).series()
@@ -181,13 +187,9 @@ def _counts() -> Iterator[Case]:
         ended(two, _WHEN),
         *map(_later, both(3, 1)),
     )
-    new = {
-        name: switching(None, _WHEN, signal)
-        for name, signal in scraped(counted(1, 1), "c:9464").items()
-    }
     yield _case(
         "counts, new: another exporter takes their place",
-        {**ended(_two(counted(3, 0), counted(3, 0)), _WHEN), **new},
+        _replaced(counted(3, 0), counted(1, 1)),
         *map(_later, both(1, 1)),
     )
     shards = scraped_shards(counted(1, 2), counted(3, 4))
@@ -240,12 +242,9 @@ def _enabled() -> Iterator[Case]:
         gap,
         _later(_of_runner(_ENABLED, 1, kind="server")),
     )
-    new = {
-        name: switching(None, _WHEN, signal) for name, signal in scraped(enabled, "c:9464").items()
-    }
     yield _case(
         "enabled, new: another exporter takes their place",
-        {**ended(_two(disabled, disabled), _WHEN), **new},
+        _replaced(disabled, enabled),
         _later(_of_runner(_ENABLED, 1, kind="server")),
     )
     kinds = _two(Runner(kind="server").series(), Runner(kind="local").series())
@@ -467,12 +466,9 @@ def _states() -> Iterator[Case]:
         ("degraded", of(health="degraded")),
         ("unknown", unknown),
     ):
-        after = {
-            name: switching(None, _WHEN, signal) for name, signal in scraped(well, "c:9464").items()
-        }
         yield _case(
             f"state, new, {before}: another exporter takes their place, to which it is well",
-            {**ended(_two(was, was), _WHEN), **after},
+            _replaced(was, well),
             _later(_of_runner(_STATE, STATES["well"])),
         )
     yield _case(
@@ -490,13 +486,9 @@ def _times() -> Iterator[Case]:
     yield _case("time: the larger of what two exporters measure", two, _gives(_TIME, 607))
     gap = ended(two, _WHEN)
     yield _case("time, gap: so it is while no scrape works", gap, _later(_gives(_TIME, 667)))
-    new = {
-        name: switching(None, _WHEN, signal)
-        for name, signal in scraped(target(clock_offset=5), "c:9464").items()
-    }
     yield _case(
         "time, new: another exporter takes their place",
-        {**ended(_two(ahead, ahead), _WHEN), **new},
+        _replaced(ahead, target(clock_offset=5)),
         _later(_gives(_TIME, 665)),
     )
     shards = scraped_shards(target(clock_offset=5), ahead)
@@ -584,10 +576,9 @@ def _superseded() -> Iterator[Case]:
     yield _case("superseded, two: the larger number", _two(of(1), of(3)), _gives(_SUPERSEDED, 3))
     gap = ended(_two(of(1), of(3)), _WHEN)
     yield _case("superseded, gap: what was last seen stands", gap, _later(_gives(_SUPERSEDED, 3)))
-    new = {name: switching(None, _WHEN, 2) for name in scraped(of(2), "c:9464")}
     yield _case(
         "superseded, new: another exporter takes their place",
-        {**ended(_two(of(9), of(9)), _WHEN), **new},
+        _replaced(of(9), of(2)),
         _later(_gives(_SUPERSEDED, 2)),
     )
 
@@ -612,14 +603,10 @@ def _leaked() -> Iterator[Case]:
     queries = (_of_runner(record, 2) for record in (_LEAKED, _BEYOND))
     yield _case("leaked, two: another exporter asked before", both, *queries)
     gap = ended(both, _WHEN)
-    yield _case("leaked, gap: so it was", gap, _later(_of_runner(_BEYOND, 2)))
-    new = {
-        name: switching(None, _WHEN, signal)
-        for name, signal in scraped(holding(5, 1), "c:9464").items()
-    }
+    yield _case("leaked, gap: so it was", gap, _later(_of_runner(_LEAKED, 2)))
     yield _case(
         "leaked, new: another exporter takes their place",
-        {**ended(_two(holding(9, 3), holding(9, 3)), _WHEN), **new},
+        _replaced(holding(9, 3), holding(5, 1)),
         _later(_of_runner(_BEYOND, 4)),
     )
 
