@@ -58,6 +58,7 @@ def names_of(
         **_words(values),
         **_links(values),
         **_matchers(values, others, own),
+        **_readings(values),
         **_functions(values),
         "slo": values.slo,
         "slo_period": nominal.slo.period,
@@ -151,10 +152,10 @@ def _limits(
     ]
 
 
-def _functions(values: Values) -> dict[str, Callable[..., Any]]:
+def _readings(values: Values) -> dict[str, Callable[..., str]]:
+    """Give how samples are read, from replicas and over scrapes that fail."""
     replicas = ", ".join(values.replica_labels)
-    scope = ", ".join(values.scope_labels)
-    lasting = "|".join(values.lasting_kinds)
+    source = f"{', '.join(values.scope_labels)}, {replicas}, server"
 
     def seen(series: str, by: str = "max", drop: str = "") -> str:
         """The newest samples; while there are none, the last ones of a while."""
@@ -170,7 +171,7 @@ def _functions(values: Values) -> dict[str, Callable[..., Any]]:
         without = f"{replicas}, {drop}" if drop else replicas
         samples = f"last_over_time({series}[{values.memory}]) {only}".rstrip()
         replaced = "instance_server:electric_agents_server_replaced:bool"
-        return f"max without ({without}) ({samples} unless on ({scope}, {replicas}, server) {replaced})"
+        return f"max without ({without}) ({samples} unless on ({source}) {replaced})"
 
     def said(series: str, drop: str = "") -> str:
         return last(series, drop, "== 1")
@@ -188,6 +189,12 @@ def _functions(values: Values) -> dict[str, Callable[..., Any]]:
         enough = f"({last} {compared})" if compared else last
         grew = f"{enough} - min_over_time({counter}[{window}]) {compared}".rstrip()
         return f"max without ({replicas}) ({grew})"
+
+    return {"seen": seen, "last": last, "said": said, "holds": holds, "counted": counted}
+
+
+def _functions(values: Values) -> dict[str, Callable[..., Any]]:
+    lasting = "|".join(values.lasting_kinds)
 
     def by_lifecycle(alert: str) -> Iterator[tuple[dict[str, Any], str]]:
         yield values.alert(alert), f'kind=~"{lasting}"'
@@ -211,11 +218,6 @@ def _functions(values: Values) -> dict[str, Callable[..., Any]]:
         return _query(values, f"{record}{{%s}}", ()) + ' | sortByLabel "server"'
 
     return {
-        "seen": seen,
-        "last": last,
-        "said": said,
-        "holds": holds,
-        "counted": counted,
         "by_lifecycle": by_lifecycle,
         "severity": severity,
         "of_runner": of_runner,
