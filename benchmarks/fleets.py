@@ -59,7 +59,7 @@ def health_bodies(count: int, turn: int = 0) -> dict[str, bytes]:
 
 
 def _at_work() -> dict[str, Any]:
-    """Give a report whose claim is worked on: the sample's has leaked, which each runner's has not."""
+    """Give a report whose claim is worked on: the sample's has leaked."""
     sample: dict[str, Any] = json.loads((_SAMPLES / "health-active-claim.json").read_text())
     (claim,) = sample["claims"]["active"]
     heard = {"last_heartbeat_at": sample["client"]["last_heartbeat_at"]}

@@ -47,6 +47,7 @@ class TargetPoller:
         self._skips_left = 0
         self._ticked_at: float | None = None
         self._logged: set[str] = set()
+        self._failing_since = 0.0
         self._logged_empty: set[str] = set()
 
     def replace_source(self, source: Source) -> None:
@@ -94,6 +95,7 @@ class TargetPoller:
             poll = Poll(self._target)
             complete = await self._ask(poll, paced=paced)
             self._target.credential_changed_at = self._source.credential_changed_at()
+            self._target.certificate_ends_at = self._source.certificate_ends_at()
             result = poll.end(complete=complete)
             self._target.attend()
             self._without_list = 0 if result.got_list else self._without_list + 1
@@ -117,11 +119,17 @@ class TargetPoller:
         """Log what is wrong with a target when that changes, and not at every poll."""
         fields = {"target": self._target.policy.name}
         kinds = {fault.kind for fault in result.faults}
+        if kinds and not self._logged:
+            self._failing_since = self._clock.monotonic()
         if kinds and kinds != self._logged:
             why = "; ".join(fault.text for fault in result.faults)
-            log.warning("target is not polled in full", extra=fields | {"why": why})
+            last = self._target.last_success_at
+            when = f"{datetime.fromtimestamp(last, UTC):%Y-%m-%dT%H:%M:%SZ}" if last else "never"
+            told = {"why": why, "last_success": when}
+            log.warning("target is not polled in full", extra=fields | told)
         elif self._logged and not kinds:
-            log.info("target is polled in full again", extra=fields)
+            whole = timedelta(seconds=round(self._clock.monotonic() - self._failing_since))
+            log.info("target is polled in full again", extra=fields | {"after": str(whole)})
         self._logged = kinds
 
     def _log_empty_lists(self) -> None:

@@ -31,6 +31,7 @@ _GRACE_SECONDS: Final = 1
 _BACKLOG: Final = 128
 _RELOAD_SECONDS: Final = 10.0
 _WITHOUT_IPV6: Final = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
+_LOOK_UPS: Final = 256  # at once; a thread is only made for one that finds all others busy
 _SWITCH_SECONDS: Final = 0.0001
 _CLOSING_SECONDS: Final = 0.3
 
@@ -76,6 +77,9 @@ class Service:
         self._reread = reread
         self._patience = patience
         self._loop = asyncio.get_running_loop()
+        # Names are looked up in threads, of which there are few by default: those of servers whose
+        # names do not resolve, for half a minute each, would keep all others waiting.
+        self._loop.set_default_executor(ThreadPoolExecutor(_LOOK_UPS, "look-up"))
         self._exporter = Exporter(settings)
         self._scheduler = PollScheduler(self._exporter.tick, self._exporter.clock)
         self._reloading = asyncio.Lock()

@@ -35,6 +35,7 @@ class ScriptedSource:
         self.took_over: object = None
         self.paced: list[bool] = []
         self.changed_at: float | None = None
+        self.ends_at: float | None = None
 
     async def poll(self, poll: Poll, *, paced: bool) -> bool:
         self.paced.append(paced)
@@ -51,6 +52,9 @@ class ScriptedSource:
 
     def credential_changed_at(self) -> float | None:
         return self.changed_at
+
+    def certificate_ends_at(self) -> float | None:
+        return self.ends_at
 
     async def aclose(self) -> None:
         self.closed = True
@@ -161,6 +165,16 @@ async def test_when_a_credential_changed_is_told_after_each_poll() -> None:
         assert target.credential_changed_at == changed_at
 
 
+async def test_until_when_a_certificate_is_valid_is_told_while_the_server_is_up() -> None:
+    poller, target, source = make(well, FakeClock())
+    source.ends_at = 3_000.0
+    await poller.poll(paced=False)
+    assert target.snapshot(0.0).certificate_ends_at == 3_000.0
+    source.act = badly
+    await poller.poll(paced=False)
+    assert target.snapshot(0.0).certificate_ends_at is None
+
+
 async def test_a_bug_in_a_source_fails_the_poll_and_nothing_else(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -204,6 +218,29 @@ async def test_what_begins_to_fail_and_recovers_is_logged_once_each(
         ("target is not polled in full", "production"),
         ("target is polled in full again", "production"),
         ("0 runners listed for service:monitor", "production"),
+    ]
+
+
+async def test_since_when_a_target_fails_is_logged_and_after_how_long_it_ends(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO")
+    clock = FakeClock(1_700_000_000.0)
+    poller, _, source = make(badly, clock)
+    for act, passes in ((badly, 15.0), (well, 15.0), (badly, 3600.0), (badly, 15.0), (well, 0.0)):
+        source.act = act
+        await poller.poll(paced=False)
+        clock.advance(passes)
+    told = [
+        (vars(record).get("last_success"), vars(record).get("after"))
+        for record in caplog.records
+        if "polled in full" in record.getMessage()
+    ]
+    assert told == [
+        ("never", None),
+        (None, "0:00:15"),
+        ("2023-11-14T22:13:35Z", None),
+        (None, "1:00:15"),
     ]
 
 

@@ -1,5 +1,6 @@
 """Reloading: what a running service follows, and what it refuses."""
 
+import asyncio
 import logging
 import socket
 import threading
@@ -91,6 +92,16 @@ def test_without_a_host_it_is_reached_over_ipv4_and_ipv6(family: int, host: str)
 def test_a_port_that_is_taken_is_not_shared_with_whoever_took_it() -> None:
     with listen(":0") as sock, pytest.raises(OSError, match="already in use"):
         listen(f":{sock.getsockname()[1]}")
+
+
+async def test_names_that_do_not_resolve_keep_no_other_from_being_looked_up() -> None:
+    Service(settings(), settings)
+    resolved = threading.Event()
+    hanging = [asyncio.create_task(asyncio.to_thread(resolved.wait)) for _ in range(100)]
+    found = await asyncio.wait_for(asyncio.to_thread(lambda: "an address"), 5.0)
+    resolved.set()
+    await asyncio.gather(*hanging)
+    assert found == "an address"
 
 
 async def test_a_reload_that_hangs_is_given_up_and_the_next_one_works() -> None:

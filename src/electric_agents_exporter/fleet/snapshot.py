@@ -151,6 +151,7 @@ class TargetSnapshot(msgspec.Struct, frozen=True, gc=False):
     last_duration: float | None
     clock_offset: float | None
     credential_changed_at: float | None
+    certificate_ends_at: float | None
     expected_min: int | None
     listed: Mapping[str, int]
     suppressed: Mapping[Suppression, int]

@@ -49,6 +49,7 @@ class Target:
         self.last_duration: float | None = None
         self.clock_offset: float | None = None
         self.credential_changed_at: float | None = None
+        self.certificate_ends_at: float | None = None
 
     @property
     def polled(self) -> bool:
@@ -116,19 +117,21 @@ class Target:
         }
         runners = self.inventory.states()
         shard = policy.selection.shard
+        up = self.got_list and bool(fresh) and self._server_answers
         return TargetSnapshot(
             name=policy.name,
             tenant=self.tenant,
             shard=shard.index if shard.count > 1 else None,
             interval=policy.interval,
             stale_after=policy.stale_after,
-            up=self.got_list and bool(fresh) and self._server_answers,
+            up=up,
             poll_success=dict(self.poll_success),
             last_poll_at=self.last_poll_at,
             last_success_at=self.last_success_at,
             last_duration=self.last_duration,
             clock_offset=self.clock_offset,
             credential_changed_at=self.credential_changed_at,
+            certificate_ends_at=self.certificate_ends_at if up else None,
             expected_min=policy.expected_min,
             listed={
                 principal: count

@@ -401,6 +401,13 @@ def _polling() -> tuple[TargetFamily, ...]:
             value(lambda s: s.target.credential_changed_at),
             "When the newest of the target's credential files changed.",
         ),
+        _family(
+            "server_tls_not_after_timestamp_seconds",
+            "target.certificate_ends_at",
+            value(lambda s: s.target.certificate_ends_at),
+            "Until when the certificate is valid that the server showed last. Absent without TLS, "
+            "where it is not verified, and while server_up is 0.",
+        ),
     )
 
 

@@ -64,9 +64,10 @@ class HttpServer:
         self.options = options
         self.base = options.url.rstrip("/")
         self._clock = clock
-        self._make_transport = transport or _reach
+        self._make_transport = transport or self._reach
         self._transport: httpx.AsyncBaseTransport | None = None
         self._tls_stamp: tuple[object, ...] = ()
+        self._certificate_ends_at: float | None = None
         self._entities = EntityStatuses(clock)
         self._logged = ""
 
@@ -74,11 +75,16 @@ class HttpServer:
         """When the newest credential file changed, seconds since the epoch; None without one."""
         return self.options.credentials.changed_at()
 
+    def certificate_ends_at(self) -> float | None:
+        """Until when the certificate is valid that the server showed last; None without one."""
+        return self._certificate_ends_at
+
     async def aclose(self) -> None:
         """Close every connection."""
         if self._transport is not None:
             await self._transport.aclose()
             self._transport = None
+        self._certificate_ends_at = None
 
     async def requests(self, poll: Poll) -> Requests | Reason:
         """Begin the requests of a poll; gives why where our own side keeps us from asking."""
@@ -120,6 +126,14 @@ class HttpServer:
             self._tls_stamp = stamp
         return self._transport
 
+    def _reach(self, options: HttpOptions) -> httpx.AsyncBaseTransport:
+        return aiohttp_transport(
+            options.url, options.tls, options.concurrency, self._saw_certificate
+        )
+
+    def _saw_certificate(self, ends_at: float) -> None:
+        self._certificate_ends_at = ends_at
+
     def _log_transition(self, fault: str) -> None:
         """Log what is wrong on our own side when that changes, and not at every poll."""
         if fault and fault != self._logged:
@@ -142,6 +156,10 @@ class HttpSource:
     def credential_changed_at(self) -> float | None:
         """When the newest credential file changed, seconds since the epoch; None without one."""
         return self._server.credential_changed_at()
+
+    def certificate_ends_at(self) -> float | None:
+        """Until when the certificate is valid that the server showed last; None without one."""
+        return self._server.certificate_ends_at()
 
     async def aclose(self) -> None:
         """Close every connection."""
@@ -295,7 +313,3 @@ def _reason_of_ours(error: Exception) -> Reason:
     if isinstance(error, OSError):
         return Reason.TLS
     return Reason.PROXY if isinstance(error, httpx.ProxyError) else Reason.OTHER
-
-
-def _reach(options: HttpOptions) -> httpx.AsyncBaseTransport:
-    return aiohttp_transport(options.url, options.tls, options.concurrency)

@@ -1,6 +1,7 @@
 """How a server is reached over HTTP: whom to trust, by which proxy, on which connections."""
 
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -10,6 +11,7 @@ from urllib.request import getproxies
 import aiohttp
 import httpx
 from httpx_aiohttp import AiohttpTransport
+from typing_extensions import override
 
 from electric_agents_exporter.sources.no_proxy import is_exempt
 
@@ -51,8 +53,31 @@ class Tls:
         return context
 
 
-def aiohttp_transport(url: str, tls: Tls, concurrency: int) -> httpx.AsyncBaseTransport:
+def _telling(host: str, saw: Callable[[float], None]) -> type[ssl.SSLObject]:
+    """Make the class of TLS connections that tell until when a host's certificate is valid."""
+
+    class Telling(ssl.SSLObject):
+        @override
+        def do_handshake(self) -> None:
+            super().do_handshake()
+            # A proxy's own certificate comes this way too.
+            ends = (self.getpeercert() or {}).get("notAfter")
+            if self.server_hostname == host and isinstance(ends, str):
+                saw(float(ssl.cert_time_to_seconds(ends)))
+
+    return Telling
+
+
+def aiohttp_transport(
+    url: str,
+    tls: Tls,
+    concurrency: int,
+    saw_certificate: Callable[[float], None] = lambda _: None,
+) -> httpx.AsyncBaseTransport:
     """Make the transport that asks the server at a URL with so many connections.
+
+    `saw_certificate` is told at every connection until when the server's certificate is valid, in
+    seconds since the epoch; never where certificates are not verified.
 
     aiohttp's pool costs a fraction of httpx's own; it also repeats a GET once when the server had
     closed the idle connection. No cookies are kept, and no credentials taken from a `.netrc`.
@@ -62,6 +87,7 @@ def aiohttp_transport(url: str, tls: Tls, concurrency: int) -> httpx.AsyncBaseTr
         httpx.ProxyError: the environment names a proxy that is none.
     """
     context = tls.context()
+    context.sslobject_class = _telling(urlsplit(url).hostname or "", saw_certificate)
     proxy = environment_proxy(url)
 
     def session() -> aiohttp.ClientSession:

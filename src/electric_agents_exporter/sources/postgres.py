@@ -198,6 +198,9 @@ class PostgresSource:
         stamps = (_modified_at(path) for path in self._options.files)
         return max((at / 1e9 for at in stamps if at is not None), default=None)
 
+    def certificate_ends_at(self) -> None:
+        """Tell nothing: the driver does not give it."""
+
     async def aclose(self) -> None:
         """Close the connection."""
         connection, self._connection = self._connection, None

@@ -35,6 +35,13 @@ class Source(Protocol):
         """When the newest credential file changed, seconds since the epoch; None without one."""
         ...
 
+    def certificate_ends_at(self) -> float | None:
+        """Until when the certificate is valid that the server showed last, since the epoch.
+
+        None where there is none, as over plain HTTP, or where it is not verified.
+        """
+        ...
+
     async def aclose(self) -> None:
         """Close what is open."""
         ...

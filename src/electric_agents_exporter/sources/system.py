@@ -27,6 +27,10 @@ class SystemSource:
         moments = (self._server.credential_changed_at(), self.database.credential_changed_at())
         return max((at for at in moments if at is not None), default=None)
 
+    def certificate_ends_at(self) -> float | None:
+        """Until when the certificate is valid that the server showed last; None without one."""
+        return self._server.certificate_ends_at()
+
     async def aclose(self) -> None:
         """Close every connection."""
         await asyncio.gather(self._server.aclose(), self.database.aclose())

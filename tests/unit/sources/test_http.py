@@ -8,6 +8,7 @@ import ssl
 import time
 import tracemalloc
 from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -469,6 +470,28 @@ async def test_a_server_is_trusted_by_the_ca_file_and_by_nothing_less(
     assert distrustful.errors() == {"list tls": 1, "server tls": 1}
     assert await connect(url=secure.url, tls=Tls(ca_file=ca_file)).poll()
     assert await connect(url=secure.url, tls=Tls(insecure_skip_verify=True)).poll()
+
+
+async def test_until_when_a_verified_certificate_is_valid_is_known(
+    server: Server, connect: Connect, authority: trustme.CA, tmp_path: Path
+) -> None:
+    ends = datetime(2031, 5, 6, 7, 8, 9, tzinfo=UTC)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("localhost", not_after=ends).configure_cert(context)
+    plain = connect()
+    assert await plain.poll()
+    assert plain.source.certificate_ends_at() is None
+    await server.stop()
+    await server.start(context)
+    ca_file = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(str(ca_file))
+    trusting = connect(url=server.url, tls=Tls(ca_file=ca_file))
+    assert trusting.source.certificate_ends_at() is None
+    assert await trusting.poll()
+    assert trusting.source.certificate_ends_at() == ends.timestamp()
+    careless = connect(url=server.url, tls=Tls(insecure_skip_verify=True))
+    assert await careless.poll()
+    assert careless.source.certificate_ends_at() is None
 
 
 async def test_our_own_certificate_is_shown_and_read_again_when_it_changes(
