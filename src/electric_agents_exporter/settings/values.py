@@ -118,7 +118,18 @@ def _is_host(text: str) -> bool:
 
 def _is_host_and_port(text: str) -> bool:
     parts = _HOST_AND_PORT.fullmatch(text)
-    return parts is not None and (not parts[1].startswith("[") or _is_host(parts[1]))
+    if parts is None:
+        return False
+    return _is_host(parts[1]) if parts[1].startswith("[") else _is_name(parts[1])
+
+
+def _is_name(host: str) -> bool:
+    """Tell whether a name can be looked up: no label is empty, too long or no IDN."""
+    try:
+        host.encode("idna").decode("idna")
+    except UnicodeError:
+        return False
+    return True
 
 
 def _base_url(text: str) -> str:

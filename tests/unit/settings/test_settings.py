@@ -400,8 +400,14 @@ def test_a_database_needs_no_file(load_text: Load) -> None:
     assert (target.postgres, target.tenant) == ("postgresql://exporter@db/agents", "acme")
 
 
-@pytest.mark.parametrize("host", ["[name]", "[127.0.0.1]", "[::1]a", "a[::1]", "[::1", "::1]"])
-def test_brackets_hold_an_ipv6_address_and_nothing_else(host: str, faults_of: Faults) -> None:
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("[name]", "[127.0.0.1]", "[::1]a", "a[::1]", "[::1", "::1]"),
+        *("a..b", f"{'a' * 64}.example", "xn--a"),
+    ],
+)
+def test_a_host_is_a_name_that_can_be_looked_up_or_an_address(host: str, faults_of: Faults) -> None:
     fault = "expected a URL; its host or port cannot be read"
     base = faults_of(URL=f"http://{host}/", PRINCIPAL="service:a")
     database = faults_of(POSTGRES=f"postgresql://{host}/agents")
