@@ -8,25 +8,55 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 Address = tuple[str, int]
-Attack = Callable[[Address], AbstractContextManager[None]]
+
+
+@dataclass(frozen=True)
+class Victim:
+    """An exporter that is attacked.
+
+    Attributes:
+        address: where it serves.
+        pid: its process.
+        config: its settings, as JSON, which it reads again at SIGHUP.
+        wall: what is written here, as `-1h`, the wall clock is set by; where it has such a clock.
+    """
+
+    address: Address
+    pid: int
+    config: Path
+    wall: Path
+
+
+Attack = Callable[[Victim], AbstractContextManager[None]]
 
 _GET: Final = b"GET /metrics HTTP/1.1\r\nHost: x\r\nUser-Agent: chaos\r\n\r\n"
 
 
 @dataclass(frozen=True)
 class Named:
-    """An attack, and what happens in it."""
+    """An attack, and what happens in it.
+
+    Attributes:
+        name: its word.
+        what: what happens, for the table.
+        attack: makes it, until the end of its context.
+        sets_clock: whether the exporter is given a wall clock that can be set.
+        deaf: whether nobody reads its log.
+    """
 
     name: str
     what: str
     attack: Attack
+    sets_clock: bool = False
+    deaf: bool = False
 
 
 @contextlib.contextmanager
-def _beside(work: Callable[[threading.Event], None], times: int = 1) -> Iterator[None]:
+def beside(work: Callable[[threading.Event], None], times: int = 1) -> Iterator[None]:
     """Do something in threads until the end; it is told by the event."""
     over = threading.Event()
     threads = [threading.Thread(target=work, args=(over,), daemon=True) for _ in range(times)]
@@ -61,66 +91,66 @@ def _held(address: Address, count: int, said: bytes = b"", receive: int = 0) -> 
                     sock.sendall(said)
                 over.wait(0.001 if len(held) % count else 1)
 
-    with _beside(hold):
+    with beside(hold):
         yield
 
 
-def idle(address: Address) -> AbstractContextManager[None]:
+def idle(victim: Victim) -> AbstractContextManager[None]:
     """Say nothing on many connections."""
-    return _held(address, 300)
+    return _held(victim.address, 300)
 
 
-def unfinished(address: Address) -> AbstractContextManager[None]:
+def unfinished(victim: Victim) -> AbstractContextManager[None]:
     """Begin many requests, and end none."""
-    return _held(address, 900, b"GET /metrics HTTP/1.1\r\nHost: x\r\nX-Later: ")
+    return _held(victim.address, 900, b"GET /metrics HTTP/1.1\r\nHost: x\r\nX-Later: ")
 
 
-def unread(address: Address) -> AbstractContextManager[None]:
+def unread(victim: Victim) -> AbstractContextManager[None]:
     """Ask for many expositions, and read none."""
-    return _held(address, 200, _GET, receive=1024)
+    return _held(victim.address, 200, _GET, receive=1024)
 
 
-def slow(address: Address) -> AbstractContextManager[None]:
+def slow(victim: Victim) -> AbstractContextManager[None]:
     """Read many expositions, a byte a second."""
 
     def read(over: threading.Event) -> None:
         while not over.is_set():
-            with contextlib.suppress(OSError), _connect(address, receive=1024) as sock:
+            with contextlib.suppress(OSError), _connect(victim.address, receive=1024) as sock:
                 sock.sendall(_GET)
                 while sock.recv(1) and not over.wait(1):
                     pass
             over.wait(0.2)
 
-    return _beside(read, 200)
+    return beside(read, 200)
 
 
-def endless(address: Address) -> AbstractContextManager[None]:
+def endless(victim: Victim) -> AbstractContextManager[None]:
     """Send one request whose headers never end, again and again."""
 
     def send(over: threading.Event) -> None:
         while not over.is_set():
-            with contextlib.suppress(OSError), _connect(address) as sock:
+            with contextlib.suppress(OSError), _connect(victim.address) as sock:
                 sock.sendall(b"GET /metrics HTTP/1.1\r\n")
                 for number in itertools.count():
                     sock.sendall(b"X-%d: %s\r\n" % (number, b"y" * 8_000))
 
-    return _beside(send)
+    return beside(send)
 
 
-def expensive(address: Address) -> AbstractContextManager[None]:
+def expensive(victim: Victim) -> AbstractContextManager[None]:
     """Ask for chosen families from many clients, as fast as they are answered."""
     asked = b"GET /metrics?name[]=electric_agents_runner_info HTTP/1.1\r\nHost: x\r\n\r\n"
 
     def ask(over: threading.Event) -> None:
         while not over.is_set():
-            with contextlib.suppress(OSError), _connect(address) as sock:
+            with contextlib.suppress(OSError), _connect(victim.address) as sock:
                 sock.sendall(asked)
                 sock.recv(65_536)
 
-    return _beside(ask, 30)
+    return beside(ask, 30)
 
 
-def garbage(address: Address) -> AbstractContextManager[None]:
+def garbage(victim: Victim) -> AbstractContextManager[None]:
     """Scan: other protocols, offers of others, and bytes that are none."""
     sent = (
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\x00" * 32,
@@ -134,31 +164,31 @@ def garbage(address: Address) -> AbstractContextManager[None]:
         for said in itertools.cycle(sent):
             if over.wait(0.01):
                 return
-            with contextlib.suppress(OSError), _connect(address) as sock:
+            with contextlib.suppress(OSError), _connect(victim.address) as sock:
                 sock.sendall(said)
                 sock.recv(100)
 
-    return _beside(scan)
+    return beside(scan)
 
 
-def handshakes(address: Address) -> AbstractContextManager[None]:
+def handshakes(victim: Victim) -> AbstractContextManager[None]:
     """Speak TLS to a port that does not."""
     context = ssl.create_default_context()
 
     def speak(over: threading.Event) -> None:
         while not over.wait(0.02):
-            with contextlib.suppress(OSError), _connect(address) as sock:
+            with contextlib.suppress(OSError), _connect(victim.address) as sock:
                 context.wrap_socket(sock, server_hostname="localhost")
 
-    return _beside(speak)
+    return beside(speak)
 
 
-def nothing(_: Address) -> AbstractContextManager[None]:
+def nothing(_: Victim) -> AbstractContextManager[None]:
     """Do nothing: what the others are held against."""
     return contextlib.nullcontext()
 
 
-ATTACKS: Final = (
+ON_THE_PORT: Final = (
     Named("nothing", "nothing happens", nothing),
     Named("idle", "300 connections say nothing", idle),
     Named("unfinished", "900 requests are begun and not ended", unfinished),

@@ -1,7 +1,7 @@
 """Attack a running exporter, and say what came of it.
 
-`make chaos` makes every attack on an exporter of its own, which polls a simulated agents-server and
-may open 256 files; `ARGS="NAME..."` some, `ARGS=--write` writes the table in docs/reliability.md.
+`make chaos` makes every attack on an exporter of its own, which polls 1,000 runners and may open
+256 files; `ARGS="NAME..."` some, `ARGS=--write` writes the table in docs/reliability.md.
 Beside each attack somebody scrapes every half second, as Prometheus would. Exit 1 if a poll or a
 scrape was lost.
 """
@@ -9,6 +9,8 @@ scrape was lost.
 import argparse
 import contextlib
 import http.client
+import json
+import os
 import re
 import subprocess
 import sys
@@ -20,17 +22,26 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from chaos.attacks import ATTACKS, Address, Named
+from chaos.attacks import ON_THE_PORT, Address, Named, Victim
+from chaos.surroundings import AROUND
+from fleets import PRINCIPAL
+from http_poll import canned_server
+from loopback import free_port
 from waiting import until
 
 _PAGE: Final = Path(__file__).parents[2] / "docs/reliability.md"
 _BEGIN: Final = "<!-- chaos: begin -->"
 _END: Final = "<!-- chaos: end -->"
-_RUNNERS: Final = 200
+_RUNNERS: Final = 1000
 _FILES: Final = 256
 _SECONDS: Final = 24.0
 _INTERVAL: Final = 4.0
 _SCRAPE_TIMEOUT: Final = 10.0
+_COLUMNS: Final = (
+    *("attack", "what happens", "polls, failed", "scrapes, failed", "slowest", "next poll"),
+    *("peak", "log", "says"),
+)
+_WHY: Final = re.compile(r'(?:why|faults)=(?:"((?:[^"\\]|\\.){1,70})|(\S+))')
 _LISTS: Final = re.compile(
     r'^electric_agents_server_(requests_total\{server="t",operation="list"\}'
     r'|request_errors_total\{server="t",operation="list",.*\}) (\d+)',
@@ -49,6 +60,7 @@ class Outcome:
     errors: float = 0.0
     peak: int = 0
     slowest: float = 0.0
+    recovery: float = 0.0
     lines: int = 0
     words: str = ""
 
@@ -64,7 +76,9 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("names", nargs="*", metavar="NAME")
     parser.add_argument("--write", action="store_true", help="write docs/reliability.md")
     options = parser.parse_args(arguments)
-    chosen = [one for one in ATTACKS if not options.names or one.name in options.names]
+    chosen = [
+        one for one in (*ON_THE_PORT, *AROUND) if not options.names or one.name in options.names
+    ]
     outcomes = [_attacked(one) for one in chosen]
     if options.write:
         _write(outcomes)
@@ -73,63 +87,71 @@ def main(arguments: Sequence[str]) -> int:
 
 def _attacked(attack: Named) -> Outcome:
     outcome = Outcome(attack)
-    with _exporter() as (process, address, log):
-        before = _lists(address)
-        with _scraped(address, outcome), attack.attack(address):
+    with _attacked_exporter(attack) as (victim, log):
+        before = _lists(victim.address)
+        with _scraped(victim.address, outcome), attack.attack(victim):
             time.sleep(_SECONDS)
-            after = _lists(address)
+        over = time.monotonic()
+        after = _lists(victim.address)
+        until(lambda: _lists(victim.address)[0] > after[0], "it polls after the attack")
+        outcome.recovery = time.monotonic() - over
         outcome.polls, outcome.errors = after[0] - before[0], after[1] - before[1]
-        status = Path(f"/proc/{process.pid}/status").read_text()
+        status = Path(f"/proc/{victim.pid}/status").read_text()
         outcome.peak = int(re.findall(r"VmHWM:\s+(\d+)", status)[0]) // 1024
         said = log.read_text().splitlines()
         outcome.lines = len(said)
-        outcome.words = "; ".join(re.findall(r'why="?([^"]*?)"? times', "\n".join(said)))
+        outcome.words = "; ".join(
+            sorted({"".join(found) for found in _WHY.findall("\n".join(said))})
+        )
     print(
         f"{'ok ' if outcome.is_held else 'BAD'} {attack.name}: {outcome.polls:.0f} polls, "
         f"{outcome.errors:.0f} failed; {outcome.scrapes} scrapes, {len(outcome.failed)} failed "
         f"{set(outcome.failed) or ''}, slowest {outcome.slowest:.1f} s; {outcome.peak} MB; "
-        f"{outcome.lines} lines of log: {outcome.words}",
+        f"next poll after {outcome.recovery:.1f} s; {outcome.lines} lines of log: {outcome.words}",
         flush=True,
     )
     return outcome
 
 
 @contextlib.contextmanager
-def _exporter() -> Iterator[tuple["subprocess.Popen[bytes]", Address, Path]]:
-    """Start a simulated server with runners, and an exporter that polls it."""
+def _attacked_exporter(attack: Named) -> Iterator[tuple[Victim, Path]]:
+    """Start a server with runners, and an exporter that polls it; give that and its log."""
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
-        url = _simulator(stack)
-        config, log = Path(folder) / "config.yaml", Path(folder) / "log"
-        config.write_text(
-            f"listen: 127.0.0.1:0\nlog: {{level: info}}\ntargets: [{{name: t, url: '{url}', "
-            f"principals: ['service:monitor'], interval: {_INTERVAL:g}s, timeout: 1s}}]\n"
-        )
+        url = stack.enter_context(canned_server(_RUNNERS, "churn"))
+        config, log, wall = (Path(folder) / name for name in ("config.json", "log", "wall"))
+        port = free_port()
+        target = {"name": "t", "url": url, "principals": [PRINCIPAL]}
+        target |= {"interval": f"{_INTERVAL:g}s", "timeout": "1s"}
+        settings = {"listen": f"127.0.0.1:{port}", "targets": [target]}
+        level = {"log": {"level": "debug" if attack.deaf else "info"}}
+        config.write_text(json.dumps(settings | level))
+        wall.write_text("+0")
+        log.touch()
         command = f"ulimit -n {_FILES}; exec {sys.executable} -m electric_agents_exporter"
         process = stack.enter_context(
             subprocess.Popen(
-                ["/bin/sh", "-c", f"{command} --config {config}"], stderr=log.open("wb")
+                ["/bin/sh", "-c", f"{command} --config {config}"],
+                stderr=subprocess.PIPE if attack.deaf else log.open("wb"),
+                env=os.environ | (_settable(wall) if attack.sets_clock else {}),
             )
         )
         stack.callback(process.terminate)
-        until(lambda: "msg=serving" in log.read_text(), "it serves")
-        (port,) = re.findall(r"address=127.0.0.1:(\d+)", log.read_text())
-        address = ("127.0.0.1", int(port))
-        until(lambda: _lists(address)[0] > 1, "it polls")
-        yield process, address, log
+        victim = Victim(("127.0.0.1", port), process.pid, config, wall)
+        until(lambda: _lists(victim.address)[0] > 1, "it polls")
+        yield victim, log
 
 
-def _simulator(stack: contextlib.ExitStack) -> str:
-    command = [sys.executable, "-m", "electric_agents_simulator", "demo", "--listen"]
-    process = stack.enter_context(
-        subprocess.Popen(
-            [*command, "127.0.0.1:0", "--runners", str(_RUNNERS), "--scenario", "healthy-day"],
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-    )
-    stack.callback(process.terminate)
-    line = process.stdout.readline() if process.stdout else ""
-    return line.partition("ready on ")[2].strip()
+def _settable(wall: Path) -> dict[str, str]:
+    """Give the environment of a process whose wall clock a file sets."""
+    name = "lib/*/faketime/libfaketimeMT.so.1"
+    tools = Path(__file__).parents[2] / ".venv/tools/usr"
+    (library, *_) = [*tools.glob(name), *Path("/usr").glob(name)]
+    return {
+        "LD_PRELOAD": str(library),
+        "FAKETIME_TIMESTAMP_FILE": str(wall),
+        "FAKETIME_NO_CACHE": "1",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+    }
 
 
 def _lists(address: Address) -> tuple[float, float]:
@@ -176,8 +198,8 @@ def _scraped(address: Address, outcome: Outcome) -> Iterator[None]:
 
 def _write(outcomes: Sequence[Outcome]) -> None:
     lines = [
-        "| attack | what happens | polls, failed | scrapes, failed | slowest | peak | log | says |",
-        "|---|---|---|---|---|---|---|---|",
+        f"| {' | '.join(_COLUMNS)} |",
+        f"|{'---|' * len(_COLUMNS)}",
     ]
     for one in outcomes:
         cells = (
@@ -186,9 +208,10 @@ def _write(outcomes: Sequence[Outcome]) -> None:
             f"{one.polls:.0f}, {one.errors:.0f}",
             f"{one.scrapes}, {len(one.failed)}",
             f"{one.slowest:.1f} s",
+            f"{one.recovery:.1f} s",
             f"{one.peak} MB",
             str(one.lines),
-            one.words or "nothing",
+            one.words.replace("|", "/") or "nothing",
         )
         lines.append(f"| {' | '.join(cells)} |")
     text = _PAGE.read_text()

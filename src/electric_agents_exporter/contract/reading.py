@@ -43,7 +43,7 @@ Word = TypeVar("Word", bound=StrEnum)
 _MISSING: Final = object()
 _NOTHING: Final[Mapping[str, object]] = {}
 _LABEL_LENGTH: Final = 128
-_MEMBERS: Final = 32  # of an item of a list; a real one has nine, and its sandbox profiles
+_MEMBERS: Final = 20  # of an item of a list; a real one has nine, and its sandbox profiles
 _OBJECTS: Final = 8
 
 

@@ -23,7 +23,7 @@ MAX_ID_LENGTH: Final = 1024
 """Characters of the longest runner id that we keep: an id stands in some sixty series."""
 
 
-MAX_LISTED: Final = 250_000
+MAX_LISTED: Final = 75_000
 """The most runners of one list that we hold: a server that lists more is out of its mind."""
 
 

@@ -31,7 +31,7 @@ Read = TypeVar("Read")
 
 # Of a wake stream's body the first part is enough; any other that is larger is a failure.
 _MAX_BODY: Final = {
-    Operation.LIST: 64 << 20,
+    Operation.LIST: 48 << 20,  # MAX_LISTED runners, and most have less
     Operation.HEALTH: 4 << 20,
     Operation.WAKES: 64 << 10,
     Operation.SERVER: 64 << 10,
@@ -142,11 +142,10 @@ class Requests:
             reason = reason_of_status(response.status_code)
             if reason is not None:
                 return response.status_code, reason
-            body = await read_body(response, _MAX_BODY[operation])
+            part = operation is Operation.WAKES
+            body = await read_body(response, _MAX_BODY[operation], part=part)
             if isinstance(body, Reason):
                 return response.status_code, body
-            if body.cut and operation is not Operation.WAKES:
-                return response.status_code, Reason.TOO_LARGE
             return response.status_code, Response(body.content, response.headers, body.cut)
         finally:
             await response.aclose()
