@@ -20,7 +20,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from chaos.attacks import ON_THE_PORT, Address, Named, Victim
 from chaos.surroundings import AROUND
@@ -32,10 +32,8 @@ from waiting import until
 _PAGE: Final = Path(__file__).parents[2] / "docs/reliability.md"
 _BEGIN: Final = "<!-- chaos: begin -->"
 _END: Final = "<!-- chaos: end -->"
-_RUNNERS: Final = 1000
 _FILES: Final = 256
-_SECONDS: Final = 24.0
-_INTERVAL: Final = 4.0
+_POLLS: Final = 5  # in the time of an attack
 _SCRAPE_TIMEOUT: Final = 10.0
 _COLUMNS: Final = (
     *("attack", "what happens", "polls, failed", "scrapes, failed", "slowest", "next poll"),
@@ -47,6 +45,15 @@ _LISTS: Final = re.compile(
     r'|request_errors_total\{server="t",operation="list",.*\}) (\d+)',
     re.MULTILINE,
 )
+
+
+class Size(NamedTuple):
+    """How large an attack is: of how many runners, for how many seconds, at which pace."""
+
+    runners: int = 1000
+    seconds: float = 24.0
+    interval: str = "4s"
+    timeout: str = "1s"
 
 
 @dataclass
@@ -67,7 +74,7 @@ class Outcome:
     @property
     def is_held(self) -> bool:
         """Whether nothing was lost."""
-        return not self.failed and not self.errors and self.polls >= 0.8 * _SECONDS / _INTERVAL
+        return not self.failed and not self.errors and self.polls >= _POLLS
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -79,18 +86,30 @@ def main(arguments: Sequence[str]) -> int:
     chosen = [
         one for one in (*ON_THE_PORT, *AROUND) if not options.names or one.name in options.names
     ]
-    outcomes = [_attacked(one) for one in chosen]
+    outcomes = [_told(attacked(one)) for one in chosen]
     if options.write:
         _write(outcomes)
     return int(not all(one.is_held for one in outcomes))
 
 
-def _attacked(attack: Named) -> Outcome:
-    outcome = Outcome(attack)
-    with _attacked_exporter(attack) as (victim, log):
+def _told(outcome: Outcome) -> Outcome:
+    print(
+        f"{'ok ' if outcome.is_held else 'BAD'} {outcome.attack.name}: {outcome.polls:.0f} polls, "
+        f"{outcome.errors:.0f} failed; {outcome.scrapes} scrapes, {len(outcome.failed)} failed "
+        f"{set(outcome.failed) or ''}, slowest {outcome.slowest:.1f} s; {outcome.peak} MB; "
+        f"next poll after {outcome.recovery:.1f} s; {outcome.lines} lines of log: {outcome.words}",
+        flush=True,
+    )
+    return outcome
+
+
+def attacked(attack: Named, size: Size | None = None) -> Outcome:
+    """Attack an exporter of its own, and give what came of it."""
+    outcome, size = Outcome(attack), size or Size()
+    with _attacked_exporter(attack, size) as (victim, log):
         before = _lists(victim.address)
         with _scraped(victim.address, outcome), attack.attack(victim):
-            time.sleep(_SECONDS)
+            time.sleep(size.seconds)
         over = time.monotonic()
         after = _lists(victim.address)
         until(lambda: _lists(victim.address)[0] > after[0], "it polls after the attack")
@@ -103,35 +122,28 @@ def _attacked(attack: Named) -> Outcome:
         outcome.words = "; ".join(
             sorted({"".join(found) for found in _WHY.findall("\n".join(said))})
         )
-    print(
-        f"{'ok ' if outcome.is_held else 'BAD'} {attack.name}: {outcome.polls:.0f} polls, "
-        f"{outcome.errors:.0f} failed; {outcome.scrapes} scrapes, {len(outcome.failed)} failed "
-        f"{set(outcome.failed) or ''}, slowest {outcome.slowest:.1f} s; {outcome.peak} MB; "
-        f"next poll after {outcome.recovery:.1f} s; {outcome.lines} lines of log: {outcome.words}",
-        flush=True,
-    )
     return outcome
 
 
 @contextlib.contextmanager
-def _attacked_exporter(attack: Named) -> Iterator[tuple[Victim, Path]]:
+def _attacked_exporter(attack: Named, size: Size) -> Iterator[tuple[Victim, Path]]:
     """Start a server with runners, and an exporter that polls it; give that and its log."""
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
-        url = stack.enter_context(canned_server(_RUNNERS, "churn"))
+        url = stack.enter_context(canned_server(size.runners, "churn"))
         config, log, wall = (Path(folder) / name for name in ("config.json", "log", "wall"))
         port = free_port()
         target = {"name": "t", "url": url, "principals": [PRINCIPAL]}
-        target |= {"interval": f"{_INTERVAL:g}s", "timeout": "1s"}
+        target |= {"interval": size.interval, "timeout": size.timeout}
         settings = {"listen": f"127.0.0.1:{port}", "targets": [target]}
         level = {"log": {"level": "debug" if attack.deaf else "info"}}
         config.write_text(json.dumps(settings | level))
         wall.write_text("+0")
-        log.touch()
+        lines = stack.enter_context(log.open("wb"))
         command = f"ulimit -n {_FILES}; exec {sys.executable} -m electric_agents_exporter"
         process = stack.enter_context(
             subprocess.Popen(
                 ["/bin/sh", "-c", f"{command} --config {config}"],
-                stderr=subprocess.PIPE if attack.deaf else log.open("wb"),
+                stderr=subprocess.PIPE if attack.deaf else lines,
                 env=os.environ | (_settable(wall) if attack.sets_clock else {}),
             )
         )
@@ -157,17 +169,19 @@ def _settable(wall: Path) -> dict[str, str]:
 def _lists(address: Address) -> tuple[float, float]:
     """Give how many lists were asked for, and how many failed."""
     with contextlib.suppress(OSError, http.client.HTTPException):
-        _, text = _scrape(http.client.HTTPConnection(*address, timeout=_SCRAPE_TIMEOUT))
+        _, text = _scrape(address)
         found = _LISTS.findall(text)
         asked = sum(float(count) for family, count in found if family.startswith("requests"))
         return asked, sum(float(count) for _, count in found) - asked
     return 0.0, 0.0
 
 
-def _scrape(connection: http.client.HTTPConnection) -> tuple[int, str]:
-    connection.request("GET", "/metrics", headers={"User-Agent": "Prometheus/2.53.3"})
-    answer = connection.getresponse()
-    return answer.status, answer.read().decode()
+def _scrape(address: Address) -> tuple[int, str]:
+    connection = http.client.HTTPConnection(*address, timeout=_SCRAPE_TIMEOUT)
+    with contextlib.closing(connection):
+        connection.request("GET", "/metrics", headers={"User-Agent": "Prometheus/2.53.3"})
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
 
 
 @contextlib.contextmanager
@@ -180,9 +194,7 @@ def _scraped(address: Address, outcome: Outcome) -> Iterator[None]:
             began = time.monotonic()
             outcome.scrapes += 1
             try:
-                connection = http.client.HTTPConnection(*address, timeout=_SCRAPE_TIMEOUT)
-                status, _ = _scrape(connection)
-                connection.close()
+                status, _ = _scrape(address)
                 if status != http.client.OK:
                     outcome.failed.append(str(status))
             except (OSError, http.client.HTTPException) as error:
