@@ -54,7 +54,7 @@ def _fill(database: Database) -> None:
 def scans(database: Database, query: LiteralString, parameters: Mapping[str, object]) -> list[str]:
     """Every access to a table's rows, as the plan has them."""
     with psycopg.connect(database.url) as connection:
-        connection.execute(queries.BEGIN, {"timeout": "5s", "whole": "1min"})
+        connection.execute(queries.BOUND, {"timeout": "5s", "whole": "1min"})
         explain: LiteralString = "EXPLAIN (FORMAT JSON) "
         row = connection.execute(explain + query, parameters).fetchone()
     assert row is not None

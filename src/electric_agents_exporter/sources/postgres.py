@@ -227,8 +227,8 @@ class PostgresSource:
         reading = _Reading(self._options.tenant, poll, self.claims, self._clock)
         try:
             connection = await self._ready_connection(patience)
-            async with connection.transaction():
-                await reading.read(_Rows(connection, patience, self._options.timeout))
+            await reading.read(_Rows(connection, patience, self._options.timeout))
+            await connection.execute(queries.COMMIT)
         except (psycopg.Error, CredentialError, _UnfitError, OSError) as error:
             reason = Reason.TIMEOUT if patience.expired else _reason_of(error)
             reading.fail(reason)
@@ -254,20 +254,19 @@ class PostgresSource:
             patience.watch(self._connection)
             return self._connection
         async with asyncio.timeout(self._options.connect_seconds):
-            # Nothing is prepared: a pooler may stand between.
+            # Nothing is prepared: a pooler may stand between. Transactions are begun by hand.
             connection = await psycopg.AsyncConnection.connect(
-                self._options.conninfo(), prepare_threshold=None
+                self._options.conninfo(), autocommit=True, prepare_threshold=None
             )
         self._connection, self._stamp = connection, stamp
         patience.watch(connection)
-        await connection.set_isolation_level(psycopg.IsolationLevel.REPEATABLE_READ)
-        await connection.set_read_only(True)
         connection.adapters.register_loader("timestamptz", _MomentLoader)
         connection.adapters.register_loader("jsonb", _JsonLoader)
         if connection.info.parameter_status("server_encoding") == "SQL_ASCII":
             # There text is whatever bytes somebody wrote.
             connection.adapters.register_loader("text", _BytesLoader)
-        await _check(connection)
+        await _check(_Rows(connection, patience, self._options.timeout))
+        await connection.execute(queries.COMMIT)
         return connection
 
     def _log_transition(self, reason: Reason | None, words: str) -> None:
@@ -435,13 +434,14 @@ class _Rows:
         self._timeout = timeout
 
     async def begin(self) -> float:
-        """Bound every statement and take the snapshot; gives the database's clock."""
+        """Begin, bound every statement and take the snapshot; gives the database's clock."""
         self._patience.renew()
         bounds = {
             "timeout": f"{math.ceil(self._timeout * 1000)}ms",
             "whole": f"{math.ceil(_STATEMENTS * self._timeout * 1000)}ms",
         }
-        cursor = await self._connection.execute(queries.BEGIN, bounds, binary=True)
+        await self._connection.execute(queries.BEGIN)
+        cursor = await self._connection.execute(queries.BOUND, bounds, binary=True)
         row = await cursor.fetchone()
         if row is None or not isinstance(row[-1], float):
             raise _UnfitError("the database does not tell the time", Reason.SCHEMA)
@@ -571,7 +571,7 @@ def _ended(connection: _Connection) -> bool:
     return bool(poll.poll(0))
 
 
-async def _check(connection: _Connection) -> None:
+async def _check(rows: _Rows) -> None:
     """Make sure that everything we read is there and may be read.
 
     Raises:
@@ -579,10 +579,11 @@ async def _check(connection: _Connection) -> None:
     """
     pairs = [(table, column) for table, columns in queries.NEEDED.items() for column in columns]
     tables, columns = zip(*pairs, strict=True)
-    async with connection.transaction():
-        cursor = connection.cursor(row_factory=args_row(queries.Standing))
-        await cursor.execute(queries.CHECK, {"tables": list(tables), "columns": list(columns)})
-        lack = queries.lacking(await cursor.fetchall())
+    await rows.begin()
+    standing = await rows.all_of(
+        queries.CHECK, queries.Standing, tables=list(tables), columns=list(columns)
+    )
+    lack = queries.lacking(standing)
     if lack is not None:
         raise _UnfitError(lack.sentence, Reason.FORBIDDEN if lack.privilege else Reason.SCHEMA)
 

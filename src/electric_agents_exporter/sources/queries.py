@@ -51,6 +51,29 @@ NEEDED: Final[Mapping[str, tuple[str, ...]]] = {
 """The tables and their columns that are read; nothing else has to be granted."""
 
 BEGIN: Final[LiteralString] = """
+BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
+SET LOCAL statement_timeout TO DEFAULT;
+SET LOCAL lock_timeout TO DEFAULT;
+SET LOCAL idle_in_transaction_session_timeout TO DEFAULT;
+SET LOCAL role TO DEFAULT;
+SET LOCAL search_path TO DEFAULT;
+SET LOCAL client_encoding TO 'UTF8';
+SET LOCAL DateStyle TO 'ISO';
+SET LOCAL IntervalStyle TO 'postgres';
+SET LOCAL TimeZone TO 'UTC';
+SET LOCAL bytea_output TO 'hex';
+SET LOCAL standard_conforming_strings TO on;
+SET LOCAL extra_float_digits TO 1;
+SET LOCAL array_nulls TO on
+"""
+"""Begins a transaction in which nothing is in force that somebody else may have set before us.
+
+Behind a pooler that pools transactions the connection is that of many clients, and what one of them
+`SET` stays for whoever comes next. All of it goes in one message: a timeout of theirs, however
+short, has no pause to end us in. Nothing of it outlasts the transaction.
+"""
+
+BOUND: Final[LiteralString] = """
 SELECT set_config('statement_timeout', %(timeout)s, true),
        set_config('lock_timeout', %(timeout)s, true),
        set_config('idle_in_transaction_session_timeout', %(timeout)s, true),
@@ -63,6 +86,8 @@ SELECT set_config('statement_timeout', %(timeout)s, true),
        set_config('jit', 'off', true),
        set_config('cursor_tuple_fraction', '1', true),
        set_config('row_security', 'off', true),
+       set_config('search_path',
+                  concat_ws(', ', nullif(current_setting('search_path'), ''), 'pg_temp'), true),
        statement_timestamp()
 """
 """Bounds what follows and takes the snapshot, with the database's clock at that moment.
@@ -73,8 +98,11 @@ Text of no known encoding is taken as it is: else one byte that is no text would
 
 Compiling queries costs more than running ours, and all that they find is read, not the first rows.
 With `row_security` off, a query of which row-level security would hide rows fails: what is hidden
-would look like a fleet that is not there.
+would look like a fleet that is not there. Temporary tables come last on the search path: one that
+another client left behind in the connection would stand before the server's.
 """
+
+COMMIT: Final[LiteralString] = "COMMIT"
 
 CHECK: Final[LiteralString] = """
 SELECT needed.table_name, needed.column_name, to_regclass(quote_ident(needed.table_name))::oid,
