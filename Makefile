@@ -1,7 +1,7 @@
 # Every target sets up what it needs, and is quick the second time.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: chaos help setup tools demo test unit verify e2e coverage mutants versions mutation bench bench-small incidents topology real-time fleet-days lint check format generate rules fire-drill pictures render lock clean
+.PHONY: chaos claims help setup tools demo test unit verify e2e coverage mutants versions mutation bench bench-small incidents topology real-time fleet-days lint check format generate rules fire-drill pictures render lock clean
 VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH):$(CURDIR)/$(VENV)/tools/usr/bin
@@ -77,6 +77,9 @@ fleet-days: tools ## Play 1,000 ordinary days of fleets (a quarter of an hour); 
 
 chaos: tools ## Attack a running exporter in twenty ways (ten minutes), and say what it lost; ARGS="NAME...", ARGS=--write
 	@PYTHONPATH=benchmarks:tests/support python -m chaos.run $(ARGS)
+
+claims: tools ## Let an exporter read a million claims, and say what that took (four minutes); ARGS="NAME...", ARGS=--write
+	@PYTHONPATH=benchmarks:tests/support python -m chaos.claims $(ARGS)
 
 lint: setup ## Lint, types, import rules, generated files, Dockerfile
 	scripts/check

@@ -108,7 +108,7 @@ async def test_a_poll_is_one_bounded_read_only_transaction_on_one_snapshot(
         "OR current_setting('statement_timeout') <> '5s' "
         "OR current_setting('lock_timeout') <> '5s' "
         "OR current_setting('idle_in_transaction_session_timeout') <> '5s' "
-        "OR current_setting('transaction_timeout', true) <> '1min' "
+        "OR current_setting('transaction_timeout', true) <> '6s' "
         "OR current_setting('jit') <> 'off' "
         "OR current_setting('cursor_tuple_fraction') <> '1' "
         "OR current_setting('row_security') <> 'off' "

@@ -12,7 +12,7 @@ from postgres_cluster import Cluster
 
 FINISHED = 100_000
 TENANTS = {"tenants": ["default"]}
-CLAIMS = {**TENANTS, "watermark": Database.NOW, "known": ["c1000", "c2000"]}
+CLAIMS = {**TENANTS, "watermark": Database.NOW, "known": ["c1000", "c2000"], "most": 50_001}
 
 
 @pytest.fixture(scope="module")

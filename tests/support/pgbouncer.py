@@ -6,8 +6,7 @@ import socket
 import subprocess
 from pathlib import Path
 from types import TracebackType
-
-from typing_extensions import Self
+from typing import Self
 
 from postgres_cluster import AS_USER, TOOLS, USER
 from waiting import until

@@ -83,10 +83,22 @@ class ClaimTally:
         works, None where that is not known. So many of the newest signs of life are taken for those
         of claims that are alive: what leaked falls silent, and so is soon behind the living.
         """
+        alive = self._alive(entities)
+        superseded = self.count - len(self._newest)
+        return Claims(active_count, superseded, alive[-1] if alive else None, self._newest_sign)
+
+    def newest(self, entities: float | None) -> Claims:
+        """Give what the claims amount to where older ones were left out, so that none is counted.
+
+        Which sign of life is the oldest is known where the living are all among these.
+        """
+        alive = self._alive(entities)
+        complete = entities is not None and len(alive) >= entities
+        return Claims(None, None, alive[-1] if alive and complete else None, self._newest_sign)
+
+    def _alive(self, entities: float | None) -> list[float]:
+        """Give the signs of life of the claims that can be alive, the newest first."""
         signs_of_life = sorted(
             (sign for _, _, sign in self._newest.values() if sign is not None), reverse=True
         )
-        alive = signs_of_life if entities is None else signs_of_life[: math.ceil(entities)]
-        oldest = alive[-1] if alive else None
-        superseded = self.count - len(self._newest)
-        return Claims(active_count, superseded, oldest, self._newest_sign)
+        return signs_of_life if entities is None else signs_of_life[: math.ceil(entities)]

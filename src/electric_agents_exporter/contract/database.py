@@ -38,7 +38,15 @@ from electric_agents_exporter.contract.vocabulary import AdminStatus, ClaimStatu
 
 Word = TypeVar("Word", bound=StrEnum)
 
-_NO_CLAIMS: Final = Claims(0.0, 0)
+MAX_CLAIMS: Final = 50_000
+"""The most claims of a database that are held: each costs a kilobyte while it is read."""
+
+NO_CLAIMS: Final = Claims(0.0, 0)
+"""Those of a runner that is known to have none."""
+
+UNKNOWN_CLAIMS: Final = Claims()
+"""Those of a runner of which nothing is known."""
+
 _NO_CLIENT: Final = Client()
 _NO_DISPATCH: Final = Dispatch(0.0, 0.0, 0.0)
 _TEXTS: Final = (
@@ -78,7 +86,7 @@ class DiagnosticsRow(msgspec.Struct, frozen=True):
     diagnostics: bytes | None
 
 
-class ClaimRow(msgspec.Struct, frozen=True):
+class ClaimRow(msgspec.Struct, frozen=True, gc=False):
     """A row of `consumer_claims`; `recent` tells whether its lease ends after the watermark."""
 
     tenant: str
@@ -104,9 +112,10 @@ class DispatchRow(msgspec.Struct, frozen=True):
 
 
 class Holdings(msgspec.Struct, frozen=True):
-    """What the runners of one tenant hold; `claims` is None while the claims are not known."""
+    """What the runners of one tenant hold; `unheld` is what is known of one without a claim."""
 
-    claims: Mapping[str, Claims] | None
+    claims: Mapping[str, Claims]
+    unheld: Claims
     dispatch: Mapping[str, Dispatch]
 
 
@@ -179,7 +188,7 @@ def read_report(
         lease_expires_at=lease_expires_at,
         client_present=client is not None,
         client=client,
-        claims=Claims() if holdings.claims is None else holdings.claims.get(runner.id, _NO_CLAIMS),
+        claims=holdings.claims.get(runner.id, holdings.unheld),
         dispatch=holdings.dispatch.get(runner.id, _NO_DISPATCH),
         wake_stream_offset=offset,
     )
@@ -208,9 +217,15 @@ def _says_something(values: Mapping[str, object]) -> bool:
 
 
 def tally_claims(
-    rows: Iterable[ClaimRow], dispatch: Mapping[str, Mapping[str, Dispatch]]
+    rows: Iterable[ClaimRow],
+    dispatch: Mapping[str, Mapping[str, Dispatch]],
+    *,
+    whole: bool = True,
 ) -> dict[str, dict[str, Claims]]:
-    """Add up active claims by tenant and runner; one that no runner holds is nobody's."""
+    """Add up active claims by tenant and runner; one that no runner holds is nobody's.
+
+    `whole` is False where there are more active claims than these, with older signs of life.
+    """
     tallies: dict[str, dict[str, ClaimTally]] = {}
     for row in rows:
         if row.status == ClaimStatus.ACTIVE and row.runner_id is not None:
@@ -221,14 +236,16 @@ def tally_claims(
             tally.add(row.stream_path, row.claimed_at, row.epoch, row.last_heartbeat_at)
     return {
         tenant: {
-            runner_id: tally.total(
-                float(tally.count),
-                dispatch.get(tenant, {}).get(runner_id, _NO_DISPATCH).entities_with_active_claim,
-            )
+            runner_id: _total(tally, dispatch.get(tenant, {}).get(runner_id, _NO_DISPATCH), whole)
             for runner_id, tally in runners.items()
         }
         for tenant, runners in tallies.items()
     }
+
+
+def _total(tally: ClaimTally, dispatch: Dispatch, whole: bool) -> Claims:  # noqa: FBT001  (its own)
+    entities = dispatch.entities_with_active_claim
+    return tally.total(float(tally.count), entities) if whole else tally.newest(entities)
 
 
 def read_dispatch(rows: Iterable[DispatchRow]) -> dict[str, dict[str, Dispatch]]:

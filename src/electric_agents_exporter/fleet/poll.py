@@ -106,6 +106,7 @@ class Poll:
         self._server: Reason | None = None
         self._words: dict[Operation, dict[Reason, str]] = {each: {} for each in Operation}
         self._questions: list[WakeQuestion] = []
+        self._claims_held: int | None = None
         self._tenants: dict[str, Poll] = {}
 
     def listed(self, principal: str, answer: ListAnswer | Reason) -> None:
@@ -255,6 +256,10 @@ class Poll:
         if target.dispatch is not None:
             target.dispatch.claims(news.started, news.held)
 
+    def left_out_claims(self, held: int) -> None:
+        """Note that there are more claims than the so many that are held."""
+        self._claims_held = held
+
     def end(self, *, complete: bool = True) -> PollResult:
         """Close the poll; `complete` is False where its sweep was cut short."""
         target = self._target
@@ -343,6 +348,9 @@ class Poll:
             yield PollFault(text, f"{left} of {answers.asked} {text}")
         elif not complete and not answers.failed and self._got:
             text = "the poll was cut short"
+            yield PollFault(text, text)
+        if self._claims_held is not None:
+            text = f"there are more than {self._claims_held} claims, so none is counted"
             yield PollFault(text, text)
         if self._wake_answers.failed:
             text = "wake streams were not read"

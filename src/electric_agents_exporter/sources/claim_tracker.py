@@ -7,6 +7,7 @@ gets a lease that ends later than now.
 """
 
 from collections.abc import Iterable, Sequence
+from enum import Enum, auto
 from typing import Final
 
 from electric_agents_exporter.contract.claims import ClaimNews, EndedClaim, StartedClaim
@@ -25,30 +26,36 @@ _STATUSES: Final = {status.value: status for status in ClaimStatus}
 _Key = tuple[str, str, int]
 
 
+class Extent(Enum):
+    """Of the active claims: whether none is known for sure, a part of them, or all are."""
+
+    NONE = auto()
+    PART = auto()
+    WHOLE = auto()
+
+
 class ClaimTracker:
     """The claims of one database.
 
     Invariant: a claim is counted as ended once, by the first reading that finds it so, unless that
     is the first reading of all: nobody knows when those claims ended. `_ended` holds what would be
     read again and is counted already; ties of clocks do not matter, since claims go by their keys.
+    After a reading that was cut off, nobody knows that of claims that are new to the next one.
     """
 
     def __init__(self) -> None:
         self.full_scan = FullScan(None, None)
+        self.extent = Extent.NONE
         self._active: frozenset[_Key] = frozenset()
         self._ended: frozenset[_Key] = frozenset()
         self._read_at: float | None = None
+        self._cut = False
         self._scan_from = 0.0
 
     @property
     def known(self) -> list[str]:
         """The consumers whose claims are active, as far as is known."""
         return sorted({consumer for _, consumer, _ in self._active})
-
-    @property
-    def complete(self) -> bool:
-        """Whether all active claims are known."""
-        return self.full_scan.at is not None
 
     def begin(self, now: float) -> float:
         """Begin a reading; `now` is the database's clock.
@@ -71,12 +78,20 @@ class ClaimTracker:
         self._scan_from = monotonic + _REST * seconds
 
     def scan_failed(self, monotonic: float, seconds: float) -> None:
-        """Note a full scan that took too long, so that the next comes late."""
+        """Note a full scan that did not find every claim, so that the next comes late."""
         self.full_scan = FullScan(self.full_scan.at, seconds)
         self._scan_from = monotonic + _REST * seconds
 
-    def take(self, rows: Sequence[ClaimRow], now: float) -> dict[str, ClaimNews]:
-        """Take in one whole reading; `now` is the database's clock.
+    def take(
+        self, rows: Sequence[ClaimRow], now: float, *, scanned: bool = False, cut: bool = False
+    ) -> dict[str, ClaimNews]:
+        """Take in one reading; `now` is the database's clock.
+
+        Args:
+            rows: the claims, each once.
+            now: when they were read.
+            scanned: it was a full scan.
+            cut: there are more claims than these.
 
         Returns:
             What it told that the reading before did not, by tenant.
@@ -96,6 +111,11 @@ class ClaimTracker:
         self._active = frozenset(_key(row) for row in rows if _is_active(row))
         self._ended = frozenset(_key(row) for row in rows if not _is_active(row))
         self._read_at = now if self._read_at is None else max(now, self._read_at)
+        self._cut = cut
+        if scanned:
+            self.extent = Extent.PART if cut else Extent.WHOLE
+        elif cut and self.extent is Extent.WHOLE:
+            self.extent = Extent.PART
         return news
 
     def _ended_since(self, row: ClaimRow) -> bool:
@@ -103,8 +123,8 @@ class ClaimTracker:
         if _is_active(row):
             return False
         key = _key(row)
-        unseen = self._read_at is not None and row.recent and key not in self._ended
-        return unseen or key in self._active
+        told = self._read_at is not None and not self._cut
+        return (told and row.recent and key not in self._ended) or key in self._active
 
 
 def _key(row: ClaimRow) -> _Key:

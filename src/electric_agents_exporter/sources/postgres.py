@@ -11,7 +11,7 @@ import math
 import os
 import select
 import socket
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, LiteralString, NamedTuple, TypeVar
@@ -26,6 +26,9 @@ from typing_extensions import override
 
 from electric_agents_exporter.contract.claims import ClaimNews
 from electric_agents_exporter.contract.database import (
+    MAX_CLAIMS,
+    NO_CLAIMS,
+    UNKNOWN_CLAIMS,
     ClaimRow,
     DiagnosticsRow,
     DispatchRow,
@@ -42,7 +45,7 @@ from electric_agents_exporter.fleet.clock import Clock
 from electric_agents_exporter.fleet.poll import Poll
 from electric_agents_exporter.fleet.reasons import Operation, Reason
 from electric_agents_exporter.sources import queries
-from electric_agents_exporter.sources.claim_tracker import ClaimTracker
+from electric_agents_exporter.sources.claim_tracker import ClaimTracker, Extent
 from electric_agents_exporter.sources.credentials import CredentialError, read_password
 from electric_agents_exporter.sources.source import EVERYONE, Source
 
@@ -52,7 +55,7 @@ Row = TypeVar("Row")
 
 _APPLICATION: Final = "electric-agents-exporter"
 _BATCH: Final = 250  # rows at a time: a few milliseconds of the event loop
-_STATEMENTS: Final = 12  # for as many, each in all of its time, a poll's transaction may last
+_SCAN_SHARE: Final = 0.75  # of the time that is left: the rest of a poll needs some too
 _SHORTEST_TURN: Final = 2  # seconds of one host of several; libpq takes less for that
 _GRACE: Final = 1.0  # seconds after which a server that should have given up is given up
 _2000: Final = 946_684_800_000  # PostgreSQL's epoch, in milliseconds of ours
@@ -108,7 +111,10 @@ _Connection = psycopg.AsyncConnection[tuple[object, ...]]
 
 @dataclass(frozen=True, slots=True)
 class PostgresOptions:
-    """How to read one database. `tenant` is None for all; `timeout` is in seconds."""
+    """How to read one database. `tenant` is None for all; `timeout` is in seconds.
+
+    `most_claims` is how many claims are held at most.
+    """
 
     url: str
     password_file: Path | None = None
@@ -117,6 +123,7 @@ class PostgresOptions:
     key_file: Path | None = None
     tenant: str | None = "default"
     timeout: float = 5.0
+    most_claims: int = MAX_CLAIMS
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -223,8 +230,8 @@ class PostgresSource:
             raise
 
     async def _poll(self, poll: Poll) -> bool:
-        patience = _Patience(self._options.timeout + _GRACE)
-        reading = _Reading(self._options.tenant, poll, self.claims, self._clock)
+        patience = _Patience(self._options.timeout)
+        reading = _Reading(self._options, poll, self.claims, self._clock)
         try:
             connection = await self._ready_connection(patience)
             await reading.read(_Rows(connection, patience, self._options.timeout))
@@ -283,8 +290,11 @@ class PostgresSource:
 class _Reading:
     """One poll: lists first, then what the runners hold, then their reports as they stream in."""
 
-    def __init__(self, tenant: str | None, poll: Poll, claims: ClaimTracker, clock: Clock) -> None:
-        self._tenant = tenant
+    def __init__(
+        self, options: PostgresOptions, poll: Poll, claims: ClaimTracker, clock: Clock
+    ) -> None:
+        self._tenant = options.tenant
+        self._most_claims = options.most_claims
         self._poll = poll
         self._claims = claims
         self._clock = clock
@@ -352,10 +362,12 @@ class _Reading:
     ) -> dict[str, Holdings]:
         claims = await self._read_claims(rows, tenants, now)
         dispatch = read_dispatch(await rows.all_of(queries.DISPATCH, DispatchRow, tenants=tenants))
-        tallies = None if claims is None else tally_claims(claims, dispatch)
+        whole = self._claims.extent is Extent.WHOLE
+        tallies = tally_claims(claims, dispatch, whole=whole)
         return {
             tenant: Holdings(
-                claims=None if tallies is None else tallies.get(tenant, {}),
+                claims=tallies.get(tenant, {}),
+                unheld=NO_CLAIMS if whole else UNKNOWN_CLAIMS,
                 dispatch=dispatch.get(tenant, {}),
             )
             for tenant in tenants
@@ -363,26 +375,46 @@ class _Reading:
 
     async def _read_claims(
         self, rows: "_Rows", tenants: list[str], now: float
-    ) -> list[ClaimRow] | None:
-        """Read the claims; None while not every active one is known."""
-        tracker = self._claims
-        wanted = {"tenants": tenants, "watermark": tracker.begin(now), "known": tracker.known}
+    ) -> Sequence[ClaimRow]:
+        """Read the claims, as many as are held; none while no full scan has found the active."""
+        tracker, most = self._claims, self._most_claims
+        wanted = {
+            "tenants": tenants,
+            "watermark": tracker.begin(now),
+            "known": tracker.known,
+            "most": most + 1,
+        }
         began = self._clock.monotonic()
         claims = None
-        if tracker.scan_due(began):
+        scans = tracker.scan_due(began)
+        if scans:
             claims = await rows.all_or_none(queries.ALL_CLAIMS, ClaimRow, **wanted)
-            seconds = self._clock.monotonic() - began
-            if claims is None:
-                tracker.scan_failed(began, seconds)
-                self._poll.requested(Operation.HEALTH, seconds, Reason.TIMEOUT)
-            else:
-                tracker.scanned(self._clock.time(), began, seconds)
+        cut = claims is not None and len(claims) > most
+        if scans:
+            self._note_scan(began, Reason.TIMEOUT if claims is None else _too_many(cut=cut))
+        scanned = claims is not None
         if claims is None:
             claims = await rows.all_of(queries.RECENT_CLAIMS, ClaimRow, **wanted)
-        news = tracker.take(claims, now)
+            cut = len(claims) > most
+            if cut:
+                seconds = self._clock.monotonic() - began
+                self._poll.requested(Operation.HEALTH, seconds, Reason.TOO_LARGE)
+        del claims[most:]
+        news = tracker.take(claims, now, scanned=scanned, cut=cut)
+        if tracker.extent is Extent.PART:
+            self._poll.left_out_claims(most)
         for tenant, poll in self._polls.items():
             poll.claims_read(news.get(tenant, ClaimNews()), tracker.full_scan)
-        return claims if tracker.complete else None
+        return () if tracker.extent is Extent.NONE else claims
+
+    def _note_scan(self, began: float, reason: Reason | None) -> None:
+        """Note how a full scan went: one that did not find everything is counted."""
+        seconds = self._clock.monotonic() - began
+        if reason is None:
+            self._claims.scanned(self._clock.time(), began, seconds)
+        else:
+            self._claims.scan_failed(began, seconds)
+            self._poll.requested(Operation.HEALTH, seconds, reason)
 
     async def _read_reports(
         self, rows: "_Rows", holdings: Mapping[str, Holdings], moment: "_Moment", everyone: int
@@ -437,8 +469,8 @@ class _Rows:
         """Begin, bound every statement and take the snapshot; gives the database's clock."""
         self._patience.renew()
         bounds = {
-            "timeout": f"{math.ceil(self._timeout * 1000)}ms",
-            "whole": f"{math.ceil(_STATEMENTS * self._timeout * 1000)}ms",
+            "timeout": _milliseconds(self._timeout),
+            "whole": _milliseconds(self._timeout + _GRACE),
         }
         await self._connection.execute(queries.BEGIN)
         cursor = await self._connection.execute(queries.BOUND, bounds, binary=True)
@@ -450,18 +482,18 @@ class _Rows:
     async def of(
         self, query: LiteralString, kind: type[Row], **parameters: object
     ) -> AsyncIterator[list[Row]]:
-        """Read the rows of a query, batch by batch, so that memory stays flat."""
+        """Read the rows of a query, batch by batch, so that memory stays flat.
+
+        Raises:
+            TimeoutError: it took too long; each batch by itself may have been quick.
+        """
         async with self._connection.cursor(
             name="poll", binary=True, scrollable=False, row_factory=args_row(kind)
         ) as cursor:
-            self._patience.renew()
             await cursor.execute(query, parameters)
-            while True:
-                self._patience.renew()
-                batch = await cursor.fetchmany(_BATCH)
-                if not batch:
-                    return
+            while batch := await cursor.fetchmany(_BATCH):
                 yield batch
+                self._patience.check()
 
     async def all_of(
         self, query: LiteralString, kind: type[Row], **parameters: object
@@ -473,23 +505,44 @@ class _Rows:
         self, query: LiteralString, kind: type[Row], **parameters: object
     ) -> list[Row] | None:
         """Read the rows of a query; None where it takes too long, and the transaction goes on."""
+        seconds = _SCAN_SHARE * self._patience.left
         try:
-            async with self._connection.transaction():
-                return await self.all_of(query, kind, **parameters)
-        except psycopg.errors.QueryCanceled:
+            with self._patience.only(seconds):
+                async with self._connection.transaction():
+                    await self._bound_statements(seconds)
+                    rows = await self.all_of(query, kind, **parameters)
+                    await self._bound_statements(self._timeout)
+        except (psycopg.errors.QueryCanceled, TimeoutError):
             return None
+        return rows
+
+    async def _bound_statements(self, seconds: float) -> None:
+        bound = {"timeout": _milliseconds(seconds)}
+        await self._connection.execute(queries.BOUND_STATEMENTS, bound)
+
+
+def _milliseconds(seconds: float) -> str:
+    """Write a time as PostgreSQL reads it; 0 would be no bound at all."""
+    return f"{max(1, math.ceil(seconds * 1000))}ms"
+
+
+def _too_many(*, cut: bool) -> Reason | None:
+    return Reason.TOO_LARGE if cut else None
 
 
 class _Patience:
-    """Breaks a connection on which nothing came for too long.
+    """Ends what takes too long: a poll's transaction, or the check of a new connection.
 
-    A frozen network tells nothing, and psycopg's own cancelling would wait for it. Shutting the
-    socket down makes every wait on it end at once, with an error.
+    Between batches of rows `check` tells. While nothing comes, the server should give up by itself;
+    one that does not in a little more time is given up: a frozen network tells nothing, and
+    psycopg's own cancelling would wait for it. Shutting the socket down makes every wait on it end
+    at once, with an error.
     """
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
         self.expired = False
+        self._ends_at = math.inf
         self._connection: _Connection | None = None
         self._timer: asyncio.TimerHandle | None = None
 
@@ -499,14 +552,40 @@ class _Patience:
         self.renew()
 
     def renew(self) -> None:
-        """Wait anew: something came, or something else is asked for."""
+        """Wait anew: something else begins."""
         self.end()
-        self._timer = asyncio.get_running_loop().call_later(self.seconds, self._expire)
+        loop = asyncio.get_running_loop()
+        self._ends_at = loop.time() + self.seconds
+        self._timer = loop.call_at(self._ends_at + _GRACE, self._expire)
 
     def end(self) -> None:
         """Wait no longer."""
         if self._timer is not None:
             self._timer.cancel()
+
+    @property
+    def left(self) -> float:
+        """Seconds that are left."""
+        return max(0.0, self._ends_at - asyncio.get_running_loop().time())
+
+    def check(self) -> None:
+        """Tell when no time is left.
+
+        Raises:
+            TimeoutError: there is none.
+        """
+        if not self.left:
+            raise TimeoutError(f"not all of it was read within {self.seconds:g} s")
+
+    @contextlib.contextmanager
+    def only(self, seconds: float) -> Iterator[None]:
+        """Leave no more than so many seconds, for a part of what is to be done."""
+        ends_at = self._ends_at
+        self._ends_at = asyncio.get_running_loop().time() + seconds
+        try:
+            yield
+        finally:
+            self._ends_at = ends_at
 
     def _expire(self) -> None:
         self.expired = True

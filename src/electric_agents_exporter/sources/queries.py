@@ -102,6 +102,8 @@ would look like a fleet that is not there. Temporary tables come last on the sea
 another client left behind in the connection would stand before the server's.
 """
 
+BOUND_STATEMENTS: Final[LiteralString] = "SELECT set_config('statement_timeout', %(timeout)s, true)"
+
 COMMIT: Final[LiteralString] = "COMMIT"
 
 CHECK: Final[LiteralString] = """
@@ -160,10 +162,16 @@ SELECT tenant_id, consumer_id, epoch, runner_id, stream_path, status, claimed_at
    AND (lease_expires_at >= to_timestamp(%(watermark)s) OR consumer_id = ANY (%(known)s)
 """
 
-RECENT_CLAIMS: Final[LiteralString] = _CLAIMS + ")"
+_NEWEST_FIRST: Final[LiteralString] = """
+ ORDER BY status = 'active' DESC, coalesce(last_heartbeat_at, claimed_at) DESC NULLS LAST
+ LIMIT %(most)s
+"""
+"""Where there are more than are held, those are that gave the newest signs of life."""
+
+RECENT_CLAIMS: Final[LiteralString] = _CLAIMS + ")" + _NEWEST_FIRST
 """The claims that are known or new: two index scans, whatever the size of the table."""
 
-ALL_CLAIMS: Final[LiteralString] = _CLAIMS + " OR status = 'active')"
+ALL_CLAIMS: Final[LiteralString] = _CLAIMS + " OR status = 'active')" + _NEWEST_FIRST
 """Those, and every other active claim.
 
 PostgreSQL reads a whole index for that, unless there is the one that docs/postgres.md recommends.
