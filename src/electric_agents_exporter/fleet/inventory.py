@@ -1,13 +1,15 @@
 """The runners of one target: who is listed, who is watched, who is retired.
 
 Nothing deletes a runner upstream, so a list only grows. Runners that were not seen for long and
-hold no work are *retired*: they stay counted, are asked after rarely, and have no series.
+hold no work are *retired*: they stay counted, are asked after rarely, and have no series. Where
+there are many of them most *rest*: of those only when they registered and were asked after is held.
 """
 
 import math
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from operator import attrgetter
+from heapq import nlargest, nsmallest
+from operator import attrgetter, itemgetter
 from typing import Final, TypeAlias
 
 import msgspec
@@ -36,7 +38,15 @@ class InventoryChange(msgspec.Struct, frozen=True):
     removed: int
 
 
-_List: TypeAlias = dict[str, ListedRunner | Suppression]
+class _Resting(msgspec.Struct, frozen=True, gc=False):
+    """A retired runner without a record; `asked_at` is our clock, as in a record."""
+
+    updated_at: float | None
+    asked_at: float
+
+
+_Item: TypeAlias = ListedRunner | Suppression | _Resting
+_List: TypeAlias = dict[str, _Item]
 """What a list says of each runner; of one that has no record only why it has none is kept."""
 
 
@@ -44,8 +54,9 @@ class Inventory:
     """The runners of one target.
 
     Invariant: every record's runner is in the newest good list of some principal and passes the
-    selection; at most `max_runners` of them are not retired once `settle` has run, and of those
-    without a record no more is held than their ids.
+    selection; once `settle` has run, at most `max_runners` of them are not retired, and as many
+    are, beside those whose turn it is. Of those without a record hardly more is held than their
+    ids.
     """
 
     def __init__(self, policy: Policy) -> None:
@@ -53,6 +64,8 @@ class Inventory:
         self._lists: dict[str, _List] = {}
         self._pending: dict[str, _List] = {}
         self._records: dict[str, RunnerRecord] = {}
+        self._resting = 0
+        self._turn: dict[str, float] = {}
         self._suppressed: Mapping[Suppression, int] = dict.fromkeys(Suppression, 0)
 
     def adopt(self, policy: Policy) -> None:
@@ -76,15 +89,23 @@ class Inventory:
         """
         known = self._lists.get(principal, {})
         # What has not changed stays the same object: a long list is held once and not twice.
-        taken: _List = {
-            runner.id: before if (before := known.get(runner.id)) == runner else runner
-            for runner in runners
-        }
+        taken: _List = {runner.id: self._item(known.get(runner.id), runner) for runner in runners}
         if unreadable:
             missing = (each for each in known.items() if each[0] not in taken)
             kept = [each for each in missing if not self._is_gone(each[0])]
             taken.update(kept[: max(0, MAX_LISTED - len(taken))])
         self._pending[principal] = taken
+
+    def _item(self, before: _Item | None, runner: ListedRunner) -> _Item:
+        """Give what to keep of an item, by what was known of it before."""
+        if before == runner:
+            return before
+        if isinstance(before, _Resting):
+            if before.updated_at != runner.updated_at:
+                self._turn[runner.id] = AT_ONCE  # it registered anew
+            elif runner.id not in self._turn and self._policy.selection.rejects(runner) is None:
+                return before
+        return runner
 
     def _is_gone(self, runner_id: str) -> bool:
         record = self._records.get(runner_id)
@@ -99,7 +120,7 @@ class Inventory:
         known, fresh = set(self._lists), set(self._pending)
         self._lists |= self._pending
         self._pending = {}
-        listed: dict[str, tuple[str, ListedRunner | Suppression]] = {}
+        listed: dict[str, tuple[str, _Item]] = {}
         # A runner has one owner: where an old list names it too, the new one is right.
         for principal in sorted(self._lists, key=lambda name: name not in fresh):
             for runner_id, runner in self._lists[principal].items():
@@ -113,25 +134,18 @@ class Inventory:
             removed=sum(runner_id not in listed for runner_id in before),
         )
 
-    def _watch(self, listed: Mapping[str, tuple[str, ListedRunner | Suppression]]) -> None:
+    def _watch(self, listed: Mapping[str, tuple[str, _Item]]) -> None:
         suppressed = Counter(dict.fromkeys(Suppression, 0))
-        chosen: list[tuple[str, ListedRunner]] = []
-        for runner_id, (principal, runner) in listed.items():
-            if isinstance(runner, Suppression):
-                suppressed[runner] += 1
-                continue
-            rejection = self._policy.selection.rejects(runner)
-            if rejection is None:
-                chosen.append((principal, runner))
-            else:
-                suppressed[rejection] += 1
-                self._lists[principal][runner_id] = rejection
+        chosen, resting = self._choose(listed, suppressed)
         # Those already watched stay: a limit that swaps runners would look like churn.
         chosen.sort(key=lambda choice: choice[1].id not in self._records)
         records: dict[str, RunnerRecord] = {}
         room = self._policy.max_runners
         for principal, runner in chosen:
             record = self._records.get(runner.id)
+            if record is None and runner.id in self._turn:
+                record = RunnerRecord(runner, principal)
+                record.retired, record.asked_at = True, self._turn[runner.id]
             if record is None or not record.retired:
                 if room <= 0:
                     suppressed[Suppression.LIMIT] += 1
@@ -145,6 +159,63 @@ class Inventory:
             records[runner.id] = record
         self._records = records
         self._suppressed = suppressed
+        self._rest(resting)
+
+    def _choose(
+        self, listed: Mapping[str, tuple[str, _Item]], suppressed: Counter[Suppression]
+    ) -> tuple[list[tuple[str, ListedRunner]], dict[str, dict[str, float]]]:
+        """Tell runners that may have a record from those that rest, and count all others.
+
+        Returns:
+            The former with their principals; by principal when each of the latter was asked after.
+        """
+        chosen: list[tuple[str, ListedRunner]] = []
+        resting: dict[str, dict[str, float]] = {principal: {} for principal in self._lists}
+        put_to_rest = self._put_to_rest()
+        for runner_id, (principal, item) in listed.items():
+            kept = item
+            if isinstance(item, ListedRunner):
+                kept = self._lists[principal][runner_id] = self._kept(item, put_to_rest)
+            if isinstance(kept, ListedRunner):
+                chosen.append((principal, kept))
+            elif isinstance(kept, _Resting):
+                resting[principal][runner_id] = kept.asked_at
+            else:
+                suppressed[kept] += 1
+        return chosen, resting
+
+    def _kept(self, runner: ListedRunner, put_to_rest: Collection[str]) -> _Item:
+        rejection = self._policy.selection.rejects(runner)
+        if rejection is not None:
+            return rejection
+        if runner.id in put_to_rest:
+            record = self._records[runner.id]
+            if record.state.listed.updated_at == runner.updated_at:
+                return _Resting(runner.updated_at, record.asked_at)
+        return runner
+
+    def _rest(self, resting: Mapping[str, Mapping[str, float]]) -> None:
+        """Note who rests, and whose turn it is in the next poll: of each list a share."""
+        self._resting = sum(map(len, resting.values()))
+        self._turn = {}
+        for mine in resting.values():
+            self._turn |= nsmallest(self._share(len(mine)), mine.items(), key=itemgetter(1))
+
+    def _put_to_rest(self) -> set[str]:
+        """Give the retired that have records beyond their number, those that were asked last."""
+        retired = [item for item in self._records.items() if item[1].retired]
+        over = len(retired) - self._policy.max_runners
+        latest = nlargest(over, retired, key=lambda item: item[1].asked_at) if over > 0 else ()
+        return {runner_id for runner_id, _ in latest}
+
+    @property
+    def _retired(self) -> int:
+        """How many of the retired have a record."""
+        return sum(record.retired for record in self._records.values())
+
+    def _share(self, retired: int) -> int:
+        """Give how many of so many retired runners to ask after in one poll."""
+        return math.ceil(retired * self._policy.interval / RETIRED_INTERVAL)
 
     def due(self, principals: Collection[str]) -> list[DueRunner]:
         """Give whom to ask after now, of those that the given principals may.
@@ -156,13 +227,13 @@ class Inventory:
         mine.sort(key=attrgetter("asked_at"))
         watched = [record for record in mine if not record.retired]
         retired = [record for record in mine if record.retired]
-        share = math.ceil(len(retired) * self._policy.interval / RETIRED_INTERVAL)
+        share = self._share(len(retired) + self._resting)
         anew = sum(record.asked_at == AT_ONCE for record in retired)
         asked = watched + retired[: max(share, anew)]
         return [DueRunner(record.state.principal, record.state.listed.id) for record in asked]
 
     def record(self, runner_id: str) -> RunnerRecord | None:
-        """Give what is remembered of a runner; None for one that is neither watched nor retired."""
+        """Give what is remembered of a runner; None for one that is not watched, or rests."""
         return self._records.get(runner_id)
 
     def states(self) -> tuple[RunnerState, ...]:
@@ -175,5 +246,4 @@ class Inventory:
 
     def suppressed(self) -> Mapping[Suppression, int]:
         """Count the listed runners that have no series, by why."""
-        retired = sum(record.retired for record in self._records.values())
-        return {**self._suppressed, Suppression.RETIRED: retired}
+        return {**self._suppressed, Suppression.RETIRED: self._retired + self._resting}

@@ -390,6 +390,114 @@ def test_every_retired_runner_is_asked_after_within_ten_minutes_by_even_shares(
     assert shares.pop() <= size * interval / 600 + 1 or interval > 600
 
 
+def retire_all(inventory: Inventory, ids: list[str], *, polls: int) -> None:
+    """Poll a fleet of which nobody was seen for long."""
+    for turn in range(polls):
+        relist(inventory, *ids)
+        for runner_id in due(inventory):
+            retire(inventory, runner_id, at=float(turn))
+
+
+FEW = Policy("t", max_runners=10)
+
+
+def records(inventory: Inventory, ids: Iterable[str]) -> int:
+    return sum(inventory.record(runner_id) is not None for runner_id in ids)
+
+
+def test_of_the_retired_no_more_have_a_record_than_are_watched_and_whose_turn_it_is() -> None:
+    ids = [f"r{n}" for n in range(100)]
+    inventory = Inventory(FEW)
+    retire_all(inventory, ids, polls=30)
+    relist(inventory, *ids)
+    assert inventory.suppressed()[Suppression.RETIRED] == 100
+    assert inventory.suppressed()[Suppression.LIMIT] == 0
+    assert records(inventory, ids) <= 2 * 10 + 3
+
+
+def test_a_fleet_whose_ids_change_all_the_time_takes_a_bounded_memory() -> None:
+    inventory = Inventory(FEW)
+    ids: list[str] = []
+
+    def live(generations: int) -> None:
+        """Let five runners come at a time, report once, and never be seen again."""
+        for _ in range(generations):
+            ids.extend(f"r{len(ids) + n}" for n in range(5))
+            relist(inventory, *ids)
+            for runner_id in due(inventory):
+                retire(inventory, runner_id)
+
+    live(200)
+    tracemalloc.start()
+    live(200)
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert inventory.suppressed()[Suppression.RETIRED] >= 1_990
+    # A thousand runners came: their ids alone, with when they registered and were asked after.
+    assert held < 1_000 * 600
+
+
+@pytest.mark.parametrize("interval", [15.0, 60.0])
+def test_every_retired_runner_is_asked_after_in_its_turn_however_many_there_are(
+    interval: float,
+) -> None:
+    ids = [f"r{n}" for n in range(300)]
+    inventory = Inventory(Policy("t", interval=interval, max_runners=10))
+    retire_all(inventory, ids, polls=100)
+    asked: Counter[str] = Counter()
+    for turn in range(int(600 / interval) + 1):
+        relist(inventory, *ids)
+        share = due(inventory)
+        assert len(share) <= 300 * interval / 600 + 1
+        asked.update(share)
+        for runner_id in share:
+            retire(inventory, runner_id, at=1000.0 + turn)
+    assert set(asked) == set(ids)
+    assert max(asked.values()) <= 2
+
+
+def test_a_retired_runner_without_a_record_comes_back_when_it_is_seen_in_its_turn() -> None:
+    ids = [f"r{n}" for n in range(100)]
+    inventory = Inventory(FEW)
+    retire_all(inventory, ids, polls=30)
+    for turn in range(60):
+        relist(inventory, *ids)
+        for runner_id in due(inventory):
+            if runner_id == "r7":
+                report(inventory, runner_id, at=100.0 + turn)
+            else:
+                retire(inventory, runner_id, at=100.0 + turn)
+    assert shown(inventory) == ["r7"]
+    assert inventory.suppressed()[Suppression.RETIRED] == 99
+
+
+def test_a_retired_runner_without_a_record_that_registers_anew_is_asked_after_at_once() -> None:
+    ids = [f"r{n}" for n in range(100)]
+    inventory = Inventory(FEW)
+    retire_all(inventory, ids, polls=30)
+    (moved, *_) = [name for name in ids if inventory.record(name) is None]
+    anew = [ListedRunner(name, updated_at=2.0 if name == moved else 1.0) for name in ids]
+    inventory.take(ALICE, anew)
+    inventory.settle()
+    assert moved in due(inventory)
+    report(inventory, moved)
+    assert shown(inventory) == [moved]
+
+
+def test_a_retired_runner_without_a_record_follows_a_new_policy_and_goes_with_its_list() -> None:
+    ids = [f"r{n}" for n in range(100)]
+    inventory = Inventory(FEW)
+    retire_all(inventory, ids, polls=30)
+    odd = Selection(exclude=Selector(id=Pattern(".*[02468]")))
+    inventory.adopt(Policy("t", (ALICE,), max_runners=10, selection=odd))
+    assert relist(inventory, *ids) == InventoryChange(0, 0)
+    assert inventory.suppressed()[Suppression.FILTER] == 50
+    assert inventory.suppressed()[Suppression.RETIRED] == 50
+    assert relist(inventory, *ids[:20]) == InventoryChange(0, 80)
+    assert inventory.suppressed()[Suppression.RETIRED] == 10
+    assert inventory.listed() == {ALICE: 20}
+
+
 def test_the_retired_come_after_the_watched() -> None:
     inventory = inventory_of("a", "b", "c")
     retire(inventory, "a", at=1.0)
