@@ -82,7 +82,7 @@ class Outcome(NamedTuple):
     @property
     def is_held(self) -> bool:
         """Whether every bound was kept."""
-        return self.peak < _MOST_MEMORY and max(self.polls) < _TIMEOUT + _GRACE
+        return self.peak < _MOST_MEMORY and max(self.polls) <= _TIMEOUT + _GRACE
 
 
 def main(arguments: Sequence[str]) -> int:

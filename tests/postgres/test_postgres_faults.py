@@ -112,6 +112,7 @@ async def test_a_poll_is_one_bounded_read_only_transaction_on_one_snapshot(
         "OR current_setting('jit') <> 'off' "
         "OR current_setting('cursor_tuple_fraction') <> '1' "
         "OR current_setting('row_security') <> 'off' "
+        "OR current_setting('work_mem') <> '64MB' "
         "THEN RAISE 'not as promised'; END IF; "
         "RETURN to_timestamp(1795348800); END $$"
     )

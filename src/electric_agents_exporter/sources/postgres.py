@@ -467,7 +467,6 @@ class _Rows:
 
     async def begin(self) -> float:
         """Begin, bound every statement and take the snapshot; gives the database's clock."""
-        self._patience.renew()
         bounds = {
             "timeout": _milliseconds(self._timeout),
             "whole": _milliseconds(self._timeout + _GRACE),
@@ -531,7 +530,7 @@ def _too_many(*, cut: bool) -> Reason | None:
 
 
 class _Patience:
-    """Ends what takes too long: a poll's transaction, or the check of a new connection.
+    """Ends what takes too long: a poll, and the check of a new connection with it.
 
     Between batches of rows `check` tells. While nothing comes, the server should give up by itself;
     one that does not in a little more time is given up: a frozen network tells nothing, and
@@ -549,11 +548,6 @@ class _Patience:
     def watch(self, connection: _Connection) -> None:
         """Begin to wait for a connection."""
         self._connection = connection
-        self.renew()
-
-    def renew(self) -> None:
-        """Wait anew: something else begins."""
-        self.end()
         loop = asyncio.get_running_loop()
         self._ends_at = loop.time() + self.seconds
         self._timer = loop.call_at(self._ends_at + _GRACE, self._expire)
