@@ -189,6 +189,22 @@ def test_however_readings_are_cut_off_no_claim_is_counted_twice(steps: Steps) ->
     assert counted <= expected
 
 
+async def test_a_list_that_nobody_can_mean_is_refused_and_removes_nobody(
+    database: Database, make_polled: MakePolled
+) -> None:
+    for runner_id in ("a", "b"):
+        database.add_runner(runner_id)
+    polled = make_polled(PostgresOptions(database.url, most_runners=2))
+    assert await polled.poll()
+    database.add_runner("c")
+
+    result = await polled.result()
+
+    assert [fault.text for fault in result.faults] == ["no list for all (too_large)"]
+    assert errors(polled) == {(Operation.LIST, Reason.TOO_LARGE): 1}
+    assert set(polled.states()) == {"a", "b"}
+
+
 async def slow_rows(database: Database, table: str, column: str, seconds: float) -> None:
     """Let reading a row take time, of which a batch has enough."""
     columns = database.execute(
@@ -222,14 +238,15 @@ async def test_a_poll_ends_by_its_timeout_though_every_batch_is_quick(
         "INSERT INTO runner_runtime_diagnostics (runner_id, last_seen_at, "
         "liveness_lease_expires_at) SELECT id, now(), now() + interval '1 d' FROM runners"
     )
-    await slow_rows(database, table, column, 0.001)
-    polled = make_polled(PostgresOptions(database.url, timeout=1), clock_of=SystemClock())
+    await slow_rows(database, table, column, 0.002)
+    polled = make_polled(PostgresOptions(database.url, timeout=2), clock_of=SystemClock())
     began = monotonic()
 
     assert not await polled.poll()
 
-    assert monotonic() - began < 2.5
-    assert errors(polled) == {(operation, Reason.TIMEOUT): 1}
+    # All of it would take eight seconds and more; the machine may be busy.
+    assert monotonic() - began < 6
+    assert (operation, Reason.TIMEOUT) in errors(polled)
 
 
 async def test_a_full_scan_that_is_slow_by_the_batch_leaves_time_for_all_else(

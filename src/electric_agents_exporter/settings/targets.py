@@ -199,7 +199,9 @@ class _Watched(_Named):
         "the runners' heartbeats.",
     )
     timeout: Duration = Field(
-        "5s", validate_default=True, description="How long one request may take in all."
+        "5s",
+        validate_default=True,
+        description="How long one request may take in all, and reading a database once.",
     )
     stale_after: Duration | None = Field(
         None,

@@ -40,7 +40,7 @@ from electric_agents_exporter.contract.database import (
     tally_claims,
 )
 from electric_agents_exporter.contract.reading import ListAnswer
-from electric_agents_exporter.contract.report import ListedRunner
+from electric_agents_exporter.contract.report import MAX_LISTED, ListedRunner
 from electric_agents_exporter.fleet.clock import Clock
 from electric_agents_exporter.fleet.poll import Poll
 from electric_agents_exporter.fleet.reasons import Operation, Reason
@@ -113,7 +113,7 @@ _Connection = psycopg.AsyncConnection[tuple[object, ...]]
 class PostgresOptions:
     """How to read one database. `tenant` is None for all; `timeout` is in seconds.
 
-    `most_claims` is how many claims are held at most.
+    `most_claims` is how many claims are held at most, `most_runners` how many may be listed.
     """
 
     url: str
@@ -124,6 +124,7 @@ class PostgresOptions:
     tenant: str | None = "default"
     timeout: float = 5.0
     most_claims: int = MAX_CLAIMS
+    most_runners: int = MAX_LISTED
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -295,6 +296,7 @@ class _Reading:
     ) -> None:
         self._tenant = options.tenant
         self._most_claims = options.most_claims
+        self._most_runners = options.most_runners
         self._poll = poll
         self._claims = claims
         self._clock = clock
@@ -343,7 +345,11 @@ class _Reading:
         if self._tenant is not None:
             lists[self._tenant] = {}
         drift: list[str] = []
+        count = 0
         async for batch in rows.of(queries.RUNNERS, RunnerRow, tenant=self._tenant):
+            count += len(batch)
+            if count > self._most_runners:
+                raise _UnfitError(f"more than {self._most_runners} runners", Reason.TOO_LARGE)
             for row in batch:
                 runner = read_runner(row, drift)
                 if runner is not None:
