@@ -19,7 +19,10 @@ import pytest
 import trustme
 from tests.conftest import FakeClock
 from tests.postgres.conftest import SCHEMA, Database, MakePolled, Polled, make_cluster
+from typing_extensions import override
 
+from electric_agents_exporter.fleet.inventory import DueRunner
+from electric_agents_exporter.fleet.poll import Poll
 from electric_agents_exporter.fleet.reasons import Operation, Reason
 from electric_agents_exporter.sources.postgres import PostgresOptions
 from postgres_cluster import Cluster
@@ -266,6 +269,27 @@ async def test_a_connection_that_ended_between_polls_costs_nothing(
             await asyncio.sleep(0.01)
     assert await impatient.poll()
     assert errors(impatient) == {}
+
+
+class Broken(Poll):
+    """A poll with a bug, which shows in the middle of reading."""
+
+    @override
+    def due(self) -> list[DueRunner]:
+        raise ZeroDivisionError
+
+
+async def test_a_bug_in_the_middle_of_a_poll_leaves_no_transaction_to_the_next_one(
+    database: Database, polled: Polled
+) -> None:
+    assert await polled.poll()
+    with pytest.raises(ZeroDivisionError):
+        await polled.source.poll(Broken(polled.fleet.targets[polled.name]), paced=False)
+    database.add_runner("new")
+
+    assert await polled.poll()
+
+    assert set(polled.states()) == {"new"}
 
 
 async def test_a_cancelled_poll_ends_at_once_and_leaves_no_connection(

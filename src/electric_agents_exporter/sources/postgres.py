@@ -243,6 +243,9 @@ class PostgresSource:
             self._log_transition(reason, _words_of(error))
             await self.aclose()
             return False
+        except BaseException:
+            await self.aclose()  # else the next poll would read in the transaction of this one
+            raise
         finally:
             patience.end()
         self._log_transition(None, "")
@@ -390,37 +393,43 @@ class _Reading:
             "known": tracker.known,
             "most": most + 1,
         }
-        began = self._clock.monotonic()
-        claims = None
-        scans = tracker.scan_due(began)
-        if scans:
-            claims = await rows.all_or_none(queries.ALL_CLAIMS, ClaimRow, **wanted)
-        cut = claims is not None and len(claims) > most
-        if scans:
-            self._note_scan(began, Reason.TIMEOUT if claims is None else _too_many(cut=cut))
-        scanned = claims is not None
-        if claims is None:
-            claims = await rows.all_of(queries.RECENT_CLAIMS, ClaimRow, **wanted)
-            cut = len(claims) > most
-            if cut:
-                seconds = self._clock.monotonic() - began
-                self._poll.requested(Operation.HEALTH, seconds, Reason.TOO_LARGE)
+        scan = None
+        if tracker.scan_due(self._clock.monotonic()):
+            scan = await self._scan_claims(rows, wanted)
+        claims = await self._read_recent_claims(rows, wanted) if scan is None else scan
+        cut = len(claims) > most
         del claims[most:]
-        news = tracker.take(claims, now, scanned=scanned, cut=cut)
+        news = tracker.take(claims, now, scanned=scan is not None, cut=cut)
         if tracker.extent is Extent.PART:
             self._poll.left_out_claims(most)
         for tenant, poll in self._polls.items():
             poll.claims_read(news.get(tenant, ClaimNews()), tracker.full_scan)
         return () if tracker.extent is Extent.NONE else claims
 
-    def _note_scan(self, began: float, reason: Reason | None) -> None:
-        """Note how a full scan went: one that did not find everything is counted."""
+    async def _scan_claims(
+        self, rows: "_Rows", wanted: Mapping[str, object]
+    ) -> list[ClaimRow] | None:
+        """Make a full scan; None where it takes too long."""
+        began = self._clock.monotonic()
+        claims = await rows.all_or_none(queries.ALL_CLAIMS, ClaimRow, **wanted)
         seconds = self._clock.monotonic() - began
-        if reason is None:
+        if claims is not None and len(claims) <= self._most_claims:
             self._claims.scanned(self._clock.time(), began, seconds)
         else:
             self._claims.scan_failed(began, seconds)
+            reason = Reason.TIMEOUT if claims is None else Reason.TOO_LARGE
             self._poll.requested(Operation.HEALTH, seconds, reason)
+        return claims
+
+    async def _read_recent_claims(
+        self, rows: "_Rows", wanted: Mapping[str, object]
+    ) -> list[ClaimRow]:
+        began = self._clock.monotonic()
+        claims = await rows.all_of(queries.RECENT_CLAIMS, ClaimRow, **wanted)
+        if len(claims) > self._most_claims:
+            seconds = self._clock.monotonic() - began
+            self._poll.requested(Operation.HEALTH, seconds, Reason.TOO_LARGE)
+        return claims
 
     async def _read_reports(
         self, rows: "_Rows", holdings: Mapping[str, Holdings], moment: "_Moment", everyone: int
@@ -529,10 +538,6 @@ class _Rows:
 def _milliseconds(seconds: float) -> str:
     """Write a time as PostgreSQL reads it; 0 would be no bound at all."""
     return f"{max(1, math.ceil(seconds * 1000))}ms"
-
-
-def _too_many(*, cut: bool) -> Reason | None:
-    return Reason.TOO_LARGE if cut else None
 
 
 class _Patience:
