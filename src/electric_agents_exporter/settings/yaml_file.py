@@ -253,7 +253,7 @@ class _Tree:
             if node.tag in _PLAIN_TAGS:
                 return self._loader.construct_object(node)
             self._refuse(node, place, "a tag (!) means nothing here; put quotes around text")
-        except (ValueError, KeyError, yaml.YAMLError):
+        except (ValueError, LookupError, yaml.YAMLError):
             self._refuse(node, place, "cannot be read; put quotes around text")
         return None
 
