@@ -87,6 +87,8 @@ def test_wakes_are_read_in_their_order_with_their_streams_as_claims_name_them() 
         {**EVENT, "stream": None},
         {**EVENT, "stream": "x" * 1025},
         {name: value for name, value in EVENT.items() if name != "stream"},
+        # Half of a surrogate pair, which no URL can carry.
+        {**EVENT, "stream": "/task/\ud800/main"},
     ],
 )
 def test_what_is_no_wake_is_passed_over(event: object) -> None:
@@ -177,6 +179,7 @@ values = st.recursive(
 def test_whatever_stands_there_is_read_or_passed_over(events: list[object]) -> None:
     for wake in read_wakes(encode(*events)):
         assert wake.stream == wake.stream.lstrip("/")
+        wake.stream.encode()
         assert wake.at is None or (wake.at >= 0 and math.isfinite(wake.at))
         hash(wake)
 

@@ -194,7 +194,7 @@ def _item(raw: msgspec.Raw) -> object:
 def _listed_id(item: "_Fields") -> str | None:
     """Read whose item it is; None where it does not say, or what it says was torn on the way."""
     runner_id = item.values.get("id")
-    if isinstance(runner_id, str) and not _torn(runner_id):
+    if isinstance(runner_id, str) and not torn(runner_id):
         return runner_id
     item.miss("id")
     return None
@@ -303,7 +303,7 @@ def clean_label(label: str | None) -> str | None:
     return "".join(islice(filter(str.isprintable, label), _LABEL_LENGTH))
 
 
-def _torn(text: str) -> bool:
+def torn(text: str) -> bool:
     """Tell whether a text holds half of a surrogate pair, which no encoding can carry."""
     return not text.isascii() and any("\ud800" <= char <= "\udfff" for char in text)
 
@@ -341,7 +341,7 @@ class _Fields:
 
     def text(self, name: str) -> str | None:
         value = self.values.get(name, _MISSING)
-        if isinstance(value, str) and not _torn(value):
+        if isinstance(value, str) and not torn(value):
             return value
         self._misfit(name, value)
         return None

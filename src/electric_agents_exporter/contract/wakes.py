@@ -16,6 +16,8 @@ from typing import Final
 
 import msgspec
 
+from electric_agents_exporter.contract.reading import torn
+
 START: Final = "-1"
 """The offset of a runner that has heard nothing of its stream."""
 
@@ -101,7 +103,7 @@ def _wake(item: object) -> Wake | None:
     if not isinstance(stream, str) or len(stream) > _MAX_ENTITY_STREAM_LENGTH:
         return None
     name = stream.lstrip("/")
-    if not name:
+    if not name or torn(name):
         return None
     return Wake(name, _seconds(item.get("ts")), _whole(item.get("generation")))
 
