@@ -128,7 +128,9 @@ class ExpectedSettings(Section):
     """What a fleet should look like."""
 
     min: Number = Field(
-        ge=0, description="The least number of runners; exported for alerts to compare with."
+        ge=0,
+        le=1_000_000,
+        description="The least number of runners; exported for alerts to compare with.",
     )
 
 
