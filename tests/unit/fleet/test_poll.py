@@ -847,3 +847,31 @@ def test_new_settings_reach_every_tenant(divided: Target) -> None:
     ask_tenants(divided, "acme")
     divided.adopt(replace(STORED, interval=5.0))
     assert {each.interval for each in parts(divided).values()} == {5.0}
+
+
+@pytest.mark.parametrize("counted", [28_800.0, 0.0], ids=["sleep counts", "sleep does not count"])
+def test_after_a_suspend_an_age_is_right_from_the_first_poll(
+    counted: float, clock: FakeClock
+) -> None:
+    target = Target(POLICY, clock, Counter())
+    seen_at = clock.time()
+    lease = Report("r", admin_status=AdminStatus.ENABLED, last_seen_at=seen_at)
+
+    def poll(server_time: float | None) -> float | None:
+        polling = begin(target, "r")
+        # The server, the list and the report each say what time it is.
+        for _ in range(3):
+            polling.observed_date(math.floor(clock.time()), clock.monotonic())
+        polling.reported(HealthAnswer(lease, server_time, ()), clock.monotonic())
+        polling.end()
+        (runner,) = target.inventory.states()
+        return runner.observation.heartbeat_age if runner.observation else None
+
+    for _ in range(3):
+        assert poll(clock.time()) == pytest.approx(clock.time() - seen_at, abs=1)
+        clock.advance(15)
+    # The machine sleeps and the runner dies: its lease is over, and tells no time any more.
+    clock.wall += 28_800
+    clock.uptime += counted
+
+    assert poll(None) == pytest.approx(clock.time() - seen_at, abs=1)
