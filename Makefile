@@ -1,7 +1,7 @@
 # Every target sets up what it needs, and is quick the second time.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: chaos claims help setup tools demo test unit verify e2e coverage mutants versions mutation bench bench-small incidents topology real-time fleet-days lint check format generate rules fire-drill pictures render lock clean
+.PHONY: bench bench-small chaos check claims clean coverage demo e2e fire-drill fleet-days format fuzz generate help incidents lint lock mutants mutation pictures real-time render rules setup test tools topology unit verify versions
 VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH):$(CURDIR)/$(VENV)/tools/usr/bin
@@ -26,7 +26,7 @@ demo: setup ## A simulated agents-server and fleet, and the exporter polling it
 
 # The tiers of tests: every folder stands in exactly one, and a test sees to that.
 UNIT := tests/unit tests/contract
-VERIFY := tests/alerts tests/alertmanager tests/dashboards tests/postgres tests/simulator tests/soak tests/topology
+VERIFY := tests/alerts tests/alertmanager tests/dashboards tests/fuzz tests/postgres tests/simulator tests/soak tests/topology
 E2E := tests/e2e tests/browser tests/incidents
 # How many examples a property is tried with: `quick` or `thorough`.
 EXAMPLES := quick
@@ -80,6 +80,12 @@ chaos: tools ## Attack a running exporter in twenty ways (ten minutes), and say 
 
 claims: tools ## Let an exporter read a million claims, and say what that took (four minutes); ARGS="NAME...", ARGS=--write
 	@PYTHONPATH=benchmarks:tests/support python -m chaos.claims $(ARGS)
+
+# For how long `make fuzz` tries each target, in seconds.
+SECONDS := 60
+
+fuzz: setup ## Try each target of tests/fuzz for a minute with what nobody thought of: SECONDS=600, ARGS="-k port"
+	FUZZ_SECONDS=$(SECONDS) nice python -m pytest tests/fuzz -o timeout=$$(($(SECONDS) + 300)) $(ARGS)
 
 lint: setup ## Lint, types, import rules, generated files, Dockerfile
 	scripts/check

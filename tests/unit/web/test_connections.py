@@ -6,13 +6,13 @@ import logging
 from collections.abc import AsyncIterator, Callable
 
 import pytest
-import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from electric_agents_exporter.web.connections import Connections, Limits, protocol
+from electric_agents_exporter.web.connections import Connections, Limits
+from served import served
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 LARGE = b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -41,36 +41,18 @@ def quiet(caplog: pytest.LogCaptureFixture) -> None:
 @contextlib.asynccontextmanager
 async def serving(limits: Limits) -> AsyncIterator[Connect]:
     """Serve a small answer and a large one."""
-    connections = Connections(limits)
     app = Starlette(routes=[Route("/", _small), Route("/large", _large)])
-    config = uvicorn.Config(app, http=protocol(connections), log_config=None)  # type: ignore[arg-type]
-    config.load()
-    server = uvicorn.Server(config)
-    server.lifespan = config.lifespan_class(config)
-    state = server.server_state
-    loop = asyncio.get_running_loop()
-    listening = await loop.create_server(
-        lambda: config.http_protocol_class(  # type: ignore[call-arg]
-            config=config, server_state=state, app_state={}, _loop=loop
-        ),
-        "127.0.0.1",
-        0,
-    )
-    watching = loop.create_task(connections.watch())
     opened: list[asyncio.StreamWriter] = []
-    port = listening.sockets[0].getsockname()[1]
+    async with served(app, limits) as port:
 
-    async def connect() -> Streams:
-        streams = await asyncio.open_connection("127.0.0.1", port, limit=1024)
-        opened.append(streams[1])
-        return streams
+        async def connect() -> Streams:
+            streams = await asyncio.open_connection("127.0.0.1", port, limit=1024)
+            opened.append(streams[1])
+            return streams
 
-    yield lambda: asyncio.ensure_future(connect())
-    watching.cancel()
-    for writer in opened:
-        writer.transport.abort()
-    listening.close()
-    await asyncio.sleep(0)
+        yield lambda: asyncio.ensure_future(connect())
+        for writer in opened:
+            writer.transport.abort()
 
 
 async def answered(streams: Streams, request: bytes = GET) -> bool:
