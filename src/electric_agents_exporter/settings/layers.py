@@ -7,10 +7,8 @@ from typing import Any, Final
 
 from electric_agents_exporter.settings.faults import Fault, Place, spell
 
-_PLACEHOLDER: Final = re.compile(
-    r"\$\{[A-Za-z_][^{}]*\}|\$\([A-Za-z_]\w*\)|\{\{.*\}\}|\A\$[A-Z_][A-Z0-9_]*\Z"
-)
-"""What a shell, Compose, Kubernetes or a template would have filled in: it is never sent so."""
+_PLACEHOLDER: Final = re.compile(r"\$\{[A-Za-z_][^{}]*\}|\$\([A-Za-z_]\w*\)|\A\$[A-Z_][A-Z0-9_]*\Z")
+"""What a shell, Compose or Kubernetes would have filled in: it is never sent so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +68,12 @@ def placeholders(layers: Sequence[Layer]) -> list[Fault]:
 
 
 def _is_left(text: str) -> bool:
-    return _PLACEHOLDER.search(text) is not None
+    return _PLACEHOLDER.search(text) is not None or any(map(_holds_braces, text.split("\n")))
+
+
+def _holds_braces(line: str) -> bool:
+    """Tell whether a line holds `{{...}}`; a pattern would take ever so long over `{{{{{{`."""
+    return "}}" in line.partition("{{")[2]
 
 
 def _texts(content: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
@@ -82,8 +85,8 @@ def _texts(content: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
             case str():
                 yield place, value
             case Mapping():
-                left += [((*place, str(name)), inner) for name, inner in value.items()]
+                left += [((*place, str(name)), value[name]) for name in reversed(value)]
             case list():
-                left += [((*place, number), inner) for number, inner in enumerate(value)]
+                left += [((*place, number), value[number]) for number in range(len(value))][::-1]
             case _:
                 pass

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import takewhile
 from pathlib import Path
 from typing import Any, Final
@@ -65,16 +65,17 @@ def load(
     settings, found = _validate(layers)
     left = placeholders(layers)
     # What else is wrong with a placeholder is only that it is one.
-    faults += [fault for fault in found if not any(_is_at(fault, each.place) for each in left)]
+    places = {each.place for each in left}
+    faults += [fault for fault in found if places.isdisjoint(_places_around(fault))]
     faults += _first(left)
     if settings is None or faults:
         raise SettingsFault(sorted(faults, key=_in_order))
     return settings
 
 
-def _is_at(fault: Fault, place: str) -> bool:
-    """Tell whether a fault is at a place or within it, and not at one whose name only begins so."""
-    return re.match(rf"{re.escape(place)}($|[.\[:])", fault.place) is not None
+def _places_around(fault: Fault) -> Iterator[str]:
+    """Give the place of a fault, and those that it is within."""
+    return (fault.place[: end.start()] for end in re.finditer(r"[.\[:]|$", fault.place))
 
 
 def _first(faults: Sequence[Fault]) -> list[Fault]:

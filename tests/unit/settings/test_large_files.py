@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,6 +11,7 @@ from electric_agents_exporter.settings.faults import SettingsFault
 from electric_agents_exporter.settings.loading import load
 
 Faults = Callable[..., list[str]]
+Load = Callable[..., Any]
 TOO_MUCH = "config.yaml: holds more than settings need, or is nested too deep"
 TARGET = "  - url: http://a\n    principals: [service:monitor]\n"
 
@@ -60,6 +62,22 @@ def test_of_many_names_that_stand_twice_the_first_are_told(faults_of: Faults) ->
 def test_an_error_late_in_a_large_file_is_told_with_its_line(faults_of: Faults) -> None:
     (fault,) = faults_of("# a remark\n" * 10_000 + "a: [1\nb: 2\n")
     assert fault.startswith("config.yaml:10001: not YAML: a bracket is not closed")
+
+
+def test_many_faults_beside_many_placeholders_are_told_in_time(faults_of: Faults) -> None:
+    wrong = "".join(f"    key{number}: 1\n" for number in range(300))
+    left = "".join(f"  key{number}: ${{LEFT}}\n" for number in range(20_000))
+    faults = faults_of(f"targets:\n{TARGET}{wrong}unknown:\n{left}")
+    assert len(faults) == 402
+    assert "config.yaml:305: unknown.key0: holds a placeholder that nothing fills in here" in faults
+
+
+def test_text_of_nothing_but_the_beginnings_of_placeholders_is_read_in_time(
+    load_text: Load,
+) -> None:
+    token = "{{" * 450_000
+    (target,) = load_text(f"targets:\n{TARGET}    bearer_token: '{token}'\n").targets
+    assert target.bearer_token.get_secret_value() == token
 
 
 def test_a_pipe_is_refused_at_once(tmp_path: Path) -> None:
