@@ -1,10 +1,12 @@
 """The exporter as a process: against a server that fails, under a real Prometheus, as the demo."""
 
+import contextlib
 import http.client
 import http.server
 import itertools
 import json
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -433,3 +435,36 @@ def test_a_wall_clock_that_is_set_stops_no_poll_and_spoils_no_age(
     assert abs(new - old) < PATIENCE
     assert fetch(f"{exporter.url}/-/healthy") == (200, "healthy\n")
     exporter.stop()
+
+
+@contextlib.contextmanager
+def few_files(most: int) -> Iterator[None]:
+    """Let what is started meanwhile open so many files at most."""
+    before, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (before, hard))
+
+
+def test_connections_that_ask_nothing_stop_neither_polls_nor_scrapes(
+    server: MisbehavingServer, start: Callable[..., RunningExporter]
+) -> None:
+    with few_files(256):
+        exporter = start(targets=[target(server, interval="1s", timeout="1s", stale_after="60s")])
+    until(exporter.ready, "the first poll has ended")
+    host, port = exporter.url.removeprefix("http://").split(":")
+
+    def polls() -> float:
+        return exporter.value("electric_agents_server_requests_total", operation="list") or 0.0
+
+    with contextlib.ExitStack() as held:
+        for _ in range(300):
+            held.enter_context(socket.create_connection((host, int(port))))
+        before = polls()
+        until(lambda: polls() >= before + 4, "polls go on")
+        assert exporter.list_errors("connect") == 0
+        assert exporter.value("electric_agents_server_up") == 1
+    _, output = exporter.stop()
+    assert output.count("there are too many") == 1

@@ -229,6 +229,21 @@ def test_wakes_are_read_or_passed_over(body: bytes) -> None:
         hash(wake)
 
 
+dates = st.sampled_from(
+    [
+        "Sun, 22 Nov 2026 11:29:31 GMT",
+        "Fri, 31 Dec 9999 23:59:59 -9999",
+        "Mon, 01 Jan 0001 00:00:00 +2359",
+        "Thu, 01 Jan 1970 00:00:00 GMT",
+        "soon",
+    ]
+)
+
+
+def dated(body: bytes, date: str) -> Answer:
+    return Answer(body, {"Date": date})
+
+
 # A report that another runner's id stands in is not looked at any further.
 own_reports = st.one_of(
     reports,
@@ -241,7 +256,7 @@ own_reports = st.one_of(
 @given(
     turns=st.lists(
         st.fixed_dictionaries(
-            {"report": own_reports.map(Answer)}, optional={"list": lists.map(Answer)}
+            {"report": own_reports.map(Answer)}, optional={"list": st.builds(dated, lists, dates)}
         ),
         min_size=1,
         max_size=3,
