@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import itertools
+import logging
 import os
 import ssl
 import time
@@ -891,6 +892,16 @@ async def test_a_refused_connection_is_told_in_the_systems_words(connect: Connec
     assert "no list for service:monitor (connect: Connection refused)" in whys(
         await exchange.result()
     )
+
+
+async def test_at_the_most_talkative_level_every_request_tells_its_cause_in_one_line(
+    connect: Connect, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "electric_agents_exporter")
+    await connect(url="http://127.0.0.1:1").poll()
+    told = [vars(record) for record in caplog.records if record.getMessage() == "asked"]
+    assert {each["operation"] for each in told} == {"server", "list"}
+    assert {(each["reason"], each["error"]) for each in told} == {("connect", "Connection refused")}
 
 
 async def test_a_certificate_of_another_name_is_told_in_openssls_words(
