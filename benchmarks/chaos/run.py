@@ -40,6 +40,8 @@ _COLUMNS: Final = (
     *("peak", "log", "says"),
 )
 _WHY: Final = re.compile(r'(?:why|faults)=(?:"((?:[^"\\]|\\.){1,70})|(\S+))')
+_SCRAPER: Final = "Prometheus/2.53.3"
+_COUNTER: Final = "chaos-counts"  # not the scraper: of one client two scrapes at once are too many
 _LISTS: Final = re.compile(
     r'^electric_agents_server_(requests_total\{server="t",operation="list"\}'
     r'|request_errors_total\{server="t",operation="list",.*\}) (\d+)',
@@ -108,6 +110,8 @@ def attacked(attack: Named, size: Size | None = None) -> Outcome:
     outcome, size = Outcome(attack), size or Size()
     with _attacked_exporter(attack, size) as (victim, log):
         before = _lists(victim.address)
+        # Who was never served before has no place of its own.
+        _scrape(victim.address, _SCRAPER)
         with _scraped(victim.address, outcome), attack.attack(victim):
             time.sleep(size.seconds)
         over = time.monotonic()
@@ -169,17 +173,19 @@ def _settable(wall: Path) -> dict[str, str]:
 def _lists(address: Address) -> tuple[float, float]:
     """Give how many lists were asked for, and how many failed."""
     with contextlib.suppress(OSError, http.client.HTTPException):
-        _, text = _scrape(address)
+        _, text = _scrape(address, _COUNTER)
         found = _LISTS.findall(text)
         asked = sum(float(count) for family, count in found if family.startswith("requests"))
         return asked, sum(float(count) for _, count in found) - asked
     return 0.0, 0.0
 
 
-def _scrape(address: Address) -> tuple[int, str]:
-    connection = http.client.HTTPConnection(*address, timeout=_SCRAPE_TIMEOUT)
-    with contextlib.closing(connection):
-        connection.request("GET", "/metrics", headers={"User-Agent": "Prometheus/2.53.3"})
+def _scrape(address: Address, who: str) -> tuple[int, str]:
+    """Scrape over a connection of its own; gives the status and the text."""
+    with contextlib.closing(
+        http.client.HTTPConnection(*address, timeout=_SCRAPE_TIMEOUT)
+    ) as connection:
+        connection.request("GET", "/metrics", headers={"User-Agent": who})
         answer = connection.getresponse()
         return answer.status, answer.read().decode()
 
@@ -194,7 +200,7 @@ def _scraped(address: Address, outcome: Outcome) -> Iterator[None]:
             began = time.monotonic()
             outcome.scrapes += 1
             try:
-                status, _ = _scrape(address)
+                status, _ = _scrape(address, _SCRAPER)
                 if status != http.client.OK:
                     outcome.failed.append(str(status))
             except (OSError, http.client.HTTPException) as error:

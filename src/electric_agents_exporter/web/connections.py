@@ -72,11 +72,11 @@ class Connections:
         self._open[connection] = None
         if len(self._open) <= self.limits.connections:
             return
-        others = (each for each in self._open if each is not connection)
+        # Many are taken in at once: who came last may have asked, and not been read yet.
+        older = list(self._open)[: -max(1, self.limits.connections // 2)]
         # First goes who is not being answered: who never was, then who waits for longest. After
-        # those goes who has read nothing of its answer for longest.
-        last = min(others, key=lambda each: each.standing, default=connection)
-        self.cut(last, "there are too many")
+        # those goes who reads nothing of its answer: who never did, then who stopped first.
+        self.cut(min(older, key=Connection.standing), "there are too many")
 
     def forget(self, connection: "Connection") -> None:
         """Note that one has ended."""
@@ -110,7 +110,7 @@ class Connection(HttpToolsProtocol):
     """One connection.
 
     Attributes:
-        served: whether it was ever answered.
+        served: whether it was ever answered, or took the first part of an answer at least.
         since: since when it is as it is: waits for a request, or for the rest of one.
     """
 
@@ -135,19 +135,23 @@ class Connection(HttpToolsProtocol):
         cycle: RequestResponseCycle | None = self.cycle
         return cycle is not None and not cycle.response_complete
 
-    @property
     def standing(self) -> tuple[bool, bool, float]:
-        """How much it deserves its place: whoever has the least loses it first."""
-        since = self._stuck_since if self.answering else self.since
-        return self.answering, self.served, since
+        """Tell how much it deserves its place: whoever has the least loses it first."""
+        stuck_since = self._follow_sending()
+        busy = self.answering or self._unsent > 0
+        return busy, self.served, stuck_since if busy else self.since
+
+    def _follow_sending(self) -> float:
+        """Tell since when its client takes nothing of what is sent to it; now if it does."""
+        unsent = self.transport.get_write_buffer_size()
+        if not unsent or unsent != self._unsent:
+            self._unsent, self._stuck_since = unsent, self.loop.time()
+        return self._stuck_since
 
     def overdue(self, limits: Limits) -> str:
         """Say what takes too long; empty if nothing does."""
         now = self.loop.time()
-        unsent = self.transport.get_write_buffer_size()
-        if not unsent or unsent != self._unsent:
-            self._unsent, self._stuck_since = unsent, now
-        if now - self._stuck_since > limits.stuck_seconds:
+        if now - self._follow_sending() > limits.stuck_seconds:
             return "an answer is not read"
         if self._asks and now - self.since > limits.request_seconds:
             return "a request does not come"
@@ -186,8 +190,15 @@ class Connection(HttpToolsProtocol):
 
     @override
     def on_response_complete(self) -> None:
-        self.served, self.since = True, self.loop.time()
+        # What is only in our own buffer by now nobody may ever read.
+        self.served |= not self.flow.write_paused
+        self.since = self.loop.time()
         super().on_response_complete()
+
+    @override
+    def resume_writing(self) -> None:
+        self.served, self._stuck_since = True, self.loop.time()
+        super().resume_writing()
 
     @override
     def send_400_response(self, msg: str) -> None:

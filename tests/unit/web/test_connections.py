@@ -3,12 +3,13 @@
 import asyncio
 import contextlib
 import logging
+import socket
 from collections.abc import AsyncIterator, Callable
 
 import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse
+from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.routing import Route
 
 from electric_agents_exporter.web.connections import Connections, Limits
@@ -16,6 +17,7 @@ from served import served
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 LARGE = b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n"
+PARTS = b"GET /parts HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 QUICK = Limits(
     connections=4, request_seconds=0.2, request_bytes=4096, stuck_seconds=0.2, sweep_seconds=0.02
 )
@@ -32,6 +34,10 @@ async def _large(_: Request) -> PlainTextResponse:
     return PlainTextResponse("x" * 20_000_000)
 
 
+async def _parts(_: Request) -> StreamingResponse:
+    return StreamingResponse(iter([b"x" * 100_000] * 200))
+
+
 @pytest.fixture(autouse=True)
 def quiet(caplog: pytest.LogCaptureFixture) -> None:
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
@@ -41,7 +47,7 @@ def quiet(caplog: pytest.LogCaptureFixture) -> None:
 @contextlib.asynccontextmanager
 async def serving(limits: Limits) -> AsyncIterator[Connect]:
     """Serve a small answer and a large one."""
-    app = Starlette(routes=[Route("/", _small), Route("/large", _large)])
+    app = Starlette(routes=[Route("/", _small), Route("/large", _large), Route("/parts", _parts)])
     opened: list[asyncio.StreamWriter] = []
     async with served(app, limits) as port:
 
@@ -165,6 +171,55 @@ async def test_whoever_reads_nothing_makes_room_where_all_others_are_being_answe
             await asyncio.sleep(0.05)
         assert await answered(await connect())
         assert await ended(unread[0])
+
+
+async def test_who_come_at_once_do_not_take_each_others_places() -> None:
+    async with serving(Limits(connections=4, stuck_seconds=600)) as connect:
+        unread = [await connect() for _ in range(4)]
+        for _, writer in unread:
+            writer.write(LARGE)
+        await asyncio.sleep(0.05)
+        # No turn of the loop lies between these two: both are taken in before either is read.
+        address = unread[0][1].get_extra_info("peername")
+        sockets = [socket.create_connection(address) for _ in range(2)]
+        for sock in sockets:
+            sock.sendall(GET)
+        for sock in sockets:
+            with sock:
+                assert await asyncio.to_thread(sock.recv, 12) == b"HTTP/1.1 200"
+
+
+@pytest.mark.parametrize("request_", [LARGE, PARTS])
+async def test_whoever_reads_its_answer_keeps_its_place_before_one_who_does_not(
+    request_: bytes,
+) -> None:
+    limits = Limits(connections=2, stuck_seconds=600, sweep_seconds=0.02)
+    async with serving(limits) as connect:
+        reader, writer = await connect()
+        writer.write(request_)
+        unread = await connect()
+        unread[1].write(LARGE)
+        await asyncio.sleep(5 * limits.sweep_seconds)
+        assert await reader.readexactly(10_000_000)
+        assert await answered(await connect())
+        assert await ended(unread)
+        assert await reader.readexactly(10_000_000)
+
+
+async def test_whoever_has_read_keeps_its_place_before_one_who_never_did() -> None:
+    async with serving(Limits(connections=2, stuck_seconds=600)) as connect:
+        reader, writer = await connect()
+        writer.write(PARTS)
+        await asyncio.sleep(0.1)
+        assert await reader.readexactly(10_000_000)
+        with socket.socket() as unread:
+            # A larger one would take whole parts without anybody reading them.
+            unread.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
+            unread.connect(writer.get_extra_info("peername"))
+            unread.sendall(PARTS)
+            await asyncio.sleep(0.1)
+            assert await answered(await connect())
+            assert await reader.readexactly(10_000_000)
 
 
 async def test_what_is_wrong_is_told_once_and_not_a_line_each(
