@@ -17,6 +17,7 @@ from typing_extensions import override
 
 from electric_agents_exporter import logs
 from electric_agents_exporter.app import Exporter
+from electric_agents_exporter.fleet.clock import Clock
 from electric_agents_exporter.scheduler import PollScheduler
 from electric_agents_exporter.settings.faults import Fault, SettingsFault
 from electric_agents_exporter.settings.model import Settings
@@ -63,8 +64,8 @@ def _bound(host: str, port: int) -> socket.socket:
 class Service:
     """An exporter that polls and serves until SIGTERM or SIGINT; SIGHUP reads the settings again.
 
-    `reread` gives the settings anew, or raises SettingsFault; it may take `patience` seconds. A
-    service must be made on the running loop.
+    `reread` gives the settings anew, or raises SettingsFault; it may take `patience` seconds. The
+    clock is the machine's unless one is given. A service must be made on the running loop.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class Service:
         settings: Settings,
         reread: Callable[[], Settings],
         patience: float = _RELOAD_SECONDS,
+        clock: Clock | None = None,
     ) -> None:
         self._settings = settings
         self._reread = reread
@@ -80,7 +82,7 @@ class Service:
         # Names are looked up in threads, of which there are few by default: those of servers whose
         # names do not resolve, for half a minute each, would keep all others waiting.
         self._loop.set_default_executor(ThreadPoolExecutor(_LOOK_UPS, "look-up"))
-        self._exporter = Exporter(settings)
+        self._exporter = Exporter(settings, clock)
         self._scheduler = PollScheduler(self._exporter.tick, self._exporter.clock)
         self._reloading = asyncio.Lock()
         self._background: set[asyncio.Task[object]] = set()
@@ -113,8 +115,10 @@ class Service:
         # What stands by now stands for good: no need to look through it for garbage ever again.
         gc.collect()
         gc.freeze()
-        # What clients do wrong is told by `connections`: not a line each.
-        logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
+        # What clients do wrong is told by `connections`: not a line each, nor for each part of an
+        # answer that is sent to one that was cut off.
+        for name in ("uvicorn.error", "asyncio"):
+            logging.getLogger(name).setLevel(logging.ERROR)
         stopped = self._loop.create_task(self._handle_signals().wait())
         self._loop.set_exception_handler(connections.handle_error)
         watching = self._loop.create_task(connections.watch())

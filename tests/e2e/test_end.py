@@ -31,6 +31,7 @@ def restored_process() -> Iterator[None]:
     sys.setswitchinterval(interval)
     gc.unfreeze()
     uvicorn.setLevel(level)
+    logging.getLogger("asyncio").setLevel(logging.NOTSET)
 
 
 def fill(served: Served) -> None:
@@ -74,3 +75,23 @@ async def end_while_a_scrape_is_not_read() -> None:
             await running
         # It was given a moment to be read.
         assert time.monotonic() - began > 0.5
+
+
+async def test_what_is_sent_to_a_client_that_is_gone_is_not_logged_a_line_each(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    target = {"url": "http://127.0.0.1:1", "principals": ["service:monitor"]}
+    settings = load(None, {"targets": [target]}, {})
+    sock = listen("127.0.0.1:0")
+    serving = asyncio.Event()
+    service = Service(settings, lambda: settings)
+    running = asyncio.create_task(service.run(sock, on_serving=serving.set))
+    await serving.wait()
+    _, writer = await asyncio.open_connection(*sock.getsockname())
+    # As when a scrape is sent in many parts, and its client goes between two of them.
+    writer.transport.abort()
+    for _ in range(10):
+        writer.write(b"x")
+    signal.raise_signal(signal.SIGTERM)
+    await running
+    assert "socket.send()" not in caplog.text

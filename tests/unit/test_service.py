@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from tests.conftest import FakeClock
 
 from electric_agents_exporter.service import Service, listen
 from electric_agents_exporter.settings.faults import Fault, SettingsFault
@@ -126,3 +127,10 @@ async def test_a_reload_that_hangs_is_given_up_and_the_next_one_works() -> None:
     assert await patient.reload() == ""
     assert set(patient.served().fleet.targets) == {"two"}
     assert set(service.served().fleet.targets) == {"one"}
+
+
+async def test_it_goes_by_the_clock_that_it_is_given() -> None:
+    clock = FakeClock()
+    service = Service(settings(), settings, clock=clock)
+    assert service.served().clock is clock
+    assert service.served().process.reloaded_at == clock.time()
