@@ -1,7 +1,7 @@
 # Every target sets up what it needs, and is quick the second time.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: bench bench-small chaos check claims clean coverage demo e2e fire-drill fleet-days format fuzz generate help incidents lint lock mutants mutation pictures real-time render rules setup test tools topology unit verify versions
+.PHONY: bench bench-small chaos check claims clean coverage day demo e2e fire-drill fleet-days format fuzz generate help incidents lint lock mutants mutation pictures real-time render rules setup test tools topology unit verify versions
 VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH):$(CURDIR)/$(VENV)/tools/usr/bin
@@ -86,6 +86,9 @@ SECONDS := 60
 
 fuzz: setup ## Try each target of tests/fuzz for a minute with what nobody thought of: SECONDS=600, ARGS="-k port"
 	FUZZ_SECONDS=$(SECONDS) nice python -m pytest tests/fuzz -o timeout=$$(($(SECONDS) + 300)) $(ARGS)
+
+day: tools ## 5,000 polls of a fleet that never rests, by a server that fails in every way (an hour and more); ARGS="--polls 500", ARGS=--write
+	@PYTHONPATH=benchmarks:tests/support python -m chaos.day $(ARGS)
 
 lint: setup ## Lint, types, import rules, generated files, Dockerfile
 	scripts/check
