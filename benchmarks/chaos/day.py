@@ -1,7 +1,7 @@
 """Play a day of polls in an hour, and say whether anything is left behind.
 
 `make day` starts a server whose fleet never rests (`churning_server`), and an exporter whose time
-passes quickly (`quick_time`). It scrapes once for every poll or so, and writes down every hour of
+passes quickly (`quick_time`). It scrapes at every second poll, and writes down every hour of
 that day what the process holds. `ARGS="--polls N --speed N"` plays another day, and
 `ARGS=--write` writes the table in docs/reliability.md. Exit 1 if what it holds grew.
 """
@@ -34,9 +34,10 @@ _SPEED: Final = 80.0
 _INTERVAL: Final = 15.0
 _HOUR: Final = 3_600.0
 _SCRAPE_TIMEOUT: Final = 20.0
-_LOOKS_EVERY: Final = 1.0
+_LOOKS_EVERY: Final = 2.0
+_SCRAPE_EVERY: Final = 30.0  # seconds of the exporter's time
 _BREAK_EVERY: Final = 20  # scrapes
-_WARM_HOURS: Final = 2  # by then the first runners have been retired, and half are others
+_WARM_HOURS: Final = 1.0  # by then the first runners have been retired
 _GROWTH: Final = 1.05
 _MEGABYTE: Final = 2**20
 _REQUESTS: Final = "electric_agents_server_requests_total"
@@ -54,11 +55,13 @@ _FORMATS: Final = ("text/plain", "application/openmetrics-text;version=1.0.0")
 
 @dataclass
 class Hour:
-    """What a process held in an hour: each list has a value of every look at it.
+    """What a process held in an hour, or a part of one: each list has a value of every look at it.
 
-    `counts` are the sums of some families at its end, those of errors by operation and reason too.
+    `ends` is how many hours it ends after the first began; `counts` are the sums of some families
+    at its end, those of errors by operation and reason too.
     """
 
+    ends: float = 1.0
     memory: list[float] = field(default_factory=list)
     descriptors: list[int] = field(default_factory=list)
     threads: list[int] = field(default_factory=list)
@@ -137,13 +140,14 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--polls", type=int, default=_POLLS, metavar="N")
     parser.add_argument("--speed", type=float, default=_SPEED, metavar="N")
     parser.add_argument("--minutes", type=float, default=90.0, metavar="N", help="and no longer")
+    parser.add_argument("--part", type=float, default=1.0, metavar="N", help="hours of a row")
     parser.add_argument("--write", action="store_true", help="write docs/reliability.md")
     options = parser.parse_args(arguments)
     hours = []
     with _exporter(options.speed) as process:
-        for hour in _played(process, options.polls, 60 * options.minutes):
+        for hour in _played(process, options.polls, options.part, 60 * options.minutes):
             hours.append(hour)
-            print(_row(len(hours), hour), flush=True)
+            print(_row(hour), flush=True)
     growth = grown(hours)
     print(_summary(hours), "\n".join(growth) or "Nothing grew.", sep="\n")
     if options.write:
@@ -151,30 +155,31 @@ def main(arguments: Sequence[str]) -> int:
     return int(bool(growth))
 
 
-def _played(process: Process, polls: int, seconds: float) -> Iterator[Hour]:
+def _played(process: Process, polls: int, part: float, seconds: float) -> Iterator[Hour]:
     """Scrape once for every poll and give every hour, until there were so many polls."""
-    ends, began, over = time.monotonic() + seconds, 0.0, False
-    hour, turn = Hour(), 0
+    ends, over = time.monotonic() + seconds, False
+    began = scraped_at = process.counts()[_TICKED]
+    hour, turn = Hour(part), 0
     while not over:
         time.sleep(_LOOKS_EVERY)
-        before, hour.counts = hour.polls, process.counts()
+        hour.counts = process.counts()
         process.look(hour)
-        if hour.polls == before:
+        now = hour.counts[_TICKED]
+        if now - scraped_at < _SCRAPE_EVERY:
             continue
+        scraped_at = now
         hour.scrapes += 1
         hour.failed_scrapes += not process.scrape(turn)
         process.look(hour)
         if turn % _BREAK_EVERY == 0:
             process.break_off()
         turn += 1
-        now = hour.counts[_TICKED]
-        began = began or now
         over = hour.polls >= polls or time.monotonic() > ends
-        if over or now >= began + _HOUR:
+        if over or now >= began + hour.ends * _HOUR:
             yield hour
             # Reading the settings again is part of a day, too.
             os.kill(process.pid, signal.SIGHUP)
-            hour, began = Hour(counts=hour.counts), began + _HOUR
+            hour = Hour(hour.ends + part, counts=hour.counts)
 
 
 @contextlib.contextmanager
@@ -206,7 +211,7 @@ def _exporter(speed: float) -> Iterator[Process]:
 
 def grown(hours: Sequence[Hour]) -> list[str]:
     """Say what grew from the hours after the warm-up to the last ones."""
-    warm = hours[_WARM_HOURS:]
+    warm = [hour for hour in hours if hour.ends > _WARM_HOURS]
     if len(warm) < 2:
         return ["too short a day to tell"]
     part = max(1, len(warm) // 4)
@@ -231,9 +236,9 @@ _HEAD: Final = (
 )  # fmt: skip
 
 
-def _row(number: int, hour: Hour) -> str:
+def _row(hour: Hour) -> str:
     cells = (
-        str(number),
+        f"{hour.ends:g}",
         f"{hour.polls:,}",
         f"{hour.failed:,}",
         f"{hour.counts[_EXPORTED]:,}",
@@ -257,7 +262,7 @@ def _summary(hours: Sequence[Hour]) -> str:
     failed = sum(hour.failed_scrapes for hour in hours)
     told = ", ".join(f"{reason} {count:,}" for reason, count in reasons.most_common())
     return (
-        f"Played: {hours[-1].polls:,} polls in {len(hours)} hours of the exporter's time, "
+        f"Played: {hours[-1].polls:,} polls in {hours[-1].ends:g} hours of the exporter's time, "
         f"{last[_REQUESTS]:,} requests, some {RUNNERS + NEW_IDS * hours[-1].polls:,} different "
         f"runners; {last[_SKIPPED]:,} polls were skipped, "
         f"{failed:,} of {scrapes:,} scrapes failed. "
@@ -267,7 +272,7 @@ def _summary(hours: Sequence[Hour]) -> str:
 
 def _write(hours: Sequence[Hour]) -> None:
     lines = [f"| {' | '.join(_HEAD)} |", "|" + "---|" * len(_HEAD)]
-    lines += [_row(number, hour) for number, hour in enumerate(hours, 1)]
+    lines += [_row(hour) for hour in hours]
     text = _PAGE.read_text()
     before, after = text[: text.index(_BEGIN)], text[text.index(_END) :]
     body = f"{_summary(hours)}\n\n" + "\n".join(lines)

@@ -14,6 +14,7 @@ import asyncio
 import selectors
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, cast
 
@@ -113,7 +114,7 @@ class _FarPoll:
 
     def __init__(self, poll: Poll) -> None:
         self._poll = poll
-        self.near: list[tuple[int, DueRunner]] = []
+        self.near: list[int] = []
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._poll, name)
@@ -121,7 +122,7 @@ class _FarPoll:
     def due(self) -> list[DueRunner]:
         """Give whom to ask after over sockets."""
         numbered = [(numbers_in(due.runner_id)[0], due) for due in self._poll.due()]
-        self.near = [(number, due) for number, due in numbered if number % HIT]
+        self.near = [number for number, _ in numbered if number % HIT]
         return [due for number, due in numbered if not number % HIT]
 
 
@@ -139,22 +140,22 @@ class _NearbySource(HttpSource):
         far = _FarPoll(poll)
         complete = await super().poll(cast("Poll", far), paced=paced)
         if complete:
-            for at, (number, _) in enumerate(far.near):
-                self._take_in(poll, number)
-                if at % _AT_ONCE == 0:
-                    await asyncio.sleep(0)
+            for start in range(0, len(far.near), _AT_ONCE):
+                await asyncio.sleep(0)
+                self._take_in(poll, far.near[start : start + _AT_ONCE])
         return complete
 
-    def _take_in(self, poll: Poll, number: int) -> None:
-        fleet = ChurningFleet(self._telling.turn, self._clock.time())
-        poll.requested(Operation.HEALTH, _TOOK, None)
-        poll.reported(read_health(fleet.report(number)), self._clock.monotonic(), _TOOK)
-        for question in poll.wake_questions():
-            reply = fleet.wakes(number, question.offset)
-            failed = Reason.SERVER_ERROR if reply.status != httpx.codes.OK else None
-            poll.requested(Operation.WAKES, _TOOK, failed)
-            reading = WakeReading(question.offset, reply.tail, read_wakes(reply.body))
-            poll.wakes_read(question, failed or reading)
+    def _take_in(self, poll: Poll, numbers: Sequence[int]) -> None:
+        fleet, now = ChurningFleet(self._telling.turn, self._clock.time()), self._clock.monotonic()
+        for number in numbers:
+            poll.requested(Operation.HEALTH, _TOOK, None)
+            poll.reported(read_health(fleet.report(number)), now, _TOOK)
+            for question in poll.wake_questions():
+                reply = fleet.wakes(number, question.offset)
+                failed = Reason.SERVER_ERROR if reply.status != httpx.codes.OK else None
+                poll.requested(Operation.WAKES, _TOOK, failed)
+                reading = WakeReading(question.offset, reply.tail, read_wakes(reply.body))
+                poll.wakes_read(question, failed or reading)
 
 
 class _NearbyTarget(HttpTarget):

@@ -1,7 +1,7 @@
 """Attack a running exporter, and say what came of it.
 
 `make chaos` makes every attack on an exporter of its own, which polls 1,000 runners and may open
-256 files; `ARGS="NAME..."` some, `ARGS=--write` writes the table in docs/reliability.md.
+256 files; `ARGS="NAME..."` some, `ARGS=--write` writes their rows in docs/reliability.md.
 Beside each attack somebody scrapes every half second, as Prometheus would. Exit 1 if a poll or a
 scrape was lost.
 """
@@ -39,6 +39,7 @@ _COLUMNS: Final = (
     *("attack", "what happens", "polls, failed", "scrapes, failed", "slowest", "next poll"),
     *("peak", "log", "says"),
 )
+_ATTACKS: Final = (*ON_THE_PORT, *AROUND)
 _WHY: Final = re.compile(r'(?:why|faults)=(?:"((?:[^"\\]|\\.){1,70})|(\S+))')
 _SCRAPER: Final = "Prometheus/2.53.3"
 _COUNTER: Final = "chaos-counts"  # not the scraper: of one client two scrapes at once are too many
@@ -86,7 +87,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--write", action="store_true", help="write docs/reliability.md")
     options = parser.parse_args(arguments)
     chosen = [
-        one for one in (*ON_THE_PORT, *AROUND) if not options.names or one.name in options.names
+        one for one in _ATTACKS if not options.names or one.name in options.names
     ]
     outcomes = [_told(attacked(one)) for one in chosen]
     if options.write:
@@ -215,26 +216,29 @@ def _scraped(address: Address, outcome: Outcome) -> Iterator[None]:
 
 
 def _write(outcomes: Sequence[Outcome]) -> None:
-    lines = [
-        f"| {' | '.join(_COLUMNS)} |",
-        f"|{'---|' * len(_COLUMNS)}",
-    ]
-    for one in outcomes:
-        cells = (
-            one.attack.name,
-            one.attack.what,
-            f"{one.polls:.0f}, {one.errors:.0f}",
-            f"{one.scrapes}, {len(one.failed)}",
-            f"{one.slowest:.1f} s",
-            f"{one.recovery:.1f} s",
-            f"{one.peak} MB",
-            str(one.lines),
-            one.words.replace("|", "/") or "nothing",
-        )
-        lines.append(f"| {' | '.join(cells)} |")
+    """Renew the rows of the attacks that were made."""
     text = _PAGE.read_text()
-    before, after = text[: text.index(_BEGIN)], text[text.index(_END) :]
-    _PAGE.write_text(f"{before}{_BEGIN}\n\n" + "\n".join(lines) + f"\n\n{after}")
+    start, end = text.index(_BEGIN) + len(_BEGIN), text.index(_END)
+    known = {line.split("|")[1].strip(): line for line in text[start:end].splitlines() if line}
+    rows = known | {one.attack.name: _row(one) for one in outcomes}
+    head = [f"| {' | '.join(_COLUMNS)} |", f"|{'---|' * len(_COLUMNS)}"]
+    lines = [*head, *(rows[one.name] for one in _ATTACKS if one.name in rows)]
+    _PAGE.write_text(f"{text[:start]}\n\n" + "\n".join(lines) + f"\n\n{text[end:]}")
+
+
+def _row(one: Outcome) -> str:
+    cells = (
+        one.attack.name,
+        one.attack.what,
+        f"{one.polls:.0f}, {one.errors:.0f}",
+        f"{one.scrapes}, {len(one.failed)}",
+        f"{one.slowest:.1f} s",
+        f"{one.recovery:.1f} s",
+        f"{one.peak} MB",
+        str(one.lines),
+        one.words.replace("|", "/") or "nothing",
+    )
+    return f"| {' | '.join(cells)} |"
 
 
 if __name__ == "__main__":
