@@ -153,7 +153,7 @@ class ChurningFleet:
         """Write what is said of a runner when nothing is wrong with it."""
         now = self._now
         joined = number // NEW_IDS - RUNNERS // NEW_IDS
-        silent = max(0, self._turn - joined - _LAPSES_AFTER) * (number % 10 == 3)
+        silent = max(0, self._turn - joined - _LAPSES_AFTER) * (number % 9 == 3)
         seen = now - 15 * silent - (now + 7 * number) % 30
         lived = (now + 977 * number) % _RESTARTS
         odd = number % 97 == self._turn % 97

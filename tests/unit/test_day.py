@@ -7,6 +7,7 @@ import pytest
 from chaos.churning_server import RUNNERS, ChurningFleet, Fault, fault_at, listed_at
 from chaos.day import Hour, grown
 from electric_agents_exporter.contract.reading import read_health, read_list
+from electric_agents_exporter.contract.vocabulary import LivenessStatus, RunnerKind
 from electric_agents_exporter.contract.wakes import read_wakes
 
 NOW = 1_790_000_000.0
@@ -40,6 +41,18 @@ def test_what_is_said_when_nothing_is_wrong_is_read_in_full() -> None:
     reports = {number: read_health(fleet.report(number)) for number in range(98)}
     assert [number for number, answer in reports.items() if answer.drift] == [1]
     assert reports[57].report.runner_id == "läufer 57/ä?"
+
+
+def test_runners_of_every_kind_lapse() -> None:
+    fleet = ChurningFleet(QUIET, NOW)
+    listed = fleet.reply("/_electric/runners")
+    assert listed is not None
+    lapsed = {
+        runner.kind
+        for number, runner in zip(listed_at(QUIET), read_list(listed.body).runners, strict=True)
+        if read_health(fleet.report(number)).report.liveness is LivenessStatus.EXPIRED
+    }
+    assert lapsed == set(RunnerKind) - {RunnerKind.UNKNOWN}
 
 
 def test_a_runner_that_is_behind_has_a_wake_and_one_that_is_not_has_none() -> None:
