@@ -67,8 +67,9 @@ class _Beside(logging.Handler):
     def __init__(self, stream: TextIO) -> None:
         super().__init__()
         self._stream = stream
-        self._lines: queue.Queue[str] = queue.Queue(_MOST_WAITING)
+        self._lines: queue.Queue[str | None] = queue.Queue(_MOST_WAITING)
         self._lost = 0
+        self._closed = False
         self._counting = threading.Lock()
         threading.Thread(target=self._write, name="log", daemon=True).start()
 
@@ -86,9 +87,17 @@ class _Beside(logging.Handler):
         with self._lines.all_tasks_done:
             self._lines.all_tasks_done.wait_for(lambda: not self._lines.unfinished_tasks, _MOMENT)
 
+    @override
+    def close(self) -> None:
+        """Let the thread end once all is written, however long that takes."""
+        super().close()
+        self._closed = True
+        # Where there is no room, it has lines to write and looks by itself.
+        with contextlib.suppress(queue.Full):
+            self._lines.put_nowait(None)
+
     def _write(self) -> None:
-        while True:
-            line = self._lines.get()
+        while (line := self._lines.get()) is not None:
             with self._counting:
                 lost, self._lost = self._lost, 0
             if lost:
@@ -102,6 +111,8 @@ class _Beside(logging.Handler):
                 self._stream.write(f"{line}\n")
                 self._stream.flush()
             self._lines.task_done()
+            if self._closed and self._lines.empty():
+                return
 
 
 def configure(
@@ -121,6 +132,8 @@ def configure(
         # Whoever closed its stream before has no more use for what it holds.
         with contextlib.suppress(OSError, ValueError):
             old.flush()
+        if isinstance(old, _Beside):
+            old.close()
     root.addHandler(handler)
     ours = logging.getLevelNamesMapping()[level.upper()]
     root.setLevel(max(ours, logging.WARNING))

@@ -7,6 +7,7 @@ import logging
 import os
 import re
 import sys
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
@@ -17,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from electric_agents_exporter import logs
+from waiting import until
 
 OURS = "electric_agents_exporter.scheduler"
 FIELD = re.compile(r'([a-z_]+)=("(?:[^"\\]|\\.)*"|[^ "=]*)(?: |$)')
@@ -140,6 +142,36 @@ def test_what_is_logged_beside_is_written_in_its_order_before_the_end() -> None:
         logging.getLogger().handlers[0].flush()
     numbers = [json.loads(line)["number"] for line in stream.getvalue().splitlines()]
     assert numbers == [str(number) for number in range(100)]
+
+
+def test_whoever_sets_the_log_again_leaves_no_thread_behind() -> None:
+    before, stream = _writers(), io.StringIO()
+    for number in range(10):
+        logs.configure("info", "json", stream, beside=True)
+        logging.getLogger(OURS).info("said", extra={"number": number})
+    logs.configure("info", "json", stream)
+    until(lambda: _writers() <= before, "the threads have ended")
+    numbers = [json.loads(line)["number"] for line in stream.getvalue().splitlines()]
+    assert sorted(numbers) == [str(number) for number in range(10)]
+
+
+def test_a_thread_whose_reader_did_not_read_ends_once_all_is_written() -> None:
+    before = _writers()
+    reads, writes = os.pipe()
+    with os.fdopen(writes, "w") as stream, os.fdopen(reads) as reader:
+        logs.configure("info", "json", stream, beside=True)
+        for number in range(20_000):
+            logging.getLogger(OURS).info("said", extra={"number": number})
+        logs.configure("info", "json", io.StringIO())
+        with ThreadPoolExecutor(1) as pool:
+            heard = pool.submit(reader.read)
+            until(lambda: _writers() <= before, "the thread has ended")
+            stream.close()
+        assert "log lines lost" in heard.result()
+
+
+def _writers() -> set[threading.Thread]:
+    return {thread for thread in threading.enumerate() if thread.name == "log"}
 
 
 def test_a_stream_that_takes_nothing_is_no_error(capfd: pytest.CaptureFixture[str]) -> None:
