@@ -163,32 +163,26 @@ def _readings(values: Values) -> dict[str, Callable[..., str]]:
         newest, last = series, f"last_over_time({series}[{values.memory}])"
         return f"({by} without ({without}) ({newest}) or {by} without ({without}) ({last}))"
 
-    def last(series: str, drop: str = "", only: str = "") -> str:
-        """What `seen` gives, of very many runners: the last samples, but for replaced replicas'.
-
-        With `only`, those that compare so, of which there are few.
-        """
-        without = f"{replicas}, {drop}" if drop else replicas
-        samples = f"last_over_time({series}[{values.memory}]) {only}".rstrip()
-        replaced = "instance_server:electric_agents_server_replaced:bool"
-        return f"max without ({without}) ({samples} unless on ({source}) {replaced})"
+    def last(series: str, compared: str = "") -> str:
+        """The last samples of a while, but for those of replicas that others took the place of."""
+        samples = f"last_over_time({series}[{values.memory}]) {compared}".rstrip()
+        return (
+            f"{samples} unless on ({source}) instance_server:electric_agents_server_replaced:bool"
+        )
 
     def said(series: str, drop: str = "") -> str:
-        return last(series, drop, "== 1")
+        """What is 1, as `seen`, where that is true of few of very many runners."""
+        without = f"{replicas}, {drop}" if drop else replicas
+        return f"group without ({without}) ({last(series, '== 1')})"
 
     def holds(condition: Condition) -> str:
         series = f'electric_agents_runner_condition{{condition="{condition.name}"}}'
         return said(series) if condition.by == "max" else f"{seen(series, condition.by)} == 1"
 
-    def counted(counter: str, window: Duration, compared: str = "") -> str:
-        """How much a counter grew: what was counted, where `increase` extrapolates.
-
-        What has not even counted so much in its life is left out at once: most runners.
-        """
-        last = f"last_over_time({counter}[{values.memory}])"
-        enough = f"({last} {compared})" if compared else last
-        grew = f"{enough} - min_over_time({counter}[{window}]) {compared}".rstrip()
-        return f"max without ({replicas}) ({grew})"
+    def counted(counter: str, window: Duration) -> str:
+        """How much a counter grew: what was counted, where `increase` extrapolates."""
+        newest = f"last_over_time({counter}[{values.memory}])"
+        return f"max without ({replicas}) ({newest} - min_over_time({counter}[{window}]))"
 
     return {"seen": seen, "last": last, "said": said, "holds": holds, "counted": counted}
 

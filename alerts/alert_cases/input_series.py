@@ -6,9 +6,10 @@ with 1 sees more than it should.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from alert_cases.promtool import InputSeries, selector
-from alert_cases.signals import DAY, Signal, at, ending, failing, missing
+from alert_cases.signals import DAY, Signal, at, ending, failing, missing, switching
 from electric_agents_exporter.conditions import Condition
 from electric_agents_exporter.contract.vocabulary import (
     AdminStatus,
@@ -22,6 +23,21 @@ SERVER = "prod"
 TENANT = "acme"
 RUNNER = "builder-1"
 LABEL = "Builder"
+
+
+HERE: Final = {"cluster": "eu-1", "namespace": "agents"}
+BESIDE: Final = (
+    {"cluster": "eu-2"},
+    {"namespace": "others"},
+    {"job": "watchers"},
+    {"server": "staging"},
+    {"instance": "z:9464"},
+    {"pod": "z"},
+    {"node": "node-z"},
+)
+"""Each makes an exporter, or a target of it, another one."""
+OF_EXPORTERS: Final = frozenset({"instance", "pod", "node"})
+"""Labels of which no record and no alert has one."""
 
 
 @dataclass(frozen=True)
@@ -224,6 +240,22 @@ def scraped_shards(*shards: InputSeries) -> InputSeries:
 def ended(series: InputSeries, end: float) -> InputSeries:
     """Give the same series, all of which are gone from a time on."""
     return {name: ending(signal, end) for name, signal in series.items()}
+
+
+def beside_replaced(
+    series: InputSeries, well: InputSeries, when: float, **other: str
+) -> InputSeries:
+    """Give an exporter whose place another one took, to which all is well; and one beside it.
+
+    That one differs from the first in one label, and goes on saying what that one said.
+    """
+    was = scraped(labelled({**target(), **series}, **HERE))
+    new = scraped(labelled({**target(), **well}, **HERE), "c:9464")
+    return {
+        **ended(was, when),
+        **{name: switching(None, when, signal) for name, signal in new.items()},
+        **relabelled(was, **other),
+    }
 
 
 def without_scrape(series: InputSeries, when: float) -> InputSeries:

@@ -5,11 +5,15 @@ from dataclasses import replace
 from typing import Final
 
 from alert_cases.input_series import (
+    BESIDE,
+    HERE,
+    OF_EXPORTERS,
     RUNNER,
     SERVER,
     TENANT,
     Fleet,
     Runner,
+    beside_replaced,
     ended,
     labelled,
     of_tenant,
@@ -95,6 +99,40 @@ def _later(query: Query, by: float = MINUTE) -> Query:
     return replace(query, seconds=_WHEN + by)
 
 
+def _beside_replaced(
+    name: str, record: str, value: float, series: InputSeries, **labels: str
+) -> Iterator[Case]:
+    """Another exporter took the place of one that told of it: that is no matter of others."""
+    for other in BESIDE:
+        (label,) = other
+        who = {"job": JOB, "server": SERVER, "runner_id": RUNNER, **HERE, **labels}
+        who |= {key: new for key, new in other.items() if key not in OF_EXPORTERS}
+        told = Sample(selector(record, **who), value)
+        yield Case(
+            name=f"records / {name}, replaced {label}: another {label} goes on telling of it",
+            input_series=beside_replaced(series, Runner().series(), _WHEN / 2, **other),
+            queries=(Query(f"{record} == {value}", _WHEN, (told,)),),
+        )
+
+
+def _enabled_beside_replaced() -> Iterator[Case]:
+    enabled, disabled = Runner().series(), Runner(conditions={"disabled": 1}).series()
+    for other in BESIDE:
+        (label,) = other
+        if label in OF_EXPORTERS:
+            found = beside_replaced(disabled, enabled, _WHEN / 2, **other)
+            query = Query(_ENABLED, _WHEN)
+        else:
+            who = {"job": JOB, "server": SERVER, "runner_id": RUNNER, **HERE, **other}
+            found = beside_replaced(enabled, disabled, _WHEN / 2, **other)
+            query = Query(_ENABLED, _WHEN, (Sample(selector(_ENABLED, **who, kind="server"), 1),))
+        yield Case(
+            name=f"records / enabled, replaced {label}: another {label} goes on telling of it",
+            input_series=found,
+            queries=(query,),
+        )
+
+
 def _of_runner(record: str, *values: float, **labels: str) -> Query:
     return _gives(record, *values, runner_id=RUNNER, **labels)
 
@@ -150,6 +188,10 @@ def _conditions() -> Iterator[Case]:
             _replaced(holds, well),
             _later(_holds(condition)),
         )
+        if condition is not Condition.UNKNOWN:
+            yield from _beside_replaced(
+                condition, _HELD, 1, holds, condition=condition, kind="server"
+            )
         counted = Fleet(conditions={condition: 2}).series()
         yield _case(f"{condition}, fleet: how many", counted, _holds(condition, 2))
         yield _case(
@@ -247,6 +289,7 @@ def _enabled() -> Iterator[Case]:
         _replaced(disabled, enabled),
         _later(_of_runner(_ENABLED, 1, kind="server")),
     )
+    yield from _enabled_beside_replaced()
     kinds = _two(Runner(kind="server").series(), Runner(kind="local").series())
     once = Query(f"count({_ENABLED})", _WHEN, (Sample("{}", 1.0),))
     yield _case("enabled, two kinds: once, though two exporters see two for a moment", kinds, once)
@@ -471,6 +514,11 @@ def _states() -> Iterator[Case]:
             _replaced(was, well),
             _later(_of_runner(_STATE, STATES["well"])),
         )
+    for name, series in (
+        ("disabled", of(disabled=1)),
+        ("degraded", of(health="degraded")),
+    ):
+        yield from _beside_replaced(f"state, {name}", _STATE, STATES[name], series)
     yield _case(
         "state, fleet: where runners have no series, there is none",
         Fleet(2, conditions={"lapsed": 1, "work_unheard": 1, "unknown": 1, "deaf": 1}).series(),

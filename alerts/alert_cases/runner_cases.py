@@ -4,8 +4,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from alert_cases.input_series import Fleet, Runner, scraped, target
-from alert_cases.promtool import Case, InputSeries
+from alert_cases.input_series import (
+    BESIDE,
+    HERE,
+    OF_EXPORTERS,
+    Fleet,
+    Runner,
+    beside_replaced,
+    scraped,
+    target,
+)
+from alert_cases.promtool import Case, Check, InputSeries
 from alert_cases.rule_cases import MEMORY, STEP, ExpectedAlert, RuleCases, of_runner, of_server
 from alert_cases.signals import MINUTE, Signal, switching
 from electric_agents_exporter.conditions import Condition
@@ -96,10 +105,25 @@ class RunnerCases:
         yield from cases.cases()
         blind = {**scraped(exposed(self.runner)), **scraped(self.runner.not_known(), "b:9464")}
         yield cases.with_series(blind).firing("blind: another exporter knows nothing of it")
+        if self.again is not None and self.condition is None and not self.over:
+            yield from self._beside_replaced()
         if self.transient is not None:
             sandbox = replace(self.runner, kind="sandbox")
             yield cases.with_series(exposed(sandbox), self.alert("sandbox", self.transient)).firing(
                 f"kind: of a sandbox it is {self.transient}"
+            )
+
+    def _beside_replaced(self) -> Iterator[Case]:
+        """Another exporter took the place of one that told of it: that is no matter of others."""
+        well = exposed(replace(self.runner, issues={}))
+        for other in BESIDE:
+            (label,) = other
+            labels = HERE | {key: value for key, value in other.items() if key not in OF_EXPORTERS}
+            alert = self.alert().at(self.rule, self.fires, **labels)
+            yield Case(
+                name=f"{self.rule} / replaced {label}: another {label} goes on telling of it",
+                input_series=beside_replaced(exposed(self.runner), well, self.fires / 2, **other),
+                checks=(Check(f"ElectricAgents{self.rule}", self.fires, (alert,)),),
             )
 
 
