@@ -86,9 +86,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("names", nargs="*", metavar="NAME")
     parser.add_argument("--write", action="store_true", help="write docs/reliability.md")
     options = parser.parse_args(arguments)
-    chosen = [
-        one for one in _ATTACKS if not options.names or one.name in options.names
-    ]
+    chosen = [one for one in _ATTACKS if not options.names or one.name in options.names]
     outcomes = [_told(attacked(one)) for one in chosen]
     if options.write:
         _write(outcomes)

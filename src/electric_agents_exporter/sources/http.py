@@ -64,7 +64,7 @@ class HttpServer:
         self.options = options
         self.base = options.url.rstrip("/")
         self._clock = clock
-        self._make_transport = transport or self._reach
+        self._make_transport = transport
         self._transport: httpx.AsyncBaseTransport | None = None
         self._tls_stamp: tuple[object, ...] = ()
         self._certificate_ends_at: float | None = None
@@ -122,7 +122,7 @@ class HttpServer:
         if self._transport is not None and stamp != self._tls_stamp:
             await self.aclose()
         if self._transport is None:
-            self._transport = self._make_transport(self.options)
+            self._transport = (self._make_transport or self._reach)(self.options)
             self._tls_stamp = stamp
         return self._transport
 
