@@ -35,6 +35,7 @@ _OPTION: Final = re.compile(r"--[a-z][a-z-]*")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and give its exit code."""
+    _open_what_is_closed()
     given = list(sys.argv[1:] if arguments is None else arguments)
     if not given or (given[0].startswith("-") and given[0] not in {"-h", "--help", "--version"}):
         given.insert(0, _DEFAULT_COMMAND)
@@ -49,13 +50,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for line in fault.faults:
             print(f"{DISTRIBUTION}: {line}", file=sys.stderr)
         return 2
-    except BrokenPipeError:
-        # Who read our output has seen enough; what is left must not be tried again at the end.
+    except OSError as error:  # of our output; what else fails is told where it does
+        # Who read it has seen enough where the pipe is broken.
+        if not isinstance(error, BrokenPipeError):
+            print(f"{DISTRIBUTION}: cannot write: {_why(error)}", file=sys.stderr)
+        # What is left must not be tried again at the end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except KeyboardInterrupt:
         return _INTERRUPTED
     return code
+
+
+def _open_what_is_closed() -> None:
+    """Give a process that was started without them streams of its own, or a socket would be one."""
+    if sys.stdout is None:
+        # Writing to it fails, as it should.
+        sys.stdout = os.fdopen(os.open(os.devnull, os.O_RDONLY), "w")
+    if sys.stderr is None:
+        sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115  (it stays open to the end)
 
 
 def _refuse(unknown: Sequence[str], usage: str) -> None:

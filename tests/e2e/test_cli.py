@@ -241,6 +241,16 @@ def test_who_reads_only_the_beginning_gets_no_traceback(command: list[str]) -> N
     assert process.returncode == 1
 
 
+@pytest.mark.parametrize(
+    "output, why", [(">&-", "Bad file descriptor"), (">/dev/full", "No space left on device")]
+)
+def test_output_that_cannot_be_written_is_told_in_one_line(output: str, why: str) -> None:
+    command = f'"{sys.executable}" -m electric_agents_exporter metrics {output}'
+    ended = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    assert ended.stderr == f"electric-agents-exporter: cannot write: {why}\n"
+
+
 def test_check_config_as_a_process(config: Config) -> None:
     config.path.write_text("targets:\n  - {url: http://a, principals: [service:monitor], x: 1}\n")
     told = subprocess.run(
