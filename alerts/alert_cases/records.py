@@ -110,7 +110,7 @@ def _beside_replaced(
         told = Sample(selector(record, **who), value)
         yield Case(
             name=f"records / {name}, replaced {label}: another {label} goes on telling of it",
-            input_series=beside_replaced(series, Runner().series(), _WHEN / 2, **other),
+            input_series=beside_replaced(series, Runner().series(), _WHEN - MINUTE, **other),
             queries=(Query(f"{record} == {value}", _WHEN, (told,)),),
         )
 
@@ -120,11 +120,11 @@ def _enabled_beside_replaced() -> Iterator[Case]:
     for other in BESIDE:
         (label,) = other
         if label in OF_EXPORTERS:
-            found = beside_replaced(disabled, enabled, _WHEN / 2, **other)
+            found = beside_replaced(disabled, enabled, _WHEN - MINUTE, **other)
             query = Query(_ENABLED, _WHEN)
         else:
             who = {"job": JOB, "server": SERVER, "runner_id": RUNNER, **HERE, **other}
-            found = beside_replaced(enabled, disabled, _WHEN / 2, **other)
+            found = beside_replaced(enabled, disabled, _WHEN - MINUTE, **other)
             query = Query(_ENABLED, _WHEN, (Sample(selector(_ENABLED, **who, kind="server"), 1),))
         yield Case(
             name=f"records / enabled, replaced {label}: another {label} goes on telling of it",

@@ -28,10 +28,6 @@ HARMLESS = {
     ("server_runner:electric_agents_runner_state:rank", 'any condition="unknown"'): _EACH_HAS_IT,
     ("ClaimFailuresHigh", 'any outcome="claimed"'): _BOTH_SIDES,
     (
-        "RunnerNeverHeartbeat",
-        "min for max of (max without (instance, pod, node)(electric_agents_runner...",
-    ): _ONE_LABEL,
-    (
         "server_runner:electric_agents_runner_claim_errors:increase",
         'any outcome="error"',
     ): _BOTH_SIDES,
