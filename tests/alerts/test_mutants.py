@@ -18,14 +18,12 @@ pytestmark = pytest.mark.timeout(600)
 _SWITCH = "a dead man's switch has no value"
 _BOTH_SIDES = "the other side of the difference selects them"
 _ONE_LABEL = "it drops a label that has one value"
-_EACH_HAS_IT = "each runner has a series of it; the others are not read to save time"
 _BY_CHANCE = "a share of polls is equal to it by chance only"
 HARMLESS = {
     ("Watchdog", "1 becomes 0.5"): _SWITCH,
     ("Watchdog", "1 becomes 2"): _SWITCH,
     ("PollOverrun", 'any reason=~"overrun|misfire"'): _BOTH_SIDES,
     ("ExporterDataStale", "< 0.8"): _BY_CHANCE,
-    ("server_runner:electric_agents_runner_state:rank", 'any condition="unknown"'): _EACH_HAS_IT,
     ("ClaimFailuresHigh", 'any outcome="claimed"'): _BOTH_SIDES,
     (
         "server_runner:electric_agents_runner_claim_errors:increase",
