@@ -1,0 +1,1 @@
+"""What a single exporter alerts on by itself, straight to Alertmanager."""
