@@ -1,12 +1,15 @@
 """The alerts that this exporter knows, as the rule files define them.
 
-`definitions.json` is made of the sources and values of the rule files: the same names, labels, words
-and numbers, from one place.
+`definitions.json` is made of the sources and values of the rule files: the same names, labels,
+words and numbers, from one place.
 """
 
 from collections.abc import Mapping
 
 import msgspec
+
+PREFIX = "ElectricAgents"
+"""What the name of each alert begins with."""
 
 
 class Limit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -65,3 +68,17 @@ class Definitions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ignored_runners: tuple[str, ...]
     scope_labels: tuple[str, ...]
     alerts: tuple[Definition, ...]
+
+    def number(self, name: str, number: str) -> float:
+        """Give the largest number of that name that an alert has; 0 where there is no such alert.
+
+        `name` is the alert's without its prefix.
+        """
+        return max(
+            (
+                float(definition.numbers[number])
+                for definition in self.alerts
+                if definition.alert == PREFIX + name
+            ),
+            default=0.0,
+        )
