@@ -57,8 +57,8 @@ _FORMATS: Final = ("text/plain", "application/openmetrics-text;version=1.0.0")
 class Hour:
     """What a process held in an hour, or a part of one: each list has a value of every look at it.
 
-    `ends` is how many hours it ends after the first began; `counts` are the sums of some families
-    at its end, those of errors by operation and reason too.
+    `ends` is how many hours it ends after the first began; `failed_scrapes` are counted by why;
+    `counts` are the sums of some families at its end, those of errors by operation and reason too.
     """
 
     ends: float = 1.0
@@ -66,7 +66,7 @@ class Hour:
     descriptors: list[int] = field(default_factory=list)
     threads: list[int] = field(default_factory=list)
     scrapes: int = 0
-    failed_scrapes: int = 0
+    failed_scrapes: Counter[str] = field(default_factory=Counter)
     counts: Counter[str] = field(default_factory=Counter)
 
     @property
@@ -101,17 +101,17 @@ class Process:
         hour.threads.append(int(status["Threads"]))
         hour.descriptors.append(len(os.listdir(self._folder / "fd")))  # noqa: PTH208  (a third)
 
-    def scrape(self, turn: int) -> bool:
-        """Scrape as Prometheus does, over a connection that is kept; tells whether it was good."""
+    def scrape(self, turn: int) -> str:
+        """Scrape as Prometheus does, over a connection that is kept; tells why that failed, if."""
         headers = {"accept": _FORMATS[turn % len(_FORMATS)], "accept-encoding": "gzip"}
         try:
             self._kept.request("GET", "/metrics", headers=headers)
             answer = self._kept.getresponse()
             answer.read()
-        except (OSError, http.client.HTTPException):
+        except (OSError, http.client.HTTPException) as error:
             self._kept.close()
-            return False
-        return answer.status == http.client.OK
+            return type(error).__name__
+        return "" if answer.status == http.client.OK else f"HTTP {answer.status}"
 
     def break_off(self) -> None:
         """Scrape, and go away after the first bytes."""
@@ -169,7 +169,9 @@ def _played(process: Process, polls: int, part: float, seconds: float) -> Iterat
             continue
         scraped_at = now
         hour.scrapes += 1
-        hour.failed_scrapes += not process.scrape(turn)
+        failure = process.scrape(turn)
+        if failure:
+            hour.failed_scrapes[failure] += 1
         process.look(hour)
         if turn % _BREAK_EVERY == 0:
             process.break_off()
@@ -259,13 +261,14 @@ def _summary(hours: Sequence[Hour]) -> str:
             reasons[words[2]] += count
     reasons = +reasons
     scrapes = sum(hour.scrapes for hour in hours)
-    failed = sum(hour.failed_scrapes for hour in hours)
+    failures = sum((hour.failed_scrapes for hour in hours), Counter[str]())
+    why = "".join(f" ({words} {count})" for words, count in failures.most_common())
     told = ", ".join(f"{reason} {count:,}" for reason, count in reasons.most_common())
     return (
         f"Played: {hours[-1].polls:,} polls in {hours[-1].ends:g} hours of the exporter's time, "
         f"{last[_REQUESTS]:,} requests, some {RUNNERS + NEW_IDS * hours[-1].polls:,} different "
         f"runners; {last[_SKIPPED]:,} polls were skipped, "
-        f"{failed:,} of {scrapes:,} scrapes failed. "
+        f"{failures.total():,} of {scrapes:,} scrapes failed{why}. "
         f"Requests that failed: {told}."
     )
 
