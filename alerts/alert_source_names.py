@@ -4,13 +4,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
+from alert_questions import Questions, in_promql
 from alert_values import Duration, Override, Values
 
-_FROM: Final = '{{ query "(time() - 3600) * 1000" | first | value | printf "%.0f" }}'
 _SLOW_WINDOW: Final = Duration(86_400)
 """From this length on a ratio need not be computed at every evaluation."""
 
-_OWN_LABELS: Final = ("server", "tenant", "runner_id")
+LABELS_OF_LIMITS: Final = ("server", "kind")
+"""What an override may be limited to."""
 
 
 @dataclass(frozen=True)
@@ -51,12 +52,17 @@ def names_of(
     *,
     others: tuple[Override, ...] = (),
     own: Override | None = None,
+    questions: Questions | None = None,
 ) -> dict[str, Any]:
-    """Give the names that a source uses; `others` are the overrides that a rule leaves out."""
+    """Give the names that a source uses; `others` are the overrides that a rule leaves out.
+
+    `questions` are how templates ask, which is in PromQL unless they are given.
+    """
+    asked = questions or in_promql(values)
     return {
         **{name: values.alert(name) for name in values.alerts},
-        **_words(values),
-        **_links(values),
+        **_words(values, asked),
+        **_links(values, asked),
         **_matchers(values, others, own),
         **_readings(values),
         **_functions(values),
@@ -73,7 +79,7 @@ def names_of(
     }
 
 
-def _words(values: Values) -> dict[str, Any]:
+def _words(values: Values, asked: Questions) -> dict[str, Any]:
     lasting = "|".join(values.lasting_kinds)
     return {
         "job": values.job,
@@ -88,23 +94,22 @@ def _words(values: Values) -> dict[str, Any]:
         "ignored": _escaped("|".join(values.ignored_runners)),
         "conditions": CONDITIONS,
         "server": "{{ $labels.server }}{{ with $labels.tenant }}/{{ . }}{{ end }}",
-        "runner": _runner(values),
+        "runner": _runner(asked),
         "many": tuple(_many(values)),
-        "reasons": _query(
-            values,
-            "sum by (reason) (increase(electric_agents_server_request_errors_total{%s}[5m])) > 0",
-            ("server",),
-        )
-        + ' | sortByLabel "reason"',
+        "reasons": asked.reasons,
+        "of_runner": asked.of_runner,
+        "of_server": asked.of_server,
+        "of_job": asked.of_job,
     }
 
 
-def _links(values: Values) -> dict[str, Any]:
+def _links(values: Values, asked: Questions) -> dict[str, Any]:
     grafana = f"{values.links.grafana}/d/electric-agents"
     server = "var-server={{ $labels.server | urlquery }}"
     runner = "var-runner={{ $labels.runner_id | urlquery }}"
     job = "var-job={{ $labels.job | urlquery }}"
-    since = f"from={_FROM}&to=now"
+    hour_ago = f'{{{{ {asked.hour_ago} | first | value | printf "%.0f" }}}}'
+    since = f"from={hour_ago}&to=now"
     return {
         "runbook": lambda alert: f"{values.links.runbooks}/{alert}.md",
         "dashboard_runner": f"{grafana}-runner?{server}&{runner}&{since}",
@@ -125,7 +130,7 @@ def _matchers(
 ) -> dict[str, dict[str, str]]:
     """Give, by alert, what limits a rule to the servers and kinds that its numbers are for."""
     names = values.alerts.keys()
-    both = {name: _limits(name, others, own, ("server", "kind")) for name in names}
+    both = {name: _limits(name, others, own, LABELS_OF_LIMITS) for name in names}
     servers = {name: _limits(name, others, own, ("server",)) for name in names}
     kinds = {name: _limits(name, others, own, ("kind",)) for name in names}
     return {
@@ -138,17 +143,26 @@ def _matchers(
     }
 
 
+def limits(
+    name: str, others: tuple[Override, ...], own: Override | None, labels: tuple[str, ...]
+) -> Iterator[tuple[str, str, bool]]:
+    """Give what limits an alert: labels, patterns, and whether they are to match."""
+    entries = [(other, False) for other in others if name in other.alerts]
+    if own is not None and name in own.alerts:
+        entries.append((own, True))
+    for entry, matches in entries:
+        for label in labels:
+            pattern = getattr(entry, label)
+            if pattern:
+                yield label, pattern, matches
+
+
 def _limits(
     name: str, others: tuple[Override, ...], own: Override | None, labels: tuple[str, ...]
 ) -> list[str]:
-    entries = [(other, "!~") for other in others if name in other.alerts]
-    if own is not None and name in own.alerts:
-        entries.append((own, "=~"))
     return [
-        f'{label}{operator}"{_escaped(getattr(entry, label))}"'
-        for entry, operator in entries
-        for label in labels
-        if getattr(entry, label)
+        f'{label}{"=~" if matches else "!~"}"{_escaped(pattern)}"'
+        for label, pattern, matches in limits(name, others, own, labels)
     ]
 
 
@@ -201,40 +215,11 @@ def _functions(values: Values) -> dict[str, Callable[..., Any]]:
         choice = f'{{{{ if match "^(?:{lasting})$" $labels.kind }}}}{lasts}{{{{ else }}}}{goes}'
         return f"'{choice}{{{{ end }}}}'"
 
-    def of_runner(family: str, aggregate: str = "max", compared: str = "") -> str:
-        query = f"{aggregate} ({family}{{%s}}) {compared}".strip()
-        return _query(values, query, _OWN_LABELS)
-
-    def of_server(query: str, aggregate: str) -> str:
-        return _query(values, f"{aggregate} ({query})", ("server", "tenant"))
-
-    def of_job(record: str) -> str:
-        return _query(values, f"{record}{{%s}}", ()) + ' | sortByLabel "server"'
-
-    return {
-        "by_lifecycle": by_lifecycle,
-        "severity": severity,
-        "of_runner": of_runner,
-        "of_server": of_server,
-        "of_job": of_job,
-    }
+    return {"by_lifecycle": by_lifecycle, "severity": severity}
 
 
-def _query(values: Values, query: str, labels: tuple[str, ...]) -> str:
-    """Give a template's query about what an alert is on; `%s` stands for its labels."""
-    names = (*values.scope_labels, *labels)
-    selector = ",".join(f"{name}=%q" for name in names)
-    arguments = " ".join(f"$labels.{name}" for name in names)
-    text = (query % selector).replace('"', r"\"")
-    return f'printf "{text}" {arguments} | query'
-
-
-def _runner(values: Values) -> str:
+def _runner(asked: Questions) -> str:
     """Name a runner: its kind, its id, its human label, and its owner where that is exposed."""
-    # What it is called is remembered over a failed scrape, as the alert itself is.
-    info = _query(
-        values, f"last_over_time(electric_agents_runner_info{{%s}}[{values.memory}])", _OWN_LABELS
-    )
     label = (
         '{{ with (. | first | label "label") }}'
         '{{ if ne . $labels.runner_id }} "{{ . }}"{{ end }}{{ end }}'
@@ -242,7 +227,7 @@ def _runner(values: Values) -> str:
     owner = '{{ with (. | first | label "owner_principal") }}, owned by {{ . }},{{ end }}'
     return (
         "{{ $labels.kind }} runner {{ $labels.runner_id }}"
-        f"{{{{ with {info} }}}}{label}{owner}{{{{ end }}}}"
+        f"{{{{ with {asked.info} }}}}{label}{owner}{{{{ end }}}}"
         " of {{ $labels.server }}{{ with $labels.tenant }}/{{ . }}{{ end }}"
     )
 

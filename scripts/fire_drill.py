@@ -23,7 +23,7 @@ from urllib.parse import quote, urlsplit
 
 import yaml
 
-from alert_rules import PREFIX
+from alert_sources import PREFIX
 from alert_value_faults import SEVERITIES
 from alert_values import BadValuesError, Values, load
 

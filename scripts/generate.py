@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import alert_definitions
 import alert_rules
 import alert_table
 import alert_values
@@ -17,6 +18,7 @@ MADE = (
     "alerts/kubernetes/*",
     "alerts/alertmanager/*.yml",
     "dashboards/*.json",
+    "src/electric_agents_exporter/alerting/*.json",
 )
 """What matches these is made here, all of it."""
 
@@ -30,6 +32,7 @@ def generated() -> dict[str, str]:
         "docs/configuration.md": settings_reference.render(),
         "alerts/README.md": alert_table.page(alert_rules.render(values)),
         **{f"alerts/{name}": text for name, text in rules.items()},
+        "src/electric_agents_exporter/alerting/definitions.json": alert_definitions.written(values),
         **{f"dashboards/{name}": text for name, text in output.files(values).items()},
     }
 

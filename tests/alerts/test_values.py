@@ -10,7 +10,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alert_rules import ALERTMANAGER, PREFIX, SOURCES, alertmanager, generated, main, render
+from alert_rules import ALERTMANAGER, alertmanager, generated, main, render
+from alert_sources import PREFIX, SOURCES
 from alert_value_faults import LAYERS
 from alert_values import FILE, BadValuesError, Duration, Values, hastened, load
 from promtool_runs import promtool

@@ -4,12 +4,29 @@
 words and numbers, from one place.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Final
 
 import msgspec
 
-PREFIX = "ElectricAgents"
-"""What the name of each alert begins with."""
+from electric_agents_exporter.alerting.templates import BadTemplateError, Text
+from electric_agents_exporter.fleet.selection import Pattern
+
+PREFIX: Final = "ElectricAgents"
+"""How the name of every alert begins."""
+
+MAX_BYTES: Final = 4 * 2**20
+"""The longest file that is read: a hundred times what is shipped."""
+
+_SHIPPED: Final = "definitions.json"
+
+_Seconds = Annotated[float, msgspec.Meta(ge=0)]
+
+
+class BadDefinitionsError(ValueError):
+    """A file has no definitions; it says where, and what is wrong there."""
 
 
 class Limit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -42,8 +59,8 @@ class Definition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     alert: str
     lifecycle: str | None
-    wait: float = msgspec.field(name="for")
-    hold: float = msgspec.field(name="keep_firing_for")
+    wait: _Seconds = msgspec.field(name="for")
+    hold: _Seconds = msgspec.field(name="keep_firing_for")
     labels: Mapping[str, str]
     annotations: Mapping[str, str]
     numbers: Mapping[str, float | str]
@@ -63,7 +80,7 @@ class Definitions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     job: str
-    memory: float
+    memory: _Seconds
     lasting_kinds: tuple[str, ...]
     ignored_runners: tuple[str, ...]
     scope_labels: tuple[str, ...]
@@ -82,3 +99,72 @@ class Definitions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             ),
             default=0.0,
         )
+
+
+def load(path: Path | None = None) -> Definitions:
+    """Read definitions, those that are shipped unless a file is named.
+
+    Every template and pattern of them is one, and every number is there, so that nothing of them
+    fails later.
+
+    Raises:
+        BadDefinitionsError: the file cannot be read, or is not as `make rules` writes it.
+    """
+    name = str(path or _SHIPPED)
+    try:
+        with (path or files(__package__).joinpath(_SHIPPED)).open("rb") as file:
+            raw = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise BadDefinitionsError(f"{name}: {error.strerror}") from None
+    if len(raw) > MAX_BYTES:
+        raise BadDefinitionsError(f"{name}: it has more than {MAX_BYTES} bytes")
+    try:
+        found = msgspec.json.decode(raw, type=Definitions)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise BadDefinitionsError(f"{name}: {error}") from None
+    faults = _faults(found) if path is None else (*_faults(found), *_lacks(found, load()))
+    for fault in faults:
+        raise BadDefinitionsError(f"{name}: {fault}")
+    return found
+
+
+def _lacks(found: Definitions, shipped: Definitions) -> Iterator[str]:
+    """Tell what an alert of ours has, and one that was found has not."""
+    known = {one.alert: one for one in shipped.alerts}
+    for at, one in enumerate(found.alerts):
+        ours = known.get(one.alert)
+        if ours is None:
+            yield f"{one.alert} is none that this exporter knows - at `$.alerts[{at}].alert`"
+            continue
+        for number, value in ours.numbers.items():
+            if type(one.numbers.get(number)) is not type(value):
+                wanted = "a number" if isinstance(value, float) else "a text"
+                yield f"Expected {wanted} - at `$.alerts[{at}].numbers.{number}`"
+        for label in ours.labels.keys() - one.labels.keys():
+            yield f"Expected a text - at `$.alerts[{at}].labels.{label}`"
+
+
+def _faults(found: Definitions) -> Iterator[str]:
+    for number, pattern in enumerate(found.ignored_runners):
+        yield from _pattern_faults(pattern, f"$.ignored_runners[{number}]")
+    for number, one in enumerate(found.alerts):
+        place = f"$.alerts[{number}]"
+        for part, texts in (("labels", one.labels), ("annotations", one.annotations)):
+            for key, text in texts.items():
+                yield from _text_faults(text, f"{place}.{part}.{key}")
+        for each, limit in enumerate(one.limits):
+            yield from _pattern_faults(limit.pattern, f"{place}.limits[{each}].pattern")
+
+
+def _text_faults(text: str, place: str) -> Iterator[str]:
+    try:
+        Text(text)
+    except BadTemplateError as error:
+        yield f"{error} - at `{place}`"
+
+
+def _pattern_faults(text: str, place: str) -> Iterator[str]:
+    try:
+        Pattern(text)
+    except ValueError as error:
+        yield f"{error} - at `{place}`"

@@ -1,15 +1,18 @@
 """Evaluates every alert on what is judged, after each poll, and keeps what becomes of it."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Final, Generic, Protocol, TypeVar
+from types import MappingProxyType
+from typing import Final, Generic, TypeVar
 
 from electric_agents_exporter.alerting.alert import Alert, Identity
+from electric_agents_exporter.alerting.annotations import Wording
 from electric_agents_exporter.alerting.definition import PREFIX, Definition, Definitions
 from electric_agents_exporter.alerting.evidence import Evidence, Finding, Whom
 from electric_agents_exporter.alerting.exporter_alerts import EXPORTER_ALERTS, MANY_ALERTS, Itself
+from electric_agents_exporter.alerting.facts import Facts, RunnerFamilies
 from electric_agents_exporter.alerting.gathering import Gathering
 from electric_agents_exporter.alerting.history import Window
 from electric_agents_exporter.alerting.runner_alerts import RUNNER_ALERTS
@@ -23,9 +26,11 @@ from electric_agents_exporter.alerting.server_alerts import (
 from electric_agents_exporter.alerting.states import AlertStates, Found, Moment
 from electric_agents_exporter.fleet.clock import Clock
 from electric_agents_exporter.fleet.fleet import Fleet
+from electric_agents_exporter.fleet.reasons import Reason
 
 _ITSELF: Final = ""  # no target has this name
 _MINUTE: Final = 55.0  # evaluations are not to the second
+_LATELY: Final = 300.0
 _PART_ALERTS: Final = {**RUNNER_ALERTS, **FLEET_ALERTS}
 
 Subject = TypeVar("Subject")
@@ -33,19 +38,19 @@ Subject = TypeVar("Subject")
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Which alerts are evaluated, and how they are made.
+    """How alerts are made.
 
     Attributes:
         definitions: the alerts that there are.
-        names: those to evaluate, by their whole names; all where it is None.
         labels: what all alerts carry beside their own labels.
         per_runner: whether an alert names each runner, as the rules do where runners have series.
+        owner_label: whether an alert may name a runner's owner, who may be a person.
     """
 
     definitions: Definitions
-    names: Collection[str] | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     per_runner: bool = True
+    owner_label: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,20 +68,6 @@ class OwnState:
     drift: Mapping[str, int]
 
 
-class Speaker(Protocol):
-    """Puts a finding into words."""
-
-    def labels(self, definition: Definition, finding: Finding) -> Mapping[str, str]:
-        """Give the labels that the definition adds."""
-        ...
-
-    def annotations(
-        self, definition: Definition, finding: Finding, labels: Mapping[str, str]
-    ) -> Mapping[str, str]:
-        """Give what the alert says."""
-        ...
-
-
 class _Row(Generic[Subject]):
     """An alert that is evaluated: its definition, how it is found, and whom it is for."""
 
@@ -87,6 +78,7 @@ class _Row(Generic[Subject]):
         definitions: Definitions,
     ) -> None:
         self.definition = definition
+        self.wording = Wording(definition)
         self._find = find
         self._whom = Whom(definition, definitions)
 
@@ -98,14 +90,11 @@ class _Row(Generic[Subject]):
 class _Rows:
     """Every definition that is evaluated, by what it is evaluated on."""
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, definitions: Definitions) -> None:
         self.parts: list[_Row[Evidence]] = []
         self.whole: list[_Row[Whole]] = []
         self.itself: list[_Row[Itself]] = []
-        definitions = options.definitions
         for definition in definitions.alerts:
-            if options.names is not None and definition.alert not in options.names:
-                continue
             name = definition.alert.removeprefix(PREFIX)
             many = definition.labels.get("servers") == "many"
             if many:
@@ -120,10 +109,10 @@ class _Rows:
 
 
 class Engine:
-    """Every alert of one exporter; `own` tells how the exporter itself is.
+    """Every alert of one exporter.
 
-    Raises:
-        ValueError: a pattern of the definitions is none.
+    `own` tells how the exporter itself is, and `known` what Alertmanager knew when it started, with
+    its `startsAt`: what is found of that goes on.
     """
 
     def __init__(
@@ -131,24 +120,29 @@ class Engine:
         fleet: Fleet,
         clock: Clock,
         options: Options,
-        speaker: Speaker,
         own: Callable[[], OwnState],
+        known: Callable[[], Mapping[Identity, float]],
     ) -> None:
         self._fleet = fleet
         self._clock = clock
-        self._options = options
-        self._speaker = speaker
         self._own = own
-        self._rows = _Rows(options)
-        self._gathering = Gathering(options.definitions)
+        self._known = known
         self._states = AlertStates()
         self._verdicts: dict[str, Verdict] = {}
+        self._use(options)
+
+    def configure(self, options: Options) -> None:
+        """Follow new options. What fires goes on where it is called the same."""
+        if options != self._options:
+            self._use(options)
+
+    def _use(self, options: Options) -> None:
+        self._options = options
+        self._rows = _Rows(options.definitions)
+        self._families = RunnerFamilies(owner_label=options.owner_label)
+        self._gathering = Gathering(options.definitions)
         self._drift: Window[Mapping[str, int]] = Window(self._gathering.window, _MINUTE)
         self._refused_within = options.definitions.number("CredentialsRejected", "window")
-
-    def adopt(self, known: Mapping[Identity, float]) -> None:
-        """Take over what Alertmanager knows, with its `startsAt`: it goes on where it holds."""
-        self._states.adopt(known)
 
     def alerts(self) -> list[Alert]:
         """Give every alert that is pending, fires, or was resolved lately."""
@@ -167,7 +161,8 @@ class Engine:
         parts = self._gathering.look(target, moment, self._own().configured_at)
         whole = Whole(parts, judge_target(parts, self._refused_within))
         self._verdicts[name] = whole.verdict
-        return self._states.follow(name, self._found_of_target(whole), moment)
+        self._states.adopt(self._known())
+        return self._states.follow(name, self._found_of_target(whole, moment), moment)
 
     def evaluate_itself(self) -> bool:
         """Evaluate the alerts on this exporter and on many servers; let go of targets that went.
@@ -176,6 +171,7 @@ class Engine:
             Whether an alert began to fire, or was resolved.
         """
         moment, own = self._moment(), self._own()
+        self._states.adopt(self._known())
         gone = (self._gathering.targets | self._states.subjects()) - {_ITSELF, *self._fleet.targets}
         self._gathering.forget(gone)
         self._verdicts = {
@@ -190,39 +186,60 @@ class Engine:
             drift=own.drift,
             drift_before=self._drift,
         )
-        found = [
-            each
-            for row in self._rows.itself
-            for each in self._found(row.definition, row.findings(itself))
-        ]
+        found = [each for row in self._rows.itself for each in self._found(row, itself, moment)]
         changed = self._states.follow(_ITSELF, found, moment)
         return self._states.forget(gone, moment) or changed
 
     def _moment(self) -> Moment:
         return Moment(self._clock.time(), self._clock.monotonic())
 
-    def _found_of_target(self, whole: Whole) -> Iterator[Found]:
+    def _found_of_target(self, whole: Whole, moment: Moment) -> Iterator[Found]:
+        failing = _failing(whole)
         for part in whole.parts:
             for row in self._rows.parts:
-                yield from self._found(row.definition, row.findings(part))
+                yield from self._found(row, part, moment, failing)
         for each in self._rows.whole:
-            yield from self._found(each.definition, each.findings(whole))
+            yield from self._found(each, whole, moment, failing)
 
-    def _found(self, definition: Definition, findings: Iterable[Finding]) -> Iterator[Found]:
+    def _found(
+        self,
+        row: _Row[Subject],
+        subject: Subject,
+        moment: Moment,
+        failing: Mapping[Reason, float] = MappingProxyType({}),
+    ) -> Iterator[Found]:
+        findings = row.findings(subject)
         for finding in findings if self._options.per_runner else _by_kind(findings):
             labels = {
-                name: text
-                for name, text in (
-                    ("job", self._options.definitions.job),
-                    *self._options.labels.items(),
-                    *finding.labels.items(),
-                    *self._speaker.labels(definition, finding).items(),
-                    ("alertname", definition.alert),
-                )
-                if text
+                "job": self._options.definitions.job,
+                **self._options.labels,
+                **finding.labels,
             }
-            say = partial(self._speaker.annotations, definition, finding, labels)
-            yield Found(definition, labels, say)
+            facts = Facts(
+                time=moment.time,
+                monotonic=moment.monotonic,
+                families=self._families,
+                target=finding.part.snapshot if finding.part else None,
+                runner=finding.runner,
+                servers=finding.servers,
+                failing=failing,
+            )
+            yield Found(
+                row.definition,
+                row.wording.labels(labels, finding.value, facts),
+                partial(row.wording.annotations, labels, finding.value, facts),
+            )
+
+
+def _failing(whole: Whole) -> Mapping[Reason, float]:
+    """Count the requests to a server that failed lately, by why."""
+    grown: Counter[Reason] = Counter()
+    for part in whole.parts:
+        numbers = list(part.history.numbers.since(part.monotonic - _LATELY))
+        if numbers:
+            for reason, count in numbers[-1].errors.items():
+                grown[reason] += count - min(each.errors.get(reason, 0) for each in numbers)
+    return grown
 
 
 def _by_kind(findings: Iterable[Finding]) -> Iterator[Finding]:

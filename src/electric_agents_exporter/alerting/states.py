@@ -70,14 +70,16 @@ class AlertStates:
 
     def __init__(self) -> None:
         self._subjects: dict[str, dict[Identity, _Entry]] = {}
-        self._known: dict[Identity, float] = {}
+        self._known: Mapping[Identity, float] = {}
+        self._adopted: set[Identity] = set()
 
     def adopt(self, known: Mapping[Identity, float]) -> None:
-        """Take over what Alertmanager knows, with its `startsAt`.
+        """Take over what Alertmanager knew before this process told it anything.
 
-        What is found of it fires at once, and since then: it was told before this process began.
+        `known` gives its `startsAt` of each. What is found of it fires at once, and since then; but
+        only once, and not if it was found to be over.
         """
-        self._known = dict(known)
+        self._known = known
 
     def follow(self, subject: str, found: Iterable[Found], moment: Moment) -> bool:
         """Take in an evaluation of one subject.
@@ -104,8 +106,9 @@ class AlertStates:
 
     def _fires(self, entry: _Entry, identity: Identity, moment: Moment) -> float | None:
         """Tell since when a pending alert fires; None where it waits on."""
-        since = self._known.pop(identity, None)
-        if since is not None:
+        since = self._known.get(identity)
+        if since is not None and identity not in self._adopted:
+            self._adopted.add(identity)
             return since
         waited = moment.monotonic - entry.active.monotonic
         return moment.time if waited >= entry.found.definition.wait else None

@@ -33,6 +33,10 @@ class Pattern:
         """Tell whether the whole of a value matches."""
         return _compile(self.text).fullmatch(value) is not None
 
+    def occurs_in(self, value: str) -> bool:
+        """Tell whether some of a value matches."""
+        return _compile(self.text).search(value) is not None
+
 
 @cache
 def _compile(text: str) -> Any:  # noqa: ANN401  (no types are published for it)
