@@ -107,6 +107,10 @@ class _SteppedClock(SystemClock):
     def monotonic(self) -> float:
         return self.now
 
+    @override
+    def awake(self) -> float:
+        return self.now
+
 
 def measure(count: int, runs: int) -> Iterator[Comparison]:
     """Measure polls of a fleet of so many runners."""

@@ -26,6 +26,9 @@ class FakeClock:
     def monotonic(self) -> float:
         return self.uptime
 
+    def awake(self) -> float:
+        return self.uptime
+
     def advance(self, seconds: float) -> None:
         self.wall += seconds
         self.uptime += seconds

@@ -88,6 +88,10 @@ class _LoopClock:
         """Seconds since the loop began."""
         return self._quick.waited
 
+    def awake(self) -> float:
+        """Seconds since the loop began."""
+        return self._quick.waited
+
 
 class _Telling(httpx.AsyncBaseTransport):
     """Tells the server which turn it is, and what time: it knows neither by itself."""

@@ -35,13 +35,21 @@ class TargetPoller:
     """Polls one target, one poll at a time: the only place where a bug is caught and counted.
 
     A target that gives no list is left alone for one, two, then four intervals at a time.
+    `on_tick` is called whenever it was time to poll, and what came of it is known.
     """
 
-    def __init__(self, target: Target, source: Source, clock: Clock) -> None:
+    def __init__(
+        self,
+        target: Target,
+        source: Source,
+        clock: Clock,
+        on_tick: Callable[[], None] = lambda: None,
+    ) -> None:
         self._target = target
         self._source = source
         self._next_source: Source | None = None
         self._clock = clock
+        self._on_tick = on_tick
         self._turn = asyncio.Lock()
         self._without_list = 0
         self._skips_left = 0
@@ -70,6 +78,7 @@ class TargetPoller:
             self._skips_left -= 1
             self._target.attend()
             self._target.skip(Skip.BACKOFF)
+            self._on_tick()
             return
         try:
             await self.poll(paced=self._target.polled)
@@ -78,11 +87,13 @@ class TargetPoller:
             return
         if self._without_list:
             self._skips_left = min(2 ** (self._without_list - 1), _LONGEST_BACKOFF) - 1
+        self._on_tick()
 
     def overrun(self) -> None:
         """Note that a poll was due while one still ran."""
         self._count_misfires()
         self._target.skip(Skip.OVERRUN)
+        self._on_tick()
 
     async def poll(self, *, paced: bool) -> PollResult:
         """Poll now, or as soon as the poll in progress has ended; gives what it came to."""
@@ -142,8 +153,11 @@ class TargetPoller:
         self._logged_empty = empty
 
     def _count_misfires(self) -> None:
-        """Count the ticks that never came since the last one, the process being too busy."""
-        now = self._clock.monotonic()
+        """Count the ticks that never came since the last one, the process being too busy.
+
+        Those of a machine that slept are none.
+        """
+        now = self._clock.awake()
         if self._ticked_at is not None:
             missed = round((now - self._ticked_at) / self._target.policy.interval) - 1
             if missed > 0:

@@ -44,6 +44,9 @@ class FilmClock:
     def monotonic(self) -> float:
         return self.now
 
+    def awake(self) -> float:
+        return self.now
+
 
 @dataclass
 class Frame:

@@ -51,6 +51,10 @@ class LoopClock:
         """Seconds since the loop began."""
         return asyncio.get_running_loop().time()
 
+    def awake(self) -> float:
+        """Seconds since the loop began."""
+        return asyncio.get_running_loop().time()
+
 
 def run_skipping(work: Coroutine[Any, Any, Result]) -> Result:
     """Run something to its end on a loop of its own, however long it waits."""

@@ -26,6 +26,10 @@ class Clock(Protocol):
         """Seconds since some fixed moment: never set, and it goes on while the machine sleeps."""
         ...
 
+    def awake(self) -> float:
+        """Seconds since some fixed moment in which the machine did not sleep."""
+        ...
+
 
 class SystemClock:
     """The machine's clocks."""
@@ -40,6 +44,10 @@ class SystemClock:
     def monotonic(self) -> float:
         """Seconds since some fixed moment: never set, and it goes on while the machine sleeps."""
         return time.clock_gettime(self._steady)
+
+    def awake(self) -> float:
+        """Seconds since some fixed moment in which the machine did not sleep."""
+        return time.monotonic()
 
 
 def _steady_clock() -> int:
