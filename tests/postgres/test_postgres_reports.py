@@ -205,6 +205,26 @@ async def test_of_a_long_error_only_that_there_is_one_is_read_and_nothing_else_t
     assert LONG not in str(database.execute(query))
 
 
+async def test_of_a_long_text_of_a_runner_no_more_is_read_than_is_kept(
+    database: Database, polled: Polled
+) -> None:
+    database.add_runner("r", label=LONG)
+    database.execute("UPDATE runners SET wake_stream = %s", LONG)
+    database.heartbeat("r", STREAMING, offset=LONG)
+
+    await report_of(polled, "r")
+
+    listed = polled.states()["r"].listed
+    assert listed.label == LONG[:128]
+    assert listed.wake_stream is None
+    for query, wanted in (
+        (queries.RUNNERS, {"tenant": "'default'"}),
+        (queries.DIAGNOSTICS, {"tenants": "ARRAY['default']"}),
+    ):
+        (row,) = database.execute(query % wanted)
+        assert max(len(str(value)) for value in row) <= 4097
+
+
 async def test_one_odd_field_costs_that_field_and_is_counted(
     database: Database, polled: Polled
 ) -> None:

@@ -119,13 +119,17 @@ SELECT needed.table_name, needed.column_name, to_regclass(quote_ident(needed.tab
 """
 
 RUNNERS: Final[LiteralString] = """
-SELECT tenant_id, id, owner_principal, label, kind, admin_status, wake_stream, created_at,
-       updated_at
+SELECT tenant_id, left(id, 1025), left(owner_principal, 1025), left(label, 1025), left(kind, 65),
+       left(admin_status, 65), left(wake_stream, 4097), created_at, updated_at
   FROM runners
  WHERE %(tenant)s::text IS NULL OR tenant_id = %(tenant)s
  ORDER BY created_at DESC
 """
-"""Newest first, as over HTTP: it decides who stays where there is room for some only."""
+"""Newest first, as over HTTP: it decides who stays where there is room for some only.
+
+Whoever registers a runner chooses these texts, of megabytes too: of each as much comes as is kept,
+and a letter more, which tells that it is too long.
+"""
 
 DISPATCH: Final[LiteralString] = """
 SELECT tenant_id, active_runner_id,
@@ -138,7 +142,8 @@ SELECT tenant_id, active_runner_id,
 """
 
 DIAGNOSTICS: Final[LiteralString] = """
-SELECT tenant_id, runner_id, last_seen_at, liveness_lease_expires_at, wake_stream_offset,
+SELECT tenant_id, runner_id, last_seen_at, liveness_lease_expires_at,
+       left(wake_stream_offset, 4097),
        CASE WHEN octet_length(diagnostics::text) < 4096 THEN diagnostics
             WHEN jsonb_typeof(diagnostics) <> 'object' THEN '[]'
             WHEN octet_length((diagnostics - 'last_error')::text) >= 4096 THEN '[]'
@@ -156,7 +161,7 @@ diagnostics that are long besides come as none.
 DIAGNOSTICS_OF_SOME: Final[LiteralString] = DIAGNOSTICS + " AND runner_id = ANY (%(runners)s)"
 
 _CLAIMS: Final[LiteralString] = """
-SELECT tenant_id, consumer_id, epoch, runner_id, stream_path, status, claimed_at,
+SELECT tenant_id, consumer_id, epoch, runner_id, left(stream_path, 4097), status, claimed_at,
        last_heartbeat_at, coalesce(released_at, updated_at),
        coalesce(lease_expires_at >= to_timestamp(%(watermark)s), false)
   FROM consumer_claims
