@@ -1,5 +1,6 @@
 """Secrets that live in files and may change at any time."""
 
+import base64
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,8 +14,27 @@ class CredentialError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class BasicAuth:
+    """A user, and the password as text, which stays out of `repr`, or as a file."""
+
+    username: str
+    password: str | None = field(default=None, repr=False)
+    password_file: Path | None = None
+
+    def header(self) -> str:
+        """Give the value of the header `authorization` as it is now.
+
+        Raises:
+            CredentialError: the file is missing, unreadable, or holds no password.
+        """
+        password = read_password(self.password_file) if self.password_file else self.password
+        pair = f"{self.username}:{password or ''}".encode()
+        return f"Basic {base64.b64encode(pair).decode()}"
+
+
+@dataclass(frozen=True, slots=True)
 class Credentials:
-    """The headers of a target that hold secrets, as text or as files.
+    """The headers for a server that hold secrets, as text or as files.
 
     `headers` and `bearer_token` are the secrets themselves and stay out of `repr`.
     """
@@ -23,12 +43,14 @@ class Credentials:
     header_files: Mapping[str, Path] = field(default_factory=dict)
     bearer_token: str | None = field(default=None, repr=False)
     bearer_token_file: Path | None = None
+    basic_auth: BasicAuth | None = None
 
     @property
     def files(self) -> tuple[Path, ...]:
         """Every file that holds a secret."""
-        bearer = (self.bearer_token_file,) if self.bearer_token_file else ()
-        return (*bearer, *self.header_files.values())
+        password = self.basic_auth.password_file if self.basic_auth else None
+        single = (self.bearer_token_file, password)
+        return (*(path for path in single if path), *self.header_files.values())
 
     def read(self) -> dict[str, str]:
         """Give the headers as they are now.
@@ -43,6 +65,8 @@ class Credentials:
             headers["authorization"] = f"Bearer {read_secret(self.bearer_token_file)}"
         elif self.bearer_token is not None:
             headers["authorization"] = f"Bearer {self.bearer_token}"
+        elif self.basic_auth is not None:
+            headers["authorization"] = self.basic_auth.header()
         return headers
 
     def changed_at(self) -> float | None:
@@ -72,7 +96,7 @@ def read_secret(path: Path) -> str:
 
 
 def read_password(path: Path) -> str:
-    """Read a database's password from a file: all that is in it, but for one line end.
+    """Read a password from a file: all that is in it, but for one line end.
 
     A byte order mark is none of it either. PostgreSQL takes any text but a zero byte.
 

@@ -23,8 +23,10 @@ from electric_agents_exporter.fleet.heard import WakeQuestion
 from electric_agents_exporter.fleet.inventory import DueRunner
 from electric_agents_exporter.fleet.poll import Poll
 from electric_agents_exporter.fleet.reasons import SERVER_FAILS, Operation, Reason
-from electric_agents_exporter.sources.credentials import CredentialError, Credentials
-from electric_agents_exporter.sources.http_requests import Requests, Response, Wire
+from electric_agents_exporter.sources.credentials import Credentials
+from electric_agents_exporter.sources.http_connection import Connection, Unready
+from electric_agents_exporter.sources.http_exchange import Response
+from electric_agents_exporter.sources.http_requests import Requests, Wire
 from electric_agents_exporter.sources.http_transport import Tls, aiohttp_transport
 from electric_agents_exporter.sources.source import Source
 from electric_agents_exporter.sources.wake_streams import EntityStatuses, WakeStreams
@@ -65,8 +67,7 @@ class HttpServer:
         self.base = options.url.rstrip("/")
         self._clock = clock
         self._make_transport = transport
-        self._transport: httpx.AsyncBaseTransport | None = None
-        self._tls_stamp: tuple[object, ...] = ()
+        self._connection = Connection(options.credentials, options.tls, self._transport)
         self._certificate_ends_at: float | None = None
         self._entities = EntityStatuses(clock)
         self._logged = ""
@@ -81,22 +82,18 @@ class HttpServer:
 
     async def aclose(self) -> None:
         """Close every connection."""
-        if self._transport is not None:
-            await self._transport.aclose()
-            self._transport = None
+        await self._connection.aclose()
         self._certificate_ends_at = None
 
     async def requests(self, poll: Poll) -> Requests | Reason:
         """Begin the requests of a poll; gives why where our own side keeps us from asking."""
-        try:
-            headers = self.options.credentials.read()
-            transport = await self._ready_transport()
-        except (CredentialError, httpx.ProxyError, OSError) as error:
-            self._log_transition(str(error))
-            return _reason_of_ours(error)
+        ready = await self._connection.ready()
+        if isinstance(ready, Unready):
+            self._log_transition(ready.words)
+            return ready.reason
         self._log_transition("")
         options = self.options
-        wire = Wire(transport, headers, options.timeout, self._clock)
+        wire = Wire(ready.transport, ready.headers, options.timeout, self._clock)
         return Requests(options.principals, wire, poll)
 
     async def ask_health(self, requests: Requests) -> None:
@@ -112,21 +109,12 @@ class HttpServer:
         """Give the reader of its runners' wake streams."""
         return WakeStreams(self.base, requests, self._entities, self.options.principals)
 
-    async def _ready_transport(self) -> httpx.AsyncBaseTransport:
-        """Give the transport, a new one if the TLS files changed since the last poll.
-
-        There is no client around it: nothing follows a redirect with our credentials, keeps a
-        cookie, or costs what these cost.
-        """
-        stamp = tuple((path, path.stat().st_mtime_ns) for path in self.options.tls.files)
-        if self._transport is not None and stamp != self._tls_stamp:
-            await self.aclose()
-        if self._transport is None:
-            self._transport = (self._make_transport or self._reach)(self.options)
-            self._tls_stamp = stamp
-        return self._transport
-
-    def _reach(self, options: HttpOptions) -> httpx.AsyncBaseTransport:
+    def _transport(self) -> httpx.AsyncBaseTransport:
+        if self._make_transport is not None:
+            return self._make_transport(self.options)
+        options = self.options
+        # What was seen over the old one counts no more.
+        self._certificate_ends_at = None
         return aiohttp_transport(
             options.url, options.tls, options.concurrency, self._saw_certificate
         )
@@ -306,10 +294,3 @@ async def share(
     async with asyncio.TaskGroup() as group:
         for _ in range(workers):
             group.create_task(worker())
-
-
-def _reason_of_ours(error: Exception) -> Reason:
-    """Classify what keeps us from asking at all; of files, only those of TLS raise OSError."""
-    if isinstance(error, OSError):
-        return Reason.TLS
-    return Reason.PROXY if isinstance(error, httpx.ProxyError) else Reason.OTHER

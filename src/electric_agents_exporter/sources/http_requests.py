@@ -1,4 +1,4 @@
-"""Single requests to an agents-server, each with a deadline that nothing can stretch."""
+"""Single requests to an agents-server as any of its principals, told to a poll."""
 
 import asyncio
 import logging
@@ -8,7 +8,6 @@ from email.utils import parsedate_to_datetime
 from typing import Final, Generic, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
-import aiohttp
 import httpx
 
 from electric_agents_exporter.contract import principals
@@ -17,13 +16,8 @@ from electric_agents_exporter.contract.reading import NotJsonError, TooManyError
 from electric_agents_exporter.fleet.clock import Clock
 from electric_agents_exporter.fleet.poll import Poll
 from electric_agents_exporter.fleet.reasons import Operation, Reason
-from electric_agents_exporter.sources.http_bodies import read_body
-from electric_agents_exporter.sources.http_reasons import (
-    ODD,
-    reason_of_error,
-    reason_of_status,
-    words_of_error,
-)
+from electric_agents_exporter.sources.http_exchange import Request, Response, exchange
+from electric_agents_exporter.sources.http_reasons import ODD
 
 log = logging.getLogger(__name__)
 
@@ -50,14 +44,6 @@ class Answer(NamedTuple, Generic[Read]):
     read: Read | Reason
     written_at: float
     within: float
-
-
-class Response(NamedTuple):
-    """A good response: its body, of a wake stream perhaps the first part alone, and its headers."""
-
-    body: bytes
-    headers: httpx.Headers
-    cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,21 +83,21 @@ class Requests:
         """
         sent = self._wire.clock.monotonic()
         answer: Read | Reason
-        status: int | None = None
-        words = ""
         date: float | None = None
-        try:
-            async with asyncio.timeout(self._wire.timeout):
-                status, response = await self._fetch(operation, url, self._headers[name])
-        except (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError, *ODD) as error:
-            answer, words = reason_of_error(error), words_of_error(error)
+        request = Request(
+            "GET",
+            url,
+            self._headers[name],
+            _MAX_BODY[operation],
+            part=operation is Operation.WAKES,
+        )
+        response, status, words = await exchange(self._wire.transport, request, self._wire.timeout)
+        if isinstance(response, Reason):
+            answer = response
         else:
-            if isinstance(response, Reason):
-                answer, words = response, f"HTTP {status}"
-            else:
-                # A report, which tells the time to the millisecond, came just before a wake stream.
-                date = None if operation is Operation.WAKES else _date(response.headers)
-                answer = await _read(read, response)
+            # A report, which tells the time to the millisecond, came just before a wake stream.
+            date = None if operation is Operation.WAKES else _date(response.headers)
+            answer = await _read(read, response)
         received = self._wire.clock.monotonic()
         written_at, within = (sent + received) / 2, (received - sent) / 2
         if date is not None and not isinstance(answer, Reason):
@@ -131,24 +117,6 @@ class Requests:
             }
             log.debug("asked", extra=fields)
         return Answer(answer, written_at, within)
-
-    async def _fetch(
-        self, operation: Operation, url: str, headers: httpx.Headers
-    ) -> tuple[int, Response | Reason]:
-        """Make one request, and give the status and what was answered, or why that is no use."""
-        request = httpx.Request("GET", url, headers=headers)
-        response = await self._wire.transport.handle_async_request(request)
-        try:
-            reason = reason_of_status(response.status_code)
-            if reason is not None:
-                return response.status_code, reason
-            part = operation is Operation.WAKES
-            body = await read_body(response, _MAX_BODY[operation], part=part)
-            if isinstance(body, Reason):
-                return response.status_code, body
-            return response.status_code, Response(body.content, response.headers, body.cut)
-        finally:
-            await response.aclose()
 
 
 async def _read(read: Callable[[Response], Read | Reason], response: Response) -> Read | Reason:

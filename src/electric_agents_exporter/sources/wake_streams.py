@@ -30,7 +30,8 @@ from electric_agents_exporter.contract.wakes import (
 from electric_agents_exporter.fleet.clock import Clock
 from electric_agents_exporter.fleet.heard import WakeQuestion
 from electric_agents_exporter.fleet.reasons import Operation, Reason
-from electric_agents_exporter.sources.http_requests import Requests, Response
+from electric_agents_exporter.sources.http_exchange import Response
+from electric_agents_exporter.sources.http_requests import Requests
 
 _NEXT_OFFSET: Final = "stream-next-offset"
 _TAIL: Final = "now"

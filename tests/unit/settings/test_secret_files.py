@@ -1,5 +1,6 @@
 """Files that settings point to: certificates that load, and secrets that may change."""
 
+import base64
 import os
 import ssl
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from cryptography.hazmat.primitives import serialization
 
 from electric_agents_exporter.settings.model import Settings
 from electric_agents_exporter.sources.credentials import (
+    BasicAuth,
     CredentialError,
     Credentials,
     read_password,
@@ -178,3 +180,16 @@ def test_secrets_are_read_anew_and_never_shown(tmp_path: Path) -> None:
         assert credentials.changed_at() == number + 1
     assert SECRET not in repr(credentials)
     assert SECRET not in repr(Credentials(bearer_token=SECRET))
+
+
+def test_a_user_is_told_with_the_password_as_its_file_holds_it_now(tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    auth = BasicAuth("ops", password_file=file)
+    credentials = Credentials(basic_auth=auth)
+    assert credentials.files == (file,)
+    for password in (SECRET, "pässwörd: x "):
+        file.write_text(f"{password}\n")
+        kind, _, pair = credentials.read()["authorization"].partition(" ")
+        assert kind == "Basic"
+        assert base64.b64decode(pair).decode() == f"ops:{password}"
+    assert SECRET not in repr(Credentials(basic_auth=BasicAuth("ops", SECRET)))
