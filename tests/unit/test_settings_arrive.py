@@ -11,12 +11,14 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
 import pytest
 import trustme
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import BaseModel
 from tests.conftest import FakeClock
 
+from electric_agents_exporter.alerting.definition import Definitions
 from electric_agents_exporter.app import Exporter
 from electric_agents_exporter.contract.reading import read_health, read_list
 from electric_agents_exporter.fleet.poll import Poll
@@ -122,6 +124,47 @@ BY_TARGET: dict[str, dict[str, Change]] = {
         "wakes": Change((True, False), ("policy.operations", "source.wakes")),
     },
 }
+SENT_TO: dict[str, object] = {"alertmanager.urls": ["http://am.test"]}
+
+
+def of_alerts(name: str, before: object, after: object, *differs: str, **beside: object) -> Change:
+    """Give a change of a setting of alerts, which need somebody to be sent to."""
+    needed = {f"alertmanager.{path.replace('__', '.')}": value for path, value in beside.items()}
+    return Change((before, after), differs or (f"alertmanager.{name}",), SENT_TO | needed)
+
+
+AUTH = "credentials.basic_auth"
+ALERTMANAGER: dict[str, Change] = {
+    "alertmanager.urls": of_alerts("url", ["http://a.test/"], ["http://b.test"]),
+    "alertmanager.path_prefix": of_alerts("url", None, "am/"),
+    "alertmanager.basic_auth.username": of_alerts(
+        f"{AUTH}.username",
+        "a",
+        "b",
+        basic_auth__password_file="one",  # noqa: S106  (the name of a file)
+    ),
+    "alertmanager.basic_auth.password": of_alerts(
+        f"{AUTH}.password", "a", "b", basic_auth__username="x"
+    ),
+    "alertmanager.basic_auth.password_file": of_alerts(
+        f"{AUTH}.password_file", "one", "two", basic_auth__username="x"
+    ),
+    "alertmanager.bearer_token": of_alerts("credentials.bearer_token", "a", "b"),
+    "alertmanager.bearer_token_file": of_alerts("credentials.bearer_token_file", "one", "two"),
+    "alertmanager.tls.ca_file": of_alerts("tls.ca_file", "ca", "ca2"),
+    "alertmanager.tls.cert_file": of_alerts("tls.cert_file", "cert", "cert2", tls__key_file="key"),
+    "alertmanager.tls.key_file": of_alerts("tls.key_file", "key", "key2", tls__cert_file="cert"),
+    "alertmanager.tls.insecure_skip_verify": of_alerts(
+        "tls.insecure_skip_verify", before=None, after=True
+    ),
+    "alertmanager.labels": of_alerts("labels", {"a": "b"}, {"a": "c"}),
+    "alertmanager.definitions": of_alerts("definitions", None, "definitions"),
+    "alertmanager.alerts": of_alerts("terms.choice.names", ["Watchdog"], ["RunnerDeaf"]),
+    "alertmanager.min_severity": of_alerts("terms.choice.min_severity", "info", "critical"),
+    "alertmanager.resend_interval": of_alerts("terms.resend_interval", "20s", "30s"),
+    "alertmanager.timeout": of_alerts("timeout", "2s", "3s"),
+    "alertmanager.external_url": of_alerts("terms.generator_url", "http://a", "http://b"),
+}
 GENERAL: dict[str, Change] = {
     "metrics.groups": Change((["core"], ["core", "client"]), ("shown.families",)),
     "metrics.per_runner": Change((True, False), ("shown.families", "shown.labels")),
@@ -132,6 +175,7 @@ GENERAL: dict[str, Change] = {
     "web.enable_reload": Change((False, True), ("served.reload",)),
     "log.level": Change(("info", "error"), ("logs.level",)),
     "log.format": Change(("logfmt", "json"), ("logs.format",)),
+    **ALERTMANAGER,
     # What opens the socket reads it as it stands; the tests of the command line see it there.
     "listen": Change(("127.0.0.1:1", "127.0.0.1:2"), ("settings.listen",)),
 }
@@ -221,8 +265,8 @@ def flatten(value: object, path: str) -> Iterator[tuple[str, object]]:
     elif type(value).__module__.startswith("electric_agents_exporter.") and hasattr(
         value, "__dict__"
     ):
-        inner = {} if isinstance(value, StrEnum) else vars(value)
-    if inner is None or isinstance(value, FakeClock):
+        inner = vars(value)
+    if inner is None or isinstance(value, FakeClock | StrEnum):
         yield path, value
         return
     for name, each in inner.items():
@@ -265,6 +309,21 @@ def of_exporter(exporter: Exporter) -> dict[str, object]:
     parts = vars(poller)
     given |= dict(flatten(parts["_next_source"] or parts["_source"], "source"))
     return given
+
+
+def of_alerting(settings: Settings) -> dict[str, object]:
+    """To whom alerts are sent, and how."""
+    section = settings.alertmanager
+    if section is None:
+        return {}
+    delivery = section.delivery(settings.listen)
+    (to,) = delivery.alertmanagers
+    given: dict[str, object] = {"labels": section.labels, "definitions": section.definitions}
+    given |= {each.name: getattr(to, each.name) for each in fields(to)}
+    for name in ("credentials", "tls"):
+        given |= dict(flatten(given.pop(name), name))
+    given |= dict(flatten(delivery.terms, "terms"))
+    return {f"alertmanager.{name}": value for name, value in given.items()}
 
 
 def given_by(settings: Settings) -> dict[str, object]:
@@ -320,6 +379,7 @@ def files(tmp_path: Path, authority: trustme.CA, monkeypatch: pytest.MonkeyPatch
         "ca": authority.cert_pem.bytes(),
         "cert": own.cert_chain_pems[0].bytes(),
         "key": own.private_key_pem.bytes(),
+        "definitions": msgspec.json.encode(Definitions("job", 300.0, (), (), (), ())),
     }
     for name, content in contents.items():
         (tmp_path / name).write_bytes(content)
@@ -386,12 +446,15 @@ def test_a_time_of_one_kind_alone_retires_runners_of_that_kind() -> None:
     assert differing(before, after) == {"policy.retire_after.ci"}
 
 
-@pytest.mark.usefixtures("restored_logs")
+@pytest.mark.usefixtures("restored_logs", "files")
 def test_each_other_setting_arrives_where_it_should_and_nowhere_else() -> None:
     wrong = []
     for path, change in GENERAL.items():
         before, after = (
-            given_by(settings) | shown(settings) | asyncio.run(of_service(settings))
+            given_by(settings)
+            | shown(settings)
+            | asyncio.run(of_service(settings))
+            | of_alerting(settings)
             for settings in (
                 settings_with("http", {}, {**change.beside, path: value}) for value in change.values
             )

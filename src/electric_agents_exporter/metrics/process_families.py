@@ -1,9 +1,43 @@
 """The families of this process."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
 
+from electric_agents_exporter.fleet.reasons import Reason
 from electric_agents_exporter.metrics.family import PREFIX, Family, Kind, value
+
+_NEVER_SENDING: Final = {Reason.WRONG_RUNNER, Reason.WRONG_PRINCIPAL, Reason.DATABASE}
+
+
+@dataclass(slots=True)
+class AlertCounts:
+    """What was sent to each Alertmanager, by its URL, and why sending failed.
+
+    Each mapping is replaced as a whole, since an exposition reads it in another thread.
+    """
+
+    sent: Mapping[str, int] = field(default_factory=dict)
+    errors: Mapping[tuple[str, Reason], int] = field(default_factory=dict)
+
+    def expect(self, alertmanagers: Iterable[str]) -> None:
+        """Begin at 0 with those that are new, and leave out those that are no more."""
+        names = tuple(alertmanagers)
+        reasons = [reason for reason in Reason if reason not in _NEVER_SENDING]
+        pairs = [(name, reason) for name in names for reason in reasons]
+        self.sent = {name: self.sent.get(name, 0) for name in names}
+        self.errors = {pair: self.errors.get(pair, 0) for pair in pairs}
+
+    def count_sent(self, alertmanager: str, alerts: int) -> None:
+        """Count alerts that an Alertmanager took, while it is one that is expected."""
+        if alertmanager in self.sent:
+            self.sent = {**self.sent, alertmanager: self.sent[alertmanager] + alerts}
+
+    def count_error(self, alertmanager: str, reason: Reason) -> None:
+        """Count a request with alerts that failed, while its Alertmanager is expected."""
+        if alertmanager in self.sent:
+            pair = (alertmanager, reason)
+            self.errors = {**self.errors, pair: self.errors.get(pair, 0) + 1}
 
 
 @dataclass(slots=True)
@@ -18,6 +52,7 @@ class ProcessState:
     exposition_bytes: int | None = None
     exposition_series: int | None = None
     exposition_seconds: float | None = None
+    alerts: AlertCounts = field(default_factory=AlertCounts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,5 +127,24 @@ def process_families() -> tuple[ProcessFamily, ...]:
             help="How long the previous full exposition took to build.",
             samples=value(lambda s: s.own.exposition_seconds),
             source=("process.exposition_seconds",),
+        ),
+        Family(
+            name=f"{PREFIX}exporter_alerts_sent_total",
+            kind=Kind.COUNTER,
+            help="Alerts that this Alertmanager took, each as often as it was sent.",
+            samples=lambda s: (((name,), count) for name, count in s.own.alerts.sent.items()),
+            labels=("alertmanager",),
+            source=("process.alerts.sent",),
+        ),
+        Family(
+            name=f"{PREFIX}exporter_alerts_send_errors_total",
+            kind=Kind.COUNTER,
+            help="Requests with alerts to this Alertmanager that failed, by why.",
+            samples=lambda s: (
+                ((name, reason.value), count)
+                for (name, reason), count in s.own.alerts.errors.items()
+            ),
+            labels=("alertmanager", "reason"),
+            source=("process.alerts.errors",),
         ),
     )

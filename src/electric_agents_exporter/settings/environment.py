@@ -5,10 +5,13 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+from pydantic.fields import FieldInfo
+
 from electric_agents_exporter.settings import setting_names
 from electric_agents_exporter.settings.faults import Fault, Place, nearest
 from electric_agents_exporter.settings.layers import Layer
 from electric_agents_exporter.settings.model import ENV_PREFIX, NOT_YET, Settings
+from electric_agents_exporter.settings.values import LabelName
 
 CONFIG_VARIABLE: Final = f"{ENV_PREFIX}CONFIG"
 """The variable that may name the file."""
@@ -43,7 +46,7 @@ def read_environment(environ: Mapping[str, str]) -> Layer:
         if place is None:
             continue
         field = setting_names.field_at(_names(place))
-        if field is None and not _is_in_map(place):
+        if field is None and _map_around(place) is None:
             faults.append(_unknown(variable, place))
             continue
         structured = field is not None and setting_names.is_structured(field)
@@ -85,7 +88,9 @@ def _place_of(variable: str, text: str) -> Place | None:
     place: Place = (head, *path)
     if head not in Settings.model_fields and (head,) not in NOT_YET:
         place = (*TARGET, *place)
-    if _is_in_map(place):
+    around = _map_around(place)
+    if around is not None and not setting_names.has_names(around, LabelName):
+        # Headers and kinds are written with dashes, which no variable can hold.
         place = (*place[:-1], str(place[-1]).replace("_", "-"))
     return place
 
@@ -94,9 +99,10 @@ def _names(place: Place) -> setting_names.Names:
     return tuple(part for part in place if isinstance(part, str))
 
 
-def _is_in_map(place: Place) -> bool:
+def _map_around(place: Place) -> FieldInfo | None:
+    """Give the setting that a place is a name in which the operator chooses, if it is one."""
     field = setting_names.field_at(_names(place[:-1]))
-    return field is not None and setting_names.is_map(field)
+    return field if field is not None and setting_names.is_map(field) else None
 
 
 def _unknown(variable: str, place: Place) -> Fault:

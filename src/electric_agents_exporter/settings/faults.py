@@ -9,6 +9,9 @@ from typing import Any, Final
 Place = tuple[str | int, ...]
 """Where a setting stands: `("targets", 0, "interval")`."""
 
+UNKNOWN_ALERT: Final = "unknown_alert"
+"""Our own kind of error, with the names that are `known`."""
+
 _SHOWN: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,39}")
 _CLOSE_ENOUGH: Final = 0.6
 
@@ -38,8 +41,14 @@ _PLAIN: Final[Mapping[str, str]] = {
     "greater_than_equal": "expected at least {ge}",
     "less_than_equal": "expected at most {le}",
     "literal_error": "expected {expected}",
+    UNKNOWN_ALERT: "no alert is called so",
 }
 """pydantic's kinds of error, in an operator's words."""
+
+_NO_TEXT: Final[Mapping[type, str]] = {
+    dict: "expected text; put quotes around text that holds a colon and a space",
+    list: "expected text, not a list",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +89,12 @@ def explain(kind: str, context: Mapping[str, Any], value: object) -> tuple[str, 
     message = _PLAIN.get(kind, "is not as expected").format_map(context)
     if kind == "literal_error":
         return message, nearest(str(value), re.findall(r"'([^']*)'", context["expected"]))
+    if kind == UNKNOWN_ALERT:
+        return message, nearest(str(value), context["known"])
     if value is None:
         return "has no value", ""
-    if kind == "string_type" and isinstance(value, dict):
-        return "expected text; put quotes around text that holds a colon and a space", ""
-    if kind == "string_type" and isinstance(value, list):
-        return "expected text, not a list", ""
+    if kind == "string_type":
+        message = _NO_TEXT.get(type(value), message)
     return message, ""
 
 

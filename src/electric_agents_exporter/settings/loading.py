@@ -185,14 +185,21 @@ def _unknown(where: str, place: Place, tag: str) -> Fault:
 
 
 def _meant(names: setting_names.Names) -> str:
-    """Guess which setting was meant: that of this name elsewhere, or one of a like name here."""
+    """Guess which setting was meant: that of this name nearby, or one of a like name here."""
+
+    def shared(home: setting_names.Names) -> int:
+        pairs = zip(home[:-1], names[:-1], strict=False)
+        return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+
     # The right name in the wrong section is as common a slip as a wrong name.
     homes = [home for home, _ in setting_names.fields() if home[-1] == names[-1]]
-    if len(homes) != 1:
-        return nearest(names[-1], setting_names.names_in(names[:-1]))
-    pairs = zip(homes[0][:-1], names[:-1], strict=False)
-    shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
-    return spell(homes[0][shared:])
+    most = max(map(shared, homes), default=0)
+    nearby = [home for home in homes if shared(home) == most]
+    like = nearest(names[-1], setting_names.names_in(names[:-1]))
+    is_elsewhere = most == 0 and len(names) > 1
+    if len(nearby) != 1 or (is_elsewhere and like):
+        return like
+    return spell(nearby[0][most:])
 
 
 def _in_order(fault: Fault) -> list[str | int]:

@@ -13,6 +13,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from electric_agents_exporter.settings.alertmanager import AlertmanagerSettings
 from electric_agents_exporter.settings.section import Section
 from electric_agents_exporter.settings.targets import TargetSettings
 from electric_agents_exporter.settings.values import Address, Number, Split
@@ -20,7 +21,6 @@ from electric_agents_exporter.settings.values import Address, Number, Split
 ENV_PREFIX: Final = "ELECTRIC_AGENTS_EXPORTER_"
 
 NOT_YET: Final[Mapping[tuple[str, ...], str]] = {
-    ("alertmanager",): "let Prometheus send alerts",
     ("web", "tls"): "put a proxy in front",
     ("web", "basic_auth_users"): "put a proxy in front",
 }
@@ -102,6 +102,9 @@ class Settings(BaseSettings):
     )
     shard: ShardSettings = Field(
         default_factory=ShardSettings, description="This exporter's share of every fleet."
+    )
+    alertmanager: AlertmanagerSettings | None = Field(
+        None, description="Send alerts to Alertmanager, without a Prometheus. Off by default."
     )
     web: WebSettings = Field(default_factory=WebSettings, description="How to serve.")
     log: LogSettings = Field(default_factory=LogSettings, description="What to log.")

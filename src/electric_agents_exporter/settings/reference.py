@@ -45,6 +45,17 @@ metrics:
   per_runner: true
   owner_label: false
 shard: {index: 0, count: 1}
+alertmanager:                                   # alerts without a Prometheus; off by default
+  urls: [http://alertmanager-0:9093, http://alertmanager-1:9093]    # each gets every alert
+  path_prefix: /alertmanager
+  basic_auth: {username: exporter, password_file: /run/secrets/alertmanager}
+  tls: {ca_file: /etc/ssl/acme.pem}
+  timeout: 10s
+  labels: {cluster: eu-1}                       # on every alert, as external labels of Prometheus
+  alerts: [WorkAbandoned, WorkUnheard, ServerUnreachable, Watchdog]  # all by default
+  min_severity: warning
+  resend_interval: 1m
+  external_url: https://exporter.example.com/   # where alerts link to
 web: {max_concurrent_scrapes: 4, enable_reload: false}
 log: {level: info, format: logfmt}
 """
@@ -80,11 +91,12 @@ ELECTRIC_AGENTS_EXPORTER_PRINCIPAL=service:monitor \\
 
 Every other setting of that target has a variable too, named in the tables below; a section's
 settings follow after two underscores. A list is words between commas or JSON, a map is JSON. One
-header is `ELECTRIC_AGENTS_EXPORTER_HEADERS__X_TEAM=ops`, which sends `x-team`. Several targets are
-better written in a file, and can be JSON in `ELECTRIC_AGENTS_EXPORTER_TARGETS`; the targets of a
-file and those of the environment do not mix. `ELECTRIC_AGENTS_EXPORTER_CONFIG` names the file where
-`--config` does not. Unknown variables that begin with `ELECTRIC_AGENTS_EXPORTER_` are faults, save
-those that Kubernetes sets beside a Service called `electric-agents-exporter`.
+header is `ELECTRIC_AGENTS_EXPORTER_HEADERS__X_TEAM=ops`, which sends `x-team`; one label of alerts
+is `ELECTRIC_AGENTS_EXPORTER_ALERTMANAGER__LABELS__CLUSTER=eu-1`. Several targets are better written
+in a file, and can be JSON in `ELECTRIC_AGENTS_EXPORTER_TARGETS`; the targets of a file and those of
+the environment do not mix. `ELECTRIC_AGENTS_EXPORTER_CONFIG` names the file where `--config` does
+not. Unknown variables that begin with `ELECTRIC_AGENTS_EXPORTER_` are faults, save those that
+Kubernetes sets beside a Service called `electric-agents-exporter`.
 
 ## By flag
 
@@ -96,15 +108,17 @@ target: they complete that of the environment, and replace all targets of the fi
 `SIGHUP` reads the file, and what it refers to, again; so does `POST /-/reload` where
 `web.enable_reload` is true. On any fault the old settings stay, the log says why, and
 `electric_agents_exporter_config_last_reload_successful` is 0 until a reload succeeds. Targets that
-keep their name keep what is known of them; the series of a target that is gone vanish. `listen` and
-`web` change by a restart only.
+keep their name keep what is known of them; the series of a target that is gone vanish. An
+Alertmanager that is left out is told nothing more, and what fires there ends by itself. `listen`
+and `web` change by a restart only.
 
 ## Secrets
 
 A secret in a file (`bearer_token_file`, `header_files`, `password_file`) is read again at every
-poll, so it may change at any time without a reload. One that cannot be read fails the poll, which
-is counted, and polling goes on when it is back. Prefer files: a variable can be read by whoever may
-read the process. No secret is ever logged, shown, or taken as a flag.
+poll, and for every request to an Alertmanager, so it may change at any time without a reload. One
+that cannot be read fails the poll or the request, which is counted, and all goes on when it is
+back. Prefer files: a variable can be read by whoever may read the process. No secret is ever
+logged, shown, or taken as a flag.
 {tables}"""
 
 _TITLES: Final = {

@@ -39,6 +39,11 @@ def is_map(field: FieldInfo) -> bool:
     return dict in _origins(field.annotation)
 
 
+def has_names(field: FieldInfo, kind: object) -> bool:
+    """Tell whether the names in a map are of a kind, as `LabelName`."""
+    return get_args(field.annotation)[:1] == (kind,)
+
+
 def is_structured(field: FieldInfo) -> bool:
     """Tell whether a setting is a list, a map or a section, and no single value."""
     return bool({dict, list} & _origins(field.annotation)) or bool(_models_in(field.annotation))

@@ -14,6 +14,9 @@ from electric_agents_exporter.fleet.selection import Pattern
 
 _UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
 _PART: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d|w)")
+_LABEL_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_PATH_PREFIX: Final = re.compile(r"/?[A-Za-z0-9/._~-]*")
+_ALERTMANAGER_API: Final = re.compile(r"/api/v[12](/|$)")
 _DURATION_EXPECTED: Final = "expected a duration with its unit, such as 15s, 1m30s or 7d"
 _HOST: Final = re.compile(r"(?=.{1,253}$)[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*")
 _HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
@@ -133,14 +136,36 @@ def _is_name(host: str) -> bool:
 
 
 def _base_url(text: str) -> str:
-    """Check a URL, and never repeat it: it may hold credentials."""
+    _http_url(text, "; use bearer_token_file or header_files instead")
+    if "/_electric" in urlsplit(text).path:
+        raise ValueError("expected a base URL: only what comes before /_electric")
+    return text
+
+
+def _alertmanager_url(text: str) -> str:
+    _http_url(text, "; use basic_auth or bearer_token_file instead")
+    if _ALERTMANAGER_API.search(urlsplit(text).path):
+        raise ValueError("expected a base URL: only what comes before /api")
+    return text
+
+
+def _page_url(text: str) -> str:
+    return _http_url(text, ", which everybody who is paged would see")
+
+
+def _http_url(text: str, advice: str) -> str:
+    """Check a URL, and never repeat it: it may hold credentials.
+
+    Raises:
+        ValueError: it is none, or holds credentials; then the advice is told.
+    """
     try:
         parts = urlsplit(text)
         host, port = parts.hostname, parts.port
     except ValueError:
         raise ValueError("expected a URL; its host or port cannot be read") from None
     if parts.username is not None or parts.password is not None:
-        raise ValueError("holds credentials; use bearer_token_file or header_files instead")
+        raise ValueError(f"holds credentials{advice}")
     # Which brackets `urlsplit` refuses depends on Python's version.
     if not _is_host_and_port(parts.netloc):
         raise ValueError("expected a URL; its host or port cannot be read")
@@ -148,8 +173,6 @@ def _base_url(text: str) -> str:
         raise ValueError("expected http://HOST[:PORT][/PATH] or https://HOST[:PORT][/PATH]")
     if parts.query or parts.fragment or not text.isprintable() or " " in text:
         raise ValueError("expected a base URL, without query, fragment or white space")
-    if "/_electric" in parts.path:
-        raise ValueError("expected a base URL: only what comes before /_electric")
     return text
 
 
@@ -214,6 +237,32 @@ def _header_value(secret: SecretStr) -> SecretStr:
     return secret
 
 
+def _password(secret: SecretStr) -> SecretStr:
+    text = secret.get_secret_value()
+    if not text or "\0" in text:
+        raise ValueError("expected a password, without a zero byte")
+    return secret
+
+
+def _user(name: str) -> str:
+    if ":" in name:
+        raise ValueError("expected a name without a colon")
+    return name
+
+
+def _path_prefix(text: str) -> str:
+    """Check a path, and write it with a slash before it and none behind."""
+    if not _PATH_PREFIX.fullmatch(text):
+        raise ValueError("expected a path, such as /alertmanager")
+    return f"/{text.strip('/')}".rstrip("/")
+
+
+def _label_name(name: str) -> str:
+    if not _LABEL_NAME.fullmatch(name) or name.startswith("__"):
+        raise ValueError("expected the name of a label: letters, digits and _, no digit first")
+    return name
+
+
 def _unlike_bool(value: object) -> object:
     """Refuse what YAML reads of `yes` and `on`, which Python would count as 1."""
     if isinstance(value, bool):
@@ -242,6 +291,14 @@ Duration = Annotated[
 PatternText = Annotated[Pattern, PlainValidator(_pattern), Words("regular expression")]
 Address = Annotated[str, AfterValidator(_address), Words("`HOST:PORT`")]
 BaseUrl = Annotated[str, AfterValidator(_base_url), Words("`http://` or `https://` URL")]
+AlertmanagerUrl = Annotated[
+    str, AfterValidator(_alertmanager_url), Words("`http://` or `https://` URL")
+]
+PageUrl = Annotated[str, AfterValidator(_page_url), Words("`http://` or `https://` URL")]
+PathPrefix = Annotated[str, AfterValidator(_path_prefix), Words("path")]
+LabelName = Annotated[str, AfterValidator(_label_name), Words("name")]
+User = Annotated[Name, AfterValidator(_user), Words("text, not empty")]
+Password = Annotated[SecretStr, AfterValidator(_password), Words("secret text")]
 DatabaseUrl = Annotated[str, AfterValidator(_database_url), Words("`postgresql://` URL")]
 PrincipalName = Annotated[str, AfterValidator(_principal), Words("principal")]
 ReadableFile = Annotated[Path, AfterValidator(_readable), Words("path of a file")]

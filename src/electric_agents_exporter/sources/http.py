@@ -8,8 +8,6 @@ from functools import partial
 from typing import Final, TypeVar
 from urllib.parse import quote
 
-import httpx
-
 from electric_agents_exporter.contract import principals
 from electric_agents_exporter.contract.reading import (
     HealthAnswer,
@@ -27,7 +25,7 @@ from electric_agents_exporter.sources.credentials import Credentials
 from electric_agents_exporter.sources.http_connection import Connection, Unready
 from electric_agents_exporter.sources.http_exchange import Response
 from electric_agents_exporter.sources.http_requests import Requests, Wire
-from electric_agents_exporter.sources.http_transport import Tls, aiohttp_transport
+from electric_agents_exporter.sources.http_transport import Tls, Transport, aiohttp_transport
 from electric_agents_exporter.sources.source import Source
 from electric_agents_exporter.sources.wake_streams import EntityStatuses, WakeStreams
 
@@ -54,7 +52,7 @@ class HttpOptions:
     concurrency: int = 10
 
 
-TransportFactory = Callable[[HttpOptions], httpx.AsyncBaseTransport]
+TransportFactory = Callable[[HttpOptions], Transport]
 
 
 class HttpServer:
@@ -67,7 +65,7 @@ class HttpServer:
         self.base = options.url.rstrip("/")
         self._clock = clock
         self._make_transport = transport
-        self._connection = Connection(options.credentials, options.tls, self._transport)
+        self._connection = Connection(options.credentials, options.tls)
         self._certificate_ends_at: float | None = None
         self._entities = EntityStatuses(clock)
         self._logged = ""
@@ -87,7 +85,7 @@ class HttpServer:
 
     async def requests(self, poll: Poll) -> Requests | Reason:
         """Begin the requests of a poll; gives why where our own side keeps us from asking."""
-        ready = await self._connection.ready()
+        ready = await self._connection.ready(self._transport)
         if isinstance(ready, Unready):
             self._log_transition(ready.words)
             return ready.reason
@@ -109,7 +107,7 @@ class HttpServer:
         """Give the reader of its runners' wake streams."""
         return WakeStreams(self.base, requests, self._entities, self.options.principals)
 
-    def _transport(self) -> httpx.AsyncBaseTransport:
+    def _transport(self) -> Transport:
         if self._make_transport is not None:
             return self._make_transport(self.options)
         options = self.options

@@ -11,13 +11,13 @@ import httpx
 
 from electric_agents_exporter.fleet.reasons import Reason
 from electric_agents_exporter.sources.credentials import CredentialError, Credentials
-from electric_agents_exporter.sources.http_transport import Tls
+from electric_agents_exporter.sources.http_transport import Tls, Transport
 
 
 class Ready(NamedTuple):
     """A transport, and the headers that hold secrets."""
 
-    transport: httpx.AsyncBaseTransport
+    transport: Transport
     headers: dict[str, str]
 
 
@@ -29,25 +29,19 @@ class Unready(NamedTuple):
 
 
 class Connection:
-    """The connection to one server; `make` makes its transport."""
+    """The connection to one server."""
 
-    def __init__(
-        self,
-        credentials: Credentials,
-        tls: Tls,
-        make: Callable[[], httpx.AsyncBaseTransport],
-    ) -> None:
+    def __init__(self, credentials: Credentials, tls: Tls) -> None:
         self._credentials = credentials
         self._tls = tls
-        self._make = make
-        self._transport: httpx.AsyncBaseTransport | None = None
+        self._transport: Transport | None = None
         self._tls_stamp: tuple[object, ...] = ()
 
-    async def ready(self) -> Ready | Unready:
-        """Read the credentials, and make the transport anew if the TLS files changed."""
+    async def ready(self, make: Callable[[], Transport]) -> Ready | Unready:
+        """Read the credentials, and make a transport if there is none or the TLS files changed."""
         try:
             headers = self._credentials.read()
-            return Ready(await self._ready_transport(), headers)
+            return Ready(await self._ready_transport(make), headers)
         except (CredentialError, httpx.ProxyError, OSError) as error:
             return Unready(_reason_of(error), str(error))
 
@@ -57,12 +51,12 @@ class Connection:
             await self._transport.aclose()
             self._transport = None
 
-    async def _ready_transport(self) -> httpx.AsyncBaseTransport:
+    async def _ready_transport(self, make: Callable[[], Transport]) -> Transport:
         stamp = tuple((path, path.stat().st_mtime_ns) for path in self._tls.files)
         if stamp != self._tls_stamp:
             await self.aclose()
         if self._transport is None:
-            self._transport = self._make()
+            self._transport = make()
             self._tls_stamp = stamp
         return self._transport
 

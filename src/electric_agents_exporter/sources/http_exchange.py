@@ -16,14 +16,15 @@ from electric_agents_exporter.sources.http_reasons import (
     reason_of_status,
     words_of_error,
 )
+from electric_agents_exporter.sources.http_transport import Transport
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
     """What is asked, and how much of the answer's body is taken, in bytes.
 
-    With `part`, the first part of a longer body is enough; without it that is a failure. Headers and
-    content stay out of `repr`: they may hold secrets.
+    With `part`, the first part of a longer body is enough; without it that is a failure. Headers
+    and content stay out of `repr`: they may hold secrets.
     """
 
     method: str
@@ -54,7 +55,7 @@ class Outcome(NamedTuple):
 
 
 async def exchange(
-    transport: httpx.AsyncBaseTransport,
+    transport: Transport,
     request: Request,
     timeout: float,  # noqa: ASYNC109
 ) -> Outcome:
@@ -68,9 +69,7 @@ async def exchange(
     return Outcome(response, status, words)
 
 
-async def _exchange(
-    transport: httpx.AsyncBaseTransport, request: Request
-) -> tuple[int, Response | Reason]:
+async def _exchange(transport: Transport, request: Request) -> tuple[int, Response | Reason]:
     """Give the status and what was answered, or why that is no use."""
     sent = httpx.Request(
         request.method, request.url, headers=request.headers, content=request.content

@@ -18,6 +18,7 @@ from electric_agents_exporter.fleet.poll import Poll
 from electric_agents_exporter.fleet.reasons import Operation, Reason
 from electric_agents_exporter.sources.http_exchange import Request, Response, exchange
 from electric_agents_exporter.sources.http_reasons import ODD
+from electric_agents_exporter.sources.http_transport import Transport
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +51,7 @@ class Answer(NamedTuple, Generic[Read]):
 class Wire:
     """What requests go over, with which headers, and how long each may take in seconds."""
 
-    transport: httpx.AsyncBaseTransport
+    transport: Transport
     headers: Mapping[str, str]
     timeout: float
     clock: Clock

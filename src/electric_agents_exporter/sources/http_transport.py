@@ -4,7 +4,7 @@ import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
@@ -14,6 +14,9 @@ from httpx_aiohttp import AiohttpTransport
 from typing_extensions import override
 
 from electric_agents_exporter.sources.no_proxy import is_exempt
+
+Transport: TypeAlias = httpx.AsyncBaseTransport
+"""What requests go over, one at a time or several."""
 
 _IDLE_SECONDS: Final = 4.0  # the server closes an idle connection after 5 s
 _PROXY_SCHEMES: Final = ("http", "https")
@@ -73,7 +76,7 @@ def aiohttp_transport(
     tls: Tls,
     concurrency: int,
     saw_certificate: Callable[[float], None] = lambda _: None,
-) -> httpx.AsyncBaseTransport:
+) -> Transport:
     """Make the transport that asks the server at a URL with so many connections.
 
     `saw_certificate` is told at every connection until when the server's certificate is valid, in
