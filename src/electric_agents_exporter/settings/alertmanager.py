@@ -4,12 +4,10 @@ import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
-import msgspec
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from electric_agents_exporter.alerting.choice import Choice, Severity
-from electric_agents_exporter.alerting.names import PREFIX, alert_names
 from electric_agents_exporter.settings.faults import UNKNOWN_ALERT
 from electric_agents_exporter.settings.section import Section
 from electric_agents_exporter.settings.targets import TlsSettings
@@ -30,6 +28,7 @@ from electric_agents_exporter.settings.values import (
 )
 
 if TYPE_CHECKING:
+    from electric_agents_exporter.alerting.definition import Definitions
     from electric_agents_exporter.alerting.delivery import DeliveryOptions
 
 _OWN_LABELS: Final = ("alertname", "service", "severity")
@@ -136,10 +135,7 @@ class AlertmanagerSettings(Section):
     @classmethod
     def _defined(cls, file: Path | None) -> Path | None:
         if file is not None:
-            try:
-                alert_names(file)
-            except (OSError, ValueError, msgspec.DecodeError):
-                raise ValueError("holds no definitions of alerts") from None
+            _read_definitions(file)
         return file
 
     @field_validator("alerts")
@@ -148,7 +144,10 @@ class AlertmanagerSettings(Section):
         """Write the names in full, and find those of no alert."""
         if names is None or "definitions" not in info.data:
             return names
-        known = alert_names(info.data["definitions"])
+        from electric_agents_exporter.alerting.definition import PREFIX  # noqa: PLC0415
+
+        definitions = _read_definitions(info.data["definitions"])
+        known = tuple(dict.fromkeys(each.alert for each in definitions.alerts))
         full = [name if name in known else PREFIX + name for name in names]
         short = [name.removeprefix(PREFIX) for name in known]
         faults = [
@@ -224,6 +223,18 @@ class AlertmanagerSettings(Section):
                 generator_url=self.external_url or _own_url(listen),
             ),
         )
+
+
+def _read_definitions(file: Path | None) -> "Definitions":
+    """Read the definitions in a file, or those that come along.
+
+    Raises:
+        ValueError: the file holds none.
+    """
+    # It takes megabytes to read templates, so it is loaded with the first setting about alerts.
+    from electric_agents_exporter.alerting.definition import load  # noqa: PLC0415
+
+    return load(file)
 
 
 def _text(secret: SecretStr | None) -> str | None:
