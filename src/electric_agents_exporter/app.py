@@ -2,8 +2,9 @@
 
 import platform
 from collections.abc import Mapping
+from functools import partial
 from importlib.metadata import version
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
 
@@ -19,6 +20,9 @@ from electric_agents_exporter.scheduler import TargetPoller
 from electric_agents_exporter.settings.model import Settings
 from electric_agents_exporter.settings.targets import TargetSettings
 
+if TYPE_CHECKING:
+    from electric_agents_exporter.alerting.direct import DirectAlerts
+
 DISTRIBUTION: Final = "electric-agents-exporter"
 
 
@@ -32,9 +36,12 @@ class Exporter:
         self._registry = process_registry()
         self.scraper = Scraper(self.fleet, self._exposer(settings), self.clock)
         self.pollers: dict[str, TargetPoller] = {}
+        self.alerts: DirectAlerts | None = None
+        self._started = False
         self._settings = settings
         self._configure_targets(settings, {})
         self.process.reloaded_at = self.clock.time()
+        self._configure_alerts(settings)
 
     def configure(self, settings: Settings) -> None:
         """Follow new settings; targets that keep their name keep what is known of them."""
@@ -43,6 +50,13 @@ class Exporter:
         self.scraper.replace_exposer(self._exposer(settings))
         self._configure_targets(settings, before)
         self.process.reloaded_at = self.clock.time()
+        self._configure_alerts(settings)
+
+    def start(self) -> None:
+        """Begin to send alerts, on the running loop; what is polled, and when, is a scheduler's."""
+        self._started = True
+        if self.alerts is not None:
+            self.alerts.start()
 
     def intervals(self) -> dict[str, tuple[TargetPoller, float]]:
         """Give every poller by its target's name, with how often it polls."""
@@ -55,6 +69,8 @@ class Exporter:
         """Close every connection to the targets."""
         for poller in self.pollers.values():
             await poller.aclose()
+        if self.alerts is not None:
+            await self.alerts.aclose()
 
     def tick(self) -> None:
         """Note that the scheduler is alive."""
@@ -77,11 +93,46 @@ class Exporter:
             poller = self.pollers.get(target.name)
             if poller is None:
                 target_state = self.fleet.targets[target.name]
-                poller = TargetPoller(target_state, target.source(self.clock), self.clock)
+                poller = TargetPoller(
+                    target_state,
+                    target.source(self.clock),
+                    self.clock,
+                    partial(self._ticked, target.name),
+                )
             elif before.get(target.name) != target:
                 poller.replace_source(target.source(self.clock))
             pollers[target.name] = poller
         self.pollers = pollers
+
+    def _ticked(self, target: str) -> None:
+        if self.alerts is not None:
+            self.alerts.ticked(target)
+
+    def _configure_alerts(self, settings: Settings) -> None:
+        given = settings.alertmanager
+        if given is None:
+            if self.alerts is not None:
+                self.alerts.stop()
+            self.alerts = None
+            return
+        # Templates and a client take megabytes, so they are loaded where something is sent.
+        from electric_agents_exporter.alerting.definition import load  # noqa: PLC0415
+        from electric_agents_exporter.alerting.direct import DirectAlerts  # noqa: PLC0415
+        from electric_agents_exporter.alerting.engine import Options  # noqa: PLC0415
+
+        options = Options(
+            definitions=load(given.definitions),
+            labels=given.labels,
+            per_runner=settings.metrics.per_runner,
+            owner_label=settings.metrics.owner_label,
+        )
+        delivery = given.delivery(settings.listen)
+        if self.alerts is not None:
+            self.alerts.configure(options, delivery)
+            return
+        self.alerts = DirectAlerts(self.fleet, self.process, self.clock, options, delivery)
+        if self._started:
+            self.alerts.start()
 
 
 def process_registry() -> CollectorRegistry:

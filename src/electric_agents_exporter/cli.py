@@ -141,6 +141,13 @@ def _demo_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=1, metavar="S", help="of its chances (1)")
     parser.add_argument("--listen", default="127.0.0.1:10437", metavar="H:P", help="where to serve")
     parser.add_argument("--scenario", default="demo", metavar="NAME", help="the story (demo)")
+    parser.add_argument(
+        "--alerts",
+        nargs="?",
+        const=demo.ALERTMANAGER,
+        metavar="URL",
+        help=f"send alerts to an Alertmanager ({demo.ALERTMANAGER})",
+    )
 
 
 def _probe_options(parser: argparse.ArgumentParser) -> None:
@@ -214,6 +221,7 @@ def _demo(options: argparse.Namespace) -> int:
         seed=options.seed,
         address=options.listen,
         scenario=options.scenario,
+        alertmanager=options.alerts,
     )
 
 

@@ -8,19 +8,26 @@ from typing import Final
 from electric_agents_exporter import logs
 from electric_agents_exporter.service import Service, listen
 from electric_agents_exporter.settings.loading import load
+from electric_agents_exporter.settings.model import Settings
 
 _READY: Final = "simulator ready on "
 _GRACE_SECONDS: Final = 2.0
 
 
-def run(*, runners: int, seed: int, address: str, scenario: str) -> int:
-    """Serve the demo until SIGTERM or SIGINT.
+ALERTMANAGER: Final = "http://127.0.0.1:9093"
+"""Where an Alertmanager serves that was started with nothing said of that."""
+
+
+def run(
+    *, runners: int, seed: int, address: str, scenario: str, alertmanager: str | None = None
+) -> int:
+    """Serve the demo until SIGTERM or SIGINT; alerts go to an Alertmanager if one is given.
 
     Returns:
         The exit code: 1 where the simulator does not start or the address cannot be had.
 
     Raises:
-        SettingsFault: the address is none.
+        SettingsFault: the address is none, or that of the Alertmanager.
     """
     try:
         from electric_agents_simulator import scenarios  # noqa: PLC0415  (an extra, for demos only)
@@ -38,19 +45,26 @@ def run(*, runners: int, seed: int, address: str, scenario: str) -> int:
             if not line.startswith(_READY):
                 return simulator.wait(_GRACE_SECONDS) or 1
             url = line.removeprefix(_READY).strip()
-            return _poll(url, scenarios.principals(scenario), address)
+            target = {
+                "name": "demo",
+                "url": url,
+                "principals": list(scenarios.principals(scenario)),
+                "interval": "5s",
+            }
+            given: dict[str, object] = {"listen": address, "targets": [target]}
+            if alertmanager is not None:
+                given["alertmanager"] = {"urls": [alertmanager]}
+            return _serve(load(None, given, environ={}), url)
         finally:
             _end(simulator)
 
 
-def _poll(url: str, principals: tuple[str, ...], address: str) -> int:
-    target = {"name": "demo", "url": url, "principals": list(principals), "interval": "5s"}
-    settings = load(None, {"listen": address, "targets": [target]}, environ={})
+def _serve(settings: Settings, url: str) -> int:
     logs.configure("warning", settings.log.format)
     try:
         sock = listen(settings.listen)
     except OSError as error:
-        print(f"demo: cannot listen on {address}: {error.strerror}", file=sys.stderr)
+        print(f"demo: cannot listen on {settings.listen}: {error.strerror}", file=sys.stderr)
         return 1
     host, port, *_ = sock.getsockname()
     place = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
@@ -58,6 +72,9 @@ def _poll(url: str, principals: tuple[str, ...], address: str) -> int:
     def announce() -> None:
         print(f"agents-server (simulated): {url}", flush=True)
         print(f"exporter: open {place}/ or {place}/metrics - Ctrl-C ends both", flush=True)
+        if settings.alertmanager is not None:
+            (alertmanager,) = settings.alertmanager.urls
+            print(f"alerts: arrive at {alertmanager} within two minutes", flush=True)
 
     async def serve() -> None:
         await Service(settings, lambda: settings).run(sock, on_serving=announce)

@@ -122,6 +122,7 @@ class Service:
         stopped = self._loop.create_task(self._handle_signals().wait())
         self._loop.set_exception_handler(connections.handle_error)
         watching = self._loop.create_task(connections.watch())
+        self._exporter.start()
         self._scheduler.start()
         self._scheduler.configure(self._exporter.intervals())
         serving = self._loop.create_task(server.serve(sockets=[sock]))

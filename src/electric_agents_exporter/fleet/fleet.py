@@ -27,6 +27,11 @@ class Fleet:
         return self._targets
 
     @property
+    def drift(self) -> Mapping[str, int]:
+        """Values in servers' answers that were not as the contract says, by field."""
+        return self._drift
+
+    @property
     def version(self) -> tuple[tuple[str, int], ...]:
         """Another value whenever anything was learned, counted or configured."""
         return tuple((name, target.version) for name, target in self._targets.items())
