@@ -7,7 +7,7 @@ whole way. A body of `=` is that of the frame before.
 
 import gzip
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -170,8 +170,21 @@ def _of_stream(read: Mapping[str, Any], tail_only: bool) -> tuple[Any, ...]:  # 
     return status, body, ("stream-next-offset", next_offset or "")
 
 
-async def play(name: str, *, every: int = 3, wakes: bool = True) -> Screening:
-    """Poll a film: every so many frames, which are five seconds apart."""
+def _nobody(_: Fleet, __: FilmClock) -> Callable[[float], None]:
+    return lambda _: None
+
+
+async def play(
+    name: str,
+    *,
+    every: int = 3,
+    wakes: bool = True,
+    watched_by: Callable[[Fleet, FilmClock], Callable[[float], None]] = _nobody,
+) -> Screening:
+    """Poll a film: every so many frames, which are five seconds apart.
+
+    What `watched_by` makes is called after each poll with the time of the film.
+    """
     transport, clock, screening = FilmTransport(), FilmClock(), Screening()
     shown = list(frames(name))
     principals = tuple(shown[0].lists)
@@ -180,6 +193,7 @@ async def play(name: str, *, every: int = 3, wakes: bool = True) -> Screening:
         operations.append(Operation.WAKES)
     fleet = Fleet(clock)
     fleet.configure([Policy("film", principals, operations=tuple(operations))])
+    watcher = watched_by(fleet, clock)
     target = fleet.targets["film"]
     options = HttpOptions("http://film", principals)
     source = HttpSource(HttpServer(options, clock, lambda _: transport), wakes=wakes)
@@ -189,4 +203,5 @@ async def play(name: str, *, every: int = 3, wakes: bool = True) -> Screening:
         complete = await source.poll(poll, paced=False)
         faults = tuple(fault.text for fault in poll.end(complete=complete).faults)
         screening.polls.append(Seen(frame.at, target.snapshot(clock.monotonic()), faults))
+        watcher(frame.at)
     return screening

@@ -74,11 +74,13 @@ def _demo() -> Scenario:
         name="demo",
         title="A bit of everything",
         description="A working fleet of all five kinds and three owners, with one runner in each "
-        "of the states that a health report knows. A proxy cuts the wake stream of one runner, "
-        "whose heartbeats go on; another dies at work every five minutes.",
+        "of the states that a health report knows. One runner dies at work and stays away. A "
+        "proxy cuts the wake stream of another, whose heartbeats go on; a third dies at work "
+        "every five minutes.",
         watch="Within ten seconds healthy, degraded and unhealthy runners, and claims. Within a "
-        "minute and a half messages have waited for a minute for `cut-off-0`, which the server "
-        "calls healthy. Superseded claims of the crashing runner.",
+        "minute and a half the work of `killed-0` is abandoned, and messages have waited for a "
+        "minute for `cut-off-0`; the server calls both healthy. Superseded claims of the crashing "
+        "runner.",
         roles=(
             Role("worker", 2, kinds=("server", "cloud-worker"), behaviour=_BRISK),
             Role("maintenance", behaviour=_IDLE),
@@ -91,6 +93,7 @@ def _demo() -> Scenario:
             Role("deaf", kinds=("sandbox",), behaviour=_IDLE, starts_at_once=False),
             Role("newcomer", kinds=("ci",), behaviour=NoHeartbeats()),
             Role("crashing", kinds=("cloud-worker",), behaviour=Workload(2, 2.0, (20.0, 40.0))),
+            Role("killed", behaviour=Workload(2, 2.0, (20.0, 40.0))),
             Role("flappy", behaviour=ScriptedHeartbeats(_STREAMING | {"reconnect_count": 7})),
             Role("mute", kinds=("ci",), behaviour=ScriptedHeartbeats(diagnostics=None)),
             Role(
@@ -105,6 +108,7 @@ def _demo() -> Scenario:
             TimelineEvent(0.0, AddFault(Fault(FaultKind.HANG, route="wake"), role="deaf")),
             TimelineEvent(0.1, Start("deaf")),
             TimelineEvent(1.0, Disable("maintenance")),
+            TimelineEvent(8.0, Kill("killed")),
             TimelineEvent(8.0, Restart("crashing", graceful=False), every_seconds=300.0),
             TimelineEvent(12.0, AddFault(_SILENCE, role="cut-off")),
         ),
