@@ -25,7 +25,7 @@ _TOKEN: Final = re.compile(
 )
 _NAME: Final = re.compile(r"\$[a-z]\w*")
 _DIGITS: Final = re.compile(r"%\.(\d)f")
-_OPENS_JINJA: Final = re.compile(r"\{[%#]")
+_OPENS_JINJA: Final = re.compile(r"\{[{%#]")
 _DOT: Final = "it"
 """What Go's `.` is called: what `with` or `range` is at."""
 _OWN_NAMES: Final = frozenset({_DOT, "labels", "value", "facts", "loop"})
@@ -289,7 +289,7 @@ def _fields(base: str, fields: list[str], tokens: _Tokens) -> str:
         case []:
             return base
         case [".Labels", name]:
-            return f"{base}.labels[{json.dumps(name[1:])}]"
+            return f"{base} | label({json.dumps(name[1:])})"
     raise UntranslatableError(f"{''.join(fields)} is not .Labels.NAME")
 
 

@@ -18,7 +18,14 @@ from electric_agents_exporter.fleet.selection import Pattern
 _NAMES: Final = frozenset({"labels", "value", "facts"})
 """What a template is rendered with."""
 
-_RENDERING_FAILS: Final = (TemplateError, ArithmeticError, LookupError, TypeError, ValueError)
+_RENDERING_FAILS: Final = (
+    TemplateError,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    TypeError,
+    ValueError,
+)
 
 
 class Sample(msgspec.Struct, frozen=True, gc=False):
@@ -68,7 +75,9 @@ def _compiled(source: str) -> Template:
         unknown = find_undeclared_variables(_ENVIRONMENT.parse(source)) - _NAMES
         template = _ENVIRONMENT.from_string(source)
     except TemplateError as error:
-        raise BadTemplateError(str(error)) from None
+        raise BadTemplateError(error.message) from None
+    except (RecursionError, SyntaxError) as error:
+        raise BadTemplateError(f"it is nested too deeply: {error}") from None
     if unknown:
         raise BadTemplateError(f"there is no {min(unknown)!r}")
     return template
