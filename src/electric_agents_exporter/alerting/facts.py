@@ -42,25 +42,23 @@ class RunnerFamilies:
 
     def samples(
         self, name: str, runner: RunnerState, monotonic: float, *, fresh: bool
-    ) -> Iterator[Sample]:
-        """Give the samples that a family has of a runner, whose report is fresh or is not.
+    ) -> tuple[tuple[str, ...], Samples]:
+        """Give a family's labels, and its samples of a runner, whose report is fresh or is not.
 
         Raises:
             LookupError: there is no such family.
         """
-        found: Samples
-        if name in self._per_report:
-            reported = self._per_report[name]
-            labels, kept = reported.labels, reported.keep_when_stale
-            found = reported.samples(report_subject(runner, fresh=fresh)) if fresh or kept else ()
-        elif name in self._per_poll:
-            polled = self._per_poll[name]
-            labels, kept = polled.labels, polled.keep_when_stale
-            found = polled.samples(PollSubject(runner, monotonic, fresh)) if fresh or kept else ()
-        else:
+        reported = self._per_report.get(name)
+        if reported is not None:
+            if not fresh and not reported.keep_when_stale:
+                return reported.labels, ()
+            return reported.labels, reported.samples(report_subject(runner, fresh=fresh))
+        polled = self._per_poll.get(name)
+        if polled is None:
             raise LookupError(f"there is no family {name!r} of a runner")
-        for values, number in found:
-            yield Sample(dict(zip(labels, values, strict=True)), float(number))
+        if not fresh and not polled.keep_when_stale:
+            return polled.labels, ()
+        return polled.labels, polled.samples(PollSubject(runner, monotonic, fresh))
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,17 +91,23 @@ class Facts:
         """Give what the runner is, by its labels; also while its report is not fresh."""
         if self.runner is None:
             return []
-        return list(self.families.samples(_INFO, self.runner, self.monotonic, fresh=True))
+        labels, found = self.families.samples(_INFO, self.runner, self.monotonic, fresh=True)
+        return [
+            Sample(dict(zip(labels, values, strict=True)), float(number))
+            for values, number in found
+        ]
 
     def of_runner(self, family: str, by: str = "") -> list[Sample]:
         """Give what a family says of the runner: its largest number, or by a label which are 1."""
         if self.runner is None or self.target is None:
             return []
-        samples = self._samples(family, self.target, self.runner)
         if by:
-            names = dict.fromkeys(one.labels[by] for one in samples if one.value == 1)
+            names = dict.fromkeys(
+                flag[by] for flag in self._flags(family, self.target, self.runner)
+            )
             return [Sample({by: name}, 1.0) for name in names]
-        numbers = [one.value for one in samples]
+        _, found = self._samples(family, self.target, self.runner)
+        numbers = [float(number) for _, number in found]
         return [Sample({}, max(numbers))] if numbers else []
 
     def of_server(self, family: str, by: str, matches: Mapping[str, str]) -> list[Sample]:
@@ -114,14 +118,12 @@ class Facts:
         if self.target is None:
             return []
         patterns = {label: Pattern(text) for label, text in matches.items()}
-        counts: Counter[str] = Counter()
-        for runner in self.target.runners:
-            for one in self._samples(family, self.target, runner):
-                labels = {**one.labels, "runner_id": runner.listed.id}
-                if one.value == 1 and all(
-                    pattern.matches(labels.get(label, "")) for label, pattern in patterns.items()
-                ):
-                    counts[labels[by]] += 1
+        counts = Counter(
+            flag[by]
+            for runner in self.target.runners
+            for flag in self._flags(family, self.target, runner)
+            if all(pattern.matches(flag.get(label, "")) for label, pattern in patterns.items())
+        )
         return [Sample({by: name}, float(count)) for name, count in counts.items()]
 
     def of_job(self) -> list[Sample]:
@@ -136,8 +138,18 @@ class Facts:
             if count > 0
         ]
 
+    def _flags(
+        self, family: str, target: TargetSnapshot, runner: RunnerState
+    ) -> Iterator[dict[str, str]]:
+        """Give the labels of the samples that are 1: of most runners there are few."""
+        labels, found = self._samples(family, target, runner)
+        for values, number in found:
+            if number == 1:
+                named = dict(zip(labels, values, strict=True))
+                yield {**named, "runner_id": runner.listed.id}
+
     def _samples(
         self, family: str, target: TargetSnapshot, runner: RunnerState
-    ) -> Iterator[Sample]:
+    ) -> tuple[tuple[str, ...], Samples]:
         fresh = runner.fresh(self.monotonic, target.stale_after)
         return self.families.samples(family, runner, self.monotonic, fresh=fresh)
