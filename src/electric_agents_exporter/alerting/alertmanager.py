@@ -1,7 +1,6 @@
 """One Alertmanager's API: what is told to it, and what it knows already."""
 
 import asyncio
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -146,7 +145,8 @@ class Alertmanager:
 
 def moment(seconds: float) -> datetime:
     """Write seconds since the epoch as Alertmanager keeps them: in whole milliseconds."""
-    return datetime.fromtimestamp(math.floor(seconds * 1000) / 1000, UTC)
+    exact = datetime.fromtimestamp(seconds, UTC)
+    return exact.replace(microsecond=exact.microsecond // 1000 * 1000)
 
 
 def _read(body: bytes) -> dict[Identity, Known]:
