@@ -43,7 +43,7 @@ CHOSEN: Mapping[str, Mapping[str, str]] = {
     "electric-agents-runner": {"var-server": "staging", "var-runner": "looper-0"}
 }
 # Empty is good news there, or the simulated fleets have none of it.
-MAY_BE_EMPTY = {"Issues", "Unrecognized values/min by field"}
+MAY_BE_EMPTY = {"Alerts sent/min", "Issues", "Unrecognized values/min by field"}
 # What is measured only where a server's wakes and its database are both read.
 MAY_BE_EMPTY_OF = ("Dispatch", "Wakes/min claimed")
 

@@ -37,6 +37,8 @@ RUNNERS: Final = (LOST, RESTARTED, *AT_WORK)
 
 EMPTY: Final = {
     "exporter: Unrecognized values/min by field, A": "the simulator says what the contract has",
+    "exporter: Alerts sent/min, A": "no exporter has an Alertmanager",
+    "exporter: Alerts sent/min, B": "no exporter has an Alertmanager",
     **dict.fromkeys(
         (
             f"slo: {place}"

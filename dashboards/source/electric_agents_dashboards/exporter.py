@@ -69,7 +69,7 @@ def build(values: Values) -> dashboard.Dashboard:
                 "This process",
                 (
                     line(8, (8, _drift(promql)), (8, _size(promql)), (8, _time(promql))),
-                    line(8, (12, _cpu(promql)), (12, _memory(promql))),
+                    line(8, (8, _cpu(promql)), (8, _memory(promql)), (8, _alerts_sent(promql))),
                     line(5, (24, _builds(promql))),
                 ),
             ),
@@ -544,6 +544,29 @@ def _memory(promql: QueryBuilder) -> dashboard.Panel:
             unit="bytes",
         ),
         Query(f"topk({SHOWN}, {promql.select('process_resident_memory_bytes')})", "{{instance}}"),
+    )
+
+
+def _alerts_sent(promql: QueryBuilder) -> dashboard.Panel:
+    sent = promql.select("electric_agents_exporter_alerts_sent_total")
+    errors = promql.select("electric_agents_exporter_alerts_send_errors_total")
+    return graph_panel(
+        PanelSpec(
+            title="Alerts sent/min",
+            description="Do the exporter's own alerts arrive? Each is sent again every minute, the "
+            "Watchdog too. What fails is tried again within half a minute.",
+            no_value="no Alertmanager is set",
+            unit=PER_MINUTE,
+        ),
+        Query(
+            f"topk({SHOWN}, 60 * sum by (alertmanager) (rate({sent}[$__rate_interval])))",
+            "{{alertmanager}}",
+        ),
+        Query(
+            f"topk({SHOWN}, 60 * sum by (alertmanager, reason) "
+            f"(rate({errors}[$__rate_interval])) > 0)",
+            "{{alertmanager}}: {{reason}}",
+        ),
     )
 
 

@@ -274,6 +274,7 @@ def process() -> ProcessSubject:
         exposition_series=4,
         exposition_seconds=5.0,
     )
+    own.alerts.expect(["http://alertmanager:9093"])
     return ProcessSubject(own, {"client.status": 6})
 
 
@@ -293,8 +294,8 @@ def leaves(value: object, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...
 def spelled(path: tuple[str, ...]) -> str:
     """Write a path as the source of a family does."""
     match path:
-        case ("own", name):
-            return f"process.{name}"
+        case ("own", *names):
+            return ".".join(("process", *names))
         case ("drift",):
             return "process.drift"
     return ".".join(path)
