@@ -63,7 +63,8 @@ class Text:
         if self._template is None:
             return self._source
         try:
-            return self._template.render(labels=labels, value=value, facts=facts)
+            # Prometheus knows no whole numbers: a count is written as any other number.
+            return self._template.render(labels=labels, value=float(value), facts=facts)
         except _RENDERING_FAILS as error:
             return f"<error expanding template: {error}>"
 
