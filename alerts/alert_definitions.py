@@ -56,6 +56,7 @@ def definitions(values: Values) -> Definitions:
     ]
     return Definitions(
         job=values.job,
+        interval=float(values.interval),
         memory=float(values.memory),
         lasting_kinds=values.lasting_kinds,
         ignored_runners=values.ignored_runners,

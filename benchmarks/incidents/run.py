@@ -1,8 +1,9 @@
 """Play the incidents, and report for each what was expected and what was delivered.
 
 `make incidents` plays them all, `ARGS="NAME..."` some. `ARGS=--write` writes the table in
-docs/alert-quality.md, which shows how each incident went when it was last played. Exit 1 if
-anything was missed, late or false.
+docs/alert-quality.md, which shows how each incident went when it was last played. With `--direct`
+exporters send their own alerts, and Prometheus has no rules. Exit 1 if anything was missed, late or
+false.
 """
 
 import argparse
@@ -12,10 +13,12 @@ import tempfile
 import threading
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
+from alert_definitions import PROMETHEUS_ONLY
 from alert_values import Values, load
 from incidents import report
 from incidents.catalogue import MINUTE, catalogue
@@ -32,7 +35,9 @@ _HOLD: Final = 600.0
 """How long after a repair an alert may still begin to fire without being wrong."""
 
 
-def play(incident: Incident, speed: float, abandoned: threading.Event) -> Result:
+def play(
+    incident: Incident, speed: float, abandoned: threading.Event, *, direct: bool = False
+) -> Result:
     """Play one incident as fast as the machine can, at `speed` over its `slower` at most.
 
     Where the machine does not keep pace, what was delivered is thrown away and the incident is
@@ -43,9 +48,11 @@ def play(incident: Incident, speed: float, abandoned: threading.Event) -> Result
         PaceLostError: the machine is too busy for the slowest speed too.
     """
     pace = speed / incident.slower
+    if direct:
+        incident = _knowable(incident)
     while True:
         try:
-            return _play_at(pace, incident, abandoned)
+            return _play_at(pace, incident, abandoned, direct=direct)
         except PaceLostError as lost:
             if pace / 2 < SLOWEST:
                 raise
@@ -53,11 +60,19 @@ def play(incident: Incident, speed: float, abandoned: threading.Event) -> Result
             pace /= 2
 
 
-def _play_at(speed: float, incident: Incident, abandoned: threading.Event) -> Result:
+def _knowable(incident: Incident) -> Incident:
+    """Leave out what is expected of an incident that no exporter can know by itself."""
+    known = tuple(each for each in incident.expected if each.alert not in PROMETHEUS_ONLY)
+    return replace(incident, expected=known)
+
+
+def _play_at(
+    speed: float, incident: Incident, abandoned: threading.Event, *, direct: bool
+) -> Result:
     """Play one incident, from the start of its processes to their end."""
     with (
         tempfile.TemporaryDirectory() as folder,
-        Stack(incident, speed, Path(folder), abandoned) as stack,
+        Stack(incident, speed, Path(folder), abandoned, direct=direct) as stack,
     ):
         for event in sorted(incident.stack_events, key=lambda event: event.at):
             stack.wait_until(event.at)
@@ -112,14 +127,17 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--speed", type=float, default=SPEED, help="times as fast, at most")
     parser.add_argument("--at-once", type=int, default=4, metavar="N", help="incidents at a time")
     parser.add_argument("--write", action="store_true", help="write docs/alert-quality.md")
+    parser.add_argument("--direct", action="store_true", help="without rules in Prometheus")
     options = parser.parse_args(arguments)
+    if options.direct and options.write:
+        parser.error("--write is of the rules")
     chosen = [one for one in catalogue() if not options.names or one.name in options.names]
     printing = threading.Lock()
     abandoned = threading.Event()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
     def played(incident: Incident) -> Result:
-        result = play(incident, options.speed, abandoned)
+        result = play(incident, options.speed, abandoned, direct=options.direct)
         with printing:
             print(report.line(result), flush=True)
         return result
@@ -133,6 +151,8 @@ def main(arguments: Sequence[str]) -> int:
             # The incidents that run must end first.
             abandoned.set()
             raise
+    if options.direct:
+        return int(not all(result.good for result in results))
     rows = report.keep(results)
     print(report.summary([row for row in rows if row.incident in {one.name for one in chosen}]))
     if options.write:

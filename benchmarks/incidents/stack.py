@@ -24,9 +24,10 @@ from urllib.parse import urlencode
 import jinja2
 import yaml
 
+from alert_definitions import written
 from alert_rules import HERE as ALERTS
 from alert_rules import render
-from alert_values import Duration, hastened, load
+from alert_values import Duration, Values, hastened, load
 from electric_agents_exporter.conditions import Thresholds
 from electric_agents_exporter.contract.vocabulary import RunnerKind
 from electric_agents_exporter.fleet.policy import RETIRE_AFTER
@@ -49,11 +50,21 @@ _BROKEN: Final = "targets: [{nome: fleet}]\n"
 
 
 class Stack:
-    """The processes of one incident, while the context lasts. `seconds` are the scenario's."""
+    """The processes of one incident, while the context lasts. `seconds` are the scenario's.
+
+    `direct`: exporters send their own alerts, and Prometheus has no rules.
+    """
 
     def __init__(
-        self, incident: Incident, speed: float, folder: Path, abandoned: threading.Event
+        self,
+        incident: Incident,
+        speed: float,
+        folder: Path,
+        abandoned: threading.Event,
+        *,
+        direct: bool = False,
     ) -> None:
+        self._direct = direct
         self._incident = incident
         self._speed = speed
         self._folder = folder
@@ -195,8 +206,23 @@ class Stack:
                 },
                 **wanted,
             }
-            settings = {"listen": f"127.0.0.1:{port}", "targets": [target]}
+            settings: dict[str, object] = {"listen": f"127.0.0.1:{port}", "targets": [target]}
+            if self._direct:
+                settings["alertmanager"] = self._own_alerts()
             self._settings(replica).write_text(json.dumps(settings))
+
+    def _own_alerts(self) -> dict[str, object]:
+        definitions = self._folder / "definitions.json"
+        definitions.write_text(written(self._values()))
+        return {
+            "urls": [f"http://{self._alertmanager}"],
+            "definitions": str(definitions),
+            "resend_interval": self._span(_RESEND),
+            "timeout": self._span(_RESEND),
+        }
+
+    def _values(self) -> Values:
+        return hastened(load(), self._speed, self._speed * self._incident.slo_speed)
 
     def _start_exporters(self) -> None:
         self._exporters = [
@@ -222,13 +248,12 @@ class Stack:
         self._asked += asked
 
     def _start_prometheus(self) -> str:
-        values = load()
-        faster = hastened(values, self._speed, self._speed * self._incident.slo_speed)
         rules = self._folder / "rules"
         rules.mkdir()
-        for name, text in render(faster, values).items():
-            (rules / name).write_text(text)
-        (rules / "naive.yaml").write_text(_naive(60 / self._speed))
+        if not self._direct:
+            for name, text in render(self._values(), load()).items():
+                (rules / name).write_text(text)
+            (rules / "naive.yaml").write_text(_naive(60 / self._speed))
         port = free_port()
         self._prometheus_settings = self._folder / "prometheus.yml"
         jobs = tuple(f"127.0.0.1:{port}" for port in self._ports)

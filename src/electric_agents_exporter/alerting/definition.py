@@ -72,6 +72,7 @@ class Definitions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Attributes:
         job: the scrape job that alerts name.
+        interval: how often alerts are evaluated that no poll is behind, in seconds.
         memory: for how long something counts that is not seen any more, in seconds.
         lasting_kinds: kinds of runner that are meant to stay.
         ignored_runners: runners that raise no alert: patterns of their human label (RE2, whole).
@@ -80,6 +81,7 @@ class Definitions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     job: str
+    interval: Annotated[float, msgspec.Meta(gt=0)]
     memory: _Seconds
     lasting_kinds: tuple[str, ...]
     ignored_runners: tuple[str, ...]

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from typing import Final
 
 from electric_agents_exporter.alerting.alert import Alert
 from electric_agents_exporter.alerting.delivery import Delivery, DeliveryOptions
@@ -13,8 +12,6 @@ from electric_agents_exporter.fleet.fleet import Fleet
 from electric_agents_exporter.metrics.process_families import ProcessState
 
 log = logging.getLogger(__name__)
-
-_ITSELF_EVERY: Final = 15.0
 
 
 class DirectAlerts:
@@ -32,11 +29,13 @@ class DirectAlerts:
         self._process = process
         self._delivery = Delivery(self.alerts, clock, process.alerts)
         self._delivery.configure(delivery)
+        self._interval = options.definitions.interval
         self._engine = Engine(fleet, clock, options, self._own, self._delivery.known)
         self._watching: asyncio.Task[None] | None = None
 
     def configure(self, options: Options, delivery: DeliveryOptions) -> None:
         """Follow new settings."""
+        self._interval = options.definitions.interval
         self._engine.configure(options)
         self._delivery.configure(delivery)
 
@@ -68,7 +67,7 @@ class DirectAlerts:
         # A task of its own: where the scheduler stands still, that must be told.
         while True:
             self._evaluate(self._engine.evaluate_itself)
-            await asyncio.sleep(_ITSELF_EVERY)
+            await asyncio.sleep(self._interval)
 
     def _evaluate(self, work: Callable[[], bool]) -> None:
         """Evaluate, and tell if anything changed; a bug in it must not stop the polls."""

@@ -29,7 +29,6 @@ from electric_agents_exporter.fleet.fleet import Fleet
 from electric_agents_exporter.fleet.reasons import Reason
 
 _ITSELF: Final = ""  # no target has this name
-_MINUTE: Final = 55.0  # evaluations are not to the second
 _LATELY: Final = 300.0
 _PART_ALERTS: Final = {**RUNNER_ALERTS, **FLEET_ALERTS}
 
@@ -141,7 +140,9 @@ class Engine:
         self._rows = _Rows(options.definitions)
         self._families = RunnerFamilies(owner_label=options.owner_label)
         self._gathering = Gathering(options.definitions)
-        self._drift: Window[Mapping[str, int]] = Window(self._gathering.window, _MINUTE)
+        self._drift: Window[Mapping[str, int]] = Window(
+            options.definitions.number("ContractDrift", "window")
+        )
         self._refused_within = options.definitions.number("CredentialsRejected", "window")
 
     def alerts(self) -> list[Alert]:

@@ -31,11 +31,6 @@ class Gathering:
         self._heartbeats: dict[str, Mapping[str, float]] = {}
 
     @property
-    def window(self) -> float:
-        """For how long counters are remembered, in seconds."""
-        return self._spans.window
-
-    @property
     def targets(self) -> frozenset[str]:
         """The targets that something is remembered of."""
         return frozenset(self._histories)
@@ -118,6 +113,7 @@ def _spans(definitions: Definitions) -> Spans:
         if "window" in definition.numbers
     ]
     return Spans(
+        interval=definitions.interval,
         memory=definitions.memory,
         window=max(windows, default=definitions.memory),
         often=definitions.number("RunnerSpinning", "window"),

@@ -20,15 +20,16 @@ Value = TypeVar("Value")
 _NO_CLIENT: Final = Client()
 _REFUSALS: Final = (Reason.UNAUTHORIZED, Reason.FORBIDDEN)
 _LATE: Final = (Skip.OVERRUN, Skip.MISFIRE)
-_MINUTE: Final = 55.0  # polls are not to the second
-_HALF_MINUTE: Final = 25.0
-_HALF_HOUR: Final = 1800.0
+_SPARSE: Final = 3.5  # intervals: about a minute, as polls are not to the second
+_LESS_SPARSE: Final = 1.5
+_MOMENTS: Final = 50
 
 
 class Spans(NamedTuple):
     """For how long things must be remembered, in seconds.
 
     Attributes:
+        interval: how often there is something new.
         memory: what is not seen any more counts still.
         window: counters, and lists.
         often: counters that move with a runner's work.
@@ -36,6 +37,7 @@ class Spans(NamedTuple):
         leaks: how many claims had leaked once.
     """
 
+    interval: float
     memory: float
     window: float
     often: float
@@ -109,14 +111,15 @@ class History:
 
     def __init__(self, spans: Spans) -> None:
         self._spans = spans
+        sparse = _SPARSE * spans.interval
         self.numbers: Window[Numbers] = Window(spans.window)
-        self.listed: Window[Mapping[str, int]] = Window(spans.window, _MINUTE)
-        self.often: Window[Mapping[str, Often]] = Window(spans.often, _HALF_MINUTE)
+        self.listed: Window[Mapping[str, int]] = Window(spans.window, sparse)
+        self.often: Window[Mapping[str, Often]] = Window(spans.often, _LESS_SPARSE * spans.interval)
         self.newest_often: Mapping[str, Often] = {}
-        self._seldom: Window[Mapping[str, Seldom]] = Window(spans.window, _MINUTE)
+        self._seldom: Window[Mapping[str, Seldom]] = Window(spans.window, sparse)
         self._newest_seldom: Mapping[str, Seldom] = {}
-        self._leaking: Window[Mapping[str, float]] = Window(spans.median, _MINUTE)
-        self._leaked: Window[Mapping[str, float]] = Window(spans.leaks, _HALF_HOUR)
+        self._leaking: Window[Mapping[str, float]] = Window(spans.median, sparse)
+        self._leaked: Window[Mapping[str, float]] = Window(spans.leaks, spans.leaks / _MOMENTS)
         self._began: float | None = None
         self._sums: tuple[float, Aggregate] | None = None
         self._held: dict[str, dict[Condition, float]] = {}
