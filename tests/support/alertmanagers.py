@@ -64,23 +64,29 @@ class Webhook:
 
 
 @contextmanager
-def alertmanager(binary: str, config: Path, storage: Path, *options: str) -> Iterator[str]:
-    """Run an Alertmanager, and give its address when it is ready; 401 is ready too."""
-    address = f"127.0.0.1:{free_port()}"
+def alertmanager(
+    binary: str, config: Path, storage: Path, *options: str, address: str = "", cluster: str = ""
+) -> Iterator[str]:
+    """Run an Alertmanager, and give its address when it is ready.
+
+    It is at an address of its own unless one is given, and alone unless it listens to a cluster at
+    another. 401 is ready too, and 400, as of one that wants TLS.
+    """
+    address = address or f"127.0.0.1:{free_port()}"
     process = subprocess.Popen(
         [
             binary,
             f"--config.file={config}",
             f"--storage.path={storage}",
             f"--web.listen-address={address}",
-            "--cluster.listen-address=",
+            f"--cluster.listen-address={cluster}",
             *options,
         ],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
     try:
-        until(lambda: ask(address, "/-/ready")[0] in {200, 401}, "Alertmanager is ready", 30)
+        until(lambda: ask(address, "/-/ready")[0] in {200, 400, 401}, "Alertmanager is ready", 30)
         yield address
     finally:
         process.terminate()
