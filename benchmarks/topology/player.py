@@ -24,6 +24,9 @@ from topology.model import World
 
 Labels = Mapping[str, str]
 
+THRIFTY: Final = {"GOGC": "400", "GOMAXPROCS": "1"}
+"""Saves promtool a fifth of its time: it has memory enough to collect garbage more rarely."""
+
 _QUERY: Final = 'ALERTS{alertstate="firing",alertname!="ElectricAgentsWatchdog"}'
 _FAMILY: Final = re.compile(r"(?<![:\w])(electric_agents_\w+|up|process_start_time_seconds)\b(?!:)")
 _COMPLAINT: Final = re.compile(r"^    expr: .*, time: (\S+),\s*$", re.MULTILINE)
@@ -236,7 +239,7 @@ def _run(path: Path, every: float, world: World) -> Played:
         capture_output=True,
         text=True,
         check=False,
-        env=os.environ | {"GOGC": "400", "GOMAXPROCS": "1"},
+        env=os.environ | THRIFTY,
     )
     if done.returncode and not _COMPLAINT.search(done.stdout + done.stderr):
         return Played(error=(done.stderr + done.stdout).strip()[:2000])

@@ -10,6 +10,7 @@ from typing import Final
 
 from programs import ROOT, Release, program
 from rule_files import promtool_files
+from topology.player import THRIFTY
 
 CASES: Final = ROOT / "build/alert-tests"
 
@@ -17,7 +18,13 @@ CASES: Final = ROOT / "build/alert-tests"
 def promtool(*arguments: str | Path, release: Release = Release.HERE) -> tuple[int, str]:
     """Run it; give its exit code and what it prints."""
     binary = program("promtool", release)
-    done = subprocess.run([binary, *arguments], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [binary, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | THRIFTY,
+    )
     return done.returncode, done.stdout + done.stderr
 
 
