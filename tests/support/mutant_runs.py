@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from alert_cases import test_files
 from promtool_runs import failing
-from rule_files import Rule, alert_rules, is_of, promtool_files, record_rules
+from rule_files import Rule, alert_rules, is_of, promtool_files, reached, record_rules
 from rule_mutants import Mutant
 
 _NUMBERED: Final = re.compile(r"(?:rule: |alertname: |expr: .*?)[\w:]*?__(\d+)\b")
@@ -153,10 +153,10 @@ def _whole_name(rule: Rule) -> re.Pattern[str]:
 def _cases_of_dependents(rule: Rule) -> Iterator[tuple[str, CaseOf]]:
     """Give the cases of every alert that depends on a record, directly or not."""
     alerts = {alert.id: alert for alert in alert_rules()}
-    below = [record for record in record_rules() if rule.name in {record.name, *_reached([record])}]
+    below = [record for record in record_rules() if rule.name in {record.name, *reached([record])}]
     between = {
-        name: [record for record in below if record.name in reached]
-        for name, reached in ((each.id, _reached([each])) for each in alert_rules())
+        name: [record for record in below if record.name in read]
+        for name, read in ((each.id, reached([each])) for each in alert_rules())
     }
     for name, case in _cases():
         alert = alerts.get(case["name"].partition(" / ")[0])
@@ -217,22 +217,9 @@ def _given(cases: Cases) -> set[str]:
     return {entry["series"].partition("{")[0] for case in cases for entry in case["input_series"]}
 
 
-def _reached(some: Iterable[Rule]) -> set[str]:
-    """Give the names of the records that rules depend on, directly or not."""
-    by_name = {rule.name: rule for rule in record_rules()}
-    names: set[str] = set()
-    left = [name for rule in some for name in rule.metrics]
-    while left:
-        name = left.pop()
-        if name in by_name and name not in names:
-            names.add(name)
-            left.extend(by_name[name].metrics)
-    return names
-
-
 def _upstream(some: Iterable[Rule]) -> Groups:
     """Give the groups of records that rules depend on, without the others."""
-    names = _reached(some)
+    names = reached(some)
     groups: dict[str, list[Any]] = {}
     for rule in record_rules():
         if rule.name in names:

@@ -1,7 +1,7 @@
 """The generated rules and their test cases, as promtool reads them."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from itertools import combinations
@@ -84,6 +84,21 @@ def alert_rules() -> tuple[Rule, ...]:
 def record_rules() -> tuple[Rule, ...]:
     """Give the rules that record."""
     return tuple(rule for rule in rules() if "record" in rule.raw)
+
+
+def reached(some: Iterable[Rule]) -> set[str]:
+    """Give the names of the records that rules depend on, directly or not."""
+    read: dict[str, set[str]] = {}
+    for record in record_rules():
+        read.setdefault(record.name, set()).update(record.metrics)
+    names: set[str] = set()
+    left = [name for rule in some for name in rule.metrics]
+    while left:
+        name = left.pop()
+        if name in read and name not in names:
+            names.add(name)
+            left.extend(read[name])
+    return names
 
 
 def is_of(labels: Mapping[str, str], rule: Rule) -> bool:
