@@ -42,7 +42,8 @@ class Growth:
         return self._sums[place] + self._rates[place] / 60 * (moment - self._moments[place])
 
 
-def _rates(runner: Runner, name: str) -> dict[float, float]:
+def rates(runner: Runner, name: str) -> dict[float, float]:
+    """Tell when the rate of something that a runner counts changes, and by how much."""
     changes: dict[float, float] = defaultdict(float)
     before = 0.0
     for life in runner.lives:
@@ -131,7 +132,7 @@ class Counters:
     def _grown(self, runners: Sequence[Runner], name: str) -> Values:
         changes: dict[float, float] = defaultdict(float)
         for runner in runners:
-            for moment, change in _rates(runner, name).items():
+            for moment, change in rates(runner, name).items():
                 changes[moment] += change
         if not changes:
             return self._counted(())
@@ -204,11 +205,11 @@ class Counters:
         yield f"{_RUNNER}lease_lapses_total", {}, self._kept(view, _lapses(view))
 
     def _own(self, view: RunnerView, name: str, begun: Sequence[float]) -> Values:
-        rates = _rates(view.runner, name)
+        changes = rates(view.runner, name)
         known = tidied((moment, now is not None) for moment, now in view.seen)
-        if not rates:
+        if not changes:
             return mapped(known, lambda there: 0.0 if there else None)
-        growth = Growth(rates)
+        growth = Growth(changes)
         moments = [moment for moment, _ in known]
 
         def read(moment: float) -> float | None:

@@ -70,29 +70,27 @@ def seen(  # noqa: PLR0913  (all that a judgement rests on)
 ) -> Seen:
     """Give what a report of now says, judged by the exporter's own judge."""
     state, when = life.state, marks(runner, life, server, now)
-    liveness = _liveness(runner, when, now)
-    issues = _issues(state, liveness, never=when.heartbeat is None)
-    report = _report(runner, state, when, liveness)
+    report = reported(runner, life, when, now)
     waits = now - life.unheard_since if state.unheard else 0.0
     ages = Ages(
         heartbeat=_age(when.heartbeat, now),
         newest_claim=_age(when.claim, now),
-        oldest_claim=_age(life.stuck_since if state.stuck else when.claim, now),
+        oldest_claim=_age(report.claims.oldest_heartbeat_at, now),
         unheard=waits if wakes else None,
         waiting=(0.0 if state.at_rest else waits) if wakes else None,
     )
     judged = judge(report, ages, refused=state.refused, gaps=gaps, thresholds=THRESHOLDS)
     return Seen(
         enabled=state.enabled,
-        liveness=liveness.value,
-        health=_health(issues, liveness, enabled=state.enabled).value,
-        issues=issues,
+        liveness=(report.liveness or LivenessStatus.UNKNOWN).value,
+        health=(report.health or HealthStatus.UNKNOWN).value,
+        issues=frozenset(issue.value for issue in report.issues or ()),
         holds=judged.holds,
         known=judged.known,
         entities=state.entities,
         active=state.entities + state.leaked,
         unheard=state.unheard if wakes else None,
-        connected=state.connected if liveness is LivenessStatus.ONLINE else None,
+        connected=state.connected if report.liveness is LivenessStatus.ONLINE else None,
     )
 
 
@@ -107,35 +105,44 @@ def _liveness(runner: Runner, when: Marks, now: float) -> LivenessStatus:
     return LivenessStatus.ONLINE if alive else LivenessStatus.EXPIRED
 
 
-def _issues(state: State, liveness: LivenessStatus, *, never: bool) -> frozenset[str]:
-    found = set(state.issues)
+def _issues(state: State, liveness: LivenessStatus, *, never: bool) -> frozenset[Issue]:
+    found = set(map(Issue, state.issues))
     if not state.enabled:
-        found.add(Issue.DISABLED.value)
+        found.add(Issue.DISABLED)
     if liveness is LivenessStatus.EXPIRED:
-        found.add(Issue.LEASE_EXPIRED.value)
+        found.add(Issue.LEASE_EXPIRED)
     if never:
-        found.add(Issue.NEVER_HEARTBEAT.value)
+        found.add(Issue.NEVER_HEARTBEAT)
     elif not state.connected:
-        found.add(Issue.STREAM_DISCONNECTED.value)
+        found.add(Issue.STREAM_DISCONNECTED)
     return frozenset(found)
 
 
-def _health(issues: frozenset[str], liveness: LivenessStatus, *, enabled: bool) -> HealthStatus:
+def _health(issues: frozenset[Issue], liveness: LivenessStatus, *, enabled: bool) -> HealthStatus:
     if not enabled or liveness is LivenessStatus.EXPIRED:
         return HealthStatus.UNHEALTHY
     return HealthStatus.DEGRADED if issues else HealthStatus.HEALTHY
 
 
-def _report(runner: Runner, state: State, when: Marks, liveness: LivenessStatus) -> Report:
-    beat = when.heartbeat
+def reported(runner: Runner, life: Life, when: Marks, now: float) -> Report:
+    """Give what a report of now says, but for what is counted, and heard of wakes."""
+    state, beat = life.state, when.heartbeat
+    liveness = _liveness(runner, when, now)
+    issues = _issues(state, liveness, never=beat is None)
     return Report(
         runner_id=runner.id,
         admin_status=AdminStatus.ENABLED if state.enabled else AdminStatus.DISABLED,
         liveness=liveness,
+        health=_health(issues, liveness, enabled=state.enabled),
+        issues=issues,
         last_seen_at=beat,
         lease_expires_at=None if beat is None else beat + runner.lease,
         client_present=beat is not None,
         client=None if beat is None else Client(stream_connected=state.connected),
-        claims=Claims(active_count=float(state.entities + state.leaked)),
+        claims=Claims(
+            active_count=float(state.entities + state.leaked),
+            oldest_heartbeat_at=life.stuck_since if state.stuck else when.claim,
+            newest_heartbeat_at=when.claim,
+        ),
         dispatch=Dispatch(entities_with_active_claim=float(state.entities)),
     )

@@ -145,7 +145,7 @@ def _polls(
     answered = False
     for number in _numbers(target, first, last, windows):
         moment = first + target.phase % target.interval + number * target.interval
-        lists = _lists(target, number, moment)
+        lists = lists_of(target, number, moment)
         failed = [reason for reason in lists.values() if reason is not None]
         silent = within(target.silent, moment)
         if silent or (failed and len(failed) == len(lists) and _SERVER_FAILS.intersection(failed)):
@@ -191,7 +191,8 @@ def _numbers(
     return sorted(numbers)
 
 
-def _lists(target: Target, number: int, moment: float) -> dict[str, str | None]:
+def lists_of(target: Target, number: int, moment: float) -> dict[str, str | None]:
+    """Tell of a poll why the list of each principal fails, by its number and time."""
     outage = next((one for one in target.server.outages if one.begin <= moment < one.end), None)
     if outage is not None and outage.reason:
         return dict.fromkeys(target.principals_at(moment), outage.reason)
@@ -229,7 +230,7 @@ def _follow_target(view: TargetView, polls: Sequence[Poll], first: float, last: 
         if target.wakes and target.url:
             _note(view, "wakes", moment, ok=bool(got))
         if target.url:
-            _note(view, "server", moment, ok=not poll.silent and not _away(target, poll.at))
+            _note(view, "server", moment, ok=not poll.silent and not away(target, poll.at))
         if len(got) == len(poll.lists) and health:
             succeeded = until + LAG
             # While polls are alike, each succeeds: the time of the last one goes on with them.
@@ -250,7 +251,8 @@ def _count(target: Target, first: float, last: float) -> int:
     return max(0, ceil((last - first - target.phase % target.interval) / target.interval))
 
 
-def _away(target: Target, moment: float) -> bool:
+def away(target: Target, moment: float) -> bool:
+    """Tell whether the server does not answer when it is asked how it is."""
     return any(
         one.begin <= moment < one.end and one.reason != "database" for one in target.server.outages
     )
