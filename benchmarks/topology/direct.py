@@ -257,8 +257,8 @@ class _Process:
     # Alerts
 
     def _evaluate(self, name: str) -> None:
-        self._engine.evaluate_target(name)
-        self._flush()
+        if self._engine.evaluate_target(name):
+            self._flush()
 
     def _look_at_itself(self) -> None:
         now = self._clock.now

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from math import floor, inf, isinf
 from typing import Final
 
+from electric_agents_exporter.sources.source import EVERYONE
 from topology.counting import Counters
 from topology.model import Exporter, Target
 from topology.observing import TargetView
@@ -62,7 +63,9 @@ def _lists(view: TargetView, families: Families) -> Made:
                 for one in view.runners
                 if one.runner.principal == principal
             )
-            yield f"{SERVER}runners_listed", {"principal": principal}, both(tidied(fresh), count)
+            # A database lists everybody's.
+            labels = {"principal": EVERYONE if view.target.postgres else principal}
+            yield f"{SERVER}runners_listed", labels, both(tidied(fresh), count)
     name = f"{SERVER}runners_suppressed"
     if name in families:
         limit = view.target.gauges.get(name, _ZERO)

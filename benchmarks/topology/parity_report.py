@@ -1,0 +1,102 @@
+"""What the two paths of alerts have in common: lines for a terminal, a table for a page."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+from typing import Final
+
+from topology.parity import REASONS, WRONG, Compared, Difference
+from topology.report import lines as case_lines
+
+_PAGE: Final = Path(__file__).parents[2] / "docs" / "direct-alerts.md"
+_BEGIN: Final = "<!-- parity: begin -->"
+_END: Final = "<!-- parity: end -->"
+
+
+def lines(one: Compared) -> str:
+    """Tell of a case how it went, and what only one path has."""
+    return "\n".join(
+        [
+            case_lines(one.verdict),
+            *(f"      listed: {each} [{reason.name}]" for each, reason in one.explained),
+            *(f"      DIFFERS: {each}" for each in one.unexplained),
+        ]
+    )
+
+
+def summary(found: Sequence[Compared]) -> str:
+    """Tell of all in a few lines."""
+    right = sum(one.verdict.right for one in found)
+    same = sum(one.same for one in found)
+    listed = sum(bool(one.explained) and not one.unexplained for one in found)
+    told = [f"{right} of {len(found)} right, {same} the same, {listed} with listed differences"]
+    paces = [one.pace for one in found if one.pace is not None]
+    if paces:
+        told.append(f"death to page: {_spread([one.death for one in paces])}")
+        told.append(f"last sign of life to page: {_spread([one.sign for one in paces])}")
+    return "\n".join(told)
+
+
+def write_page(found: Sequence[Compared]) -> None:
+    """Write the table into docs/direct-alerts.md."""
+    text = _PAGE.read_text()
+    before, after = text[: text.index(_BEGIN)], text[text.index(_END) :]
+    _PAGE.write_text(before + _BEGIN + "\n\n" + _table(found) + "\n\n" + after)
+
+
+def _table(found: Sequence[Compared]) -> str:
+    paces = [one.pace for one in found if one.pace is not None]
+    figures = {
+        "cases": len(found),
+        "with the same alerts by name and labels": sum(one.same for one in found),
+        "with others, each for a reason below": sum(bool(one.explained) for one in found),
+        "with others, for no such reason": sum(bool(one.unexplained) for one in found),
+        "delivered as wanted": sum(one.verdict.right for one in found),
+        "ordinary deaths at work, of a case each": len(paces),
+        "from a death to its page": _spread([one.death for one in paces]),
+        "from the last sign of life to the page": _spread([one.sign for one in paces]),
+    }
+    return "\n".join(
+        [
+            "| what | figure |",
+            "|---|---|",
+            *(f"| {what} | {figure} |" for what, figure in figures.items()),
+            "",
+            "| why | what differs | cases | delivered otherwise than wanted |",
+            "|---|---|---|---|",
+            *_reasons(found),
+        ]
+    )
+
+
+def _reasons(found: Sequence[Compared]) -> list[str]:
+    rows = []
+    for reason in REASONS:
+        mine = [one for one in found if any(each is reason for _, each in one.explained)]
+        if mine:
+            which = [each for one in mine for each, why in one.explained if why is reason]
+            wrong = [one.verdict.case.name for one in mine if not one.verdict.right]
+            rows.append(_row(reason.text, _alerts(which), mine, wrong))
+    for name, text in WRONG.items():
+        mine = [one for one in found if one.verdict.case.name == name and not one.explained]
+        if mine:
+            rows.append(_row(text, "nothing but when it is told", mine, [name]))
+    return rows
+
+
+def _row(text: str, what: str, mine: Sequence[Compared], wrong: Sequence[str]) -> str:
+    names = ", ".join(one.verdict.case.name for one in mine)
+    return f"| {text} | {what} | {names} | {', '.join(wrong) or 'none'} |"
+
+
+def _alerts(which: Sequence[Difference]) -> str:
+    paths: dict[str, set[str]] = defaultdict(set)
+    for one in which:
+        paths[one.path].add(f"`{one.alert}`")
+    return "; ".join(f"{path} alone: {', '.join(sorted(paths[path]))}" for path in sorted(paths))
+
+
+def _spread(seconds: Sequence[float]) -> str:
+    least, middle, most = min(seconds), median(seconds), max(seconds)
+    return f"{least:.0f} s to {most:.0f} s, middle {middle:.0f} s"
