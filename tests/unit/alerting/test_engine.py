@@ -1,0 +1,680 @@
+"""What each alert finds, and what it does not: reports go in as polls take them in."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+import pytest
+from msgspec.structs import replace
+from tests.conftest import FakeClock
+
+from electric_agents_exporter.alerting.alert import Alert, AlertState
+from electric_agents_exporter.alerting.definition import PREFIX, Definitions, Limit, load
+from electric_agents_exporter.alerting.engine import Engine, Options, OwnState
+from electric_agents_exporter.contract.reading import HealthAnswer, ListAnswer
+from electric_agents_exporter.contract.report import (
+    Claims,
+    Client,
+    Dispatch,
+    ListedRunner,
+    Report,
+)
+from electric_agents_exporter.contract.vocabulary import (
+    AdminStatus,
+    HealthStatus,
+    Issue,
+    LivenessStatus,
+    RunnerKind,
+)
+from electric_agents_exporter.contract.wakes import Wake, WakeReading
+from electric_agents_exporter.fleet.fleet import Fleet
+from electric_agents_exporter.fleet.policy import Policy
+from electric_agents_exporter.fleet.poll import Poll
+from electric_agents_exporter.fleet.reasons import Operation, Reason, Skip
+
+OWNER: Final = "service:fleet"
+LEASE: Final = 90.0
+EVERY: Final = 15.0
+OPERATIONS: Final = (Operation.LIST, Operation.HEALTH, Operation.SERVER, Operation.WAKES)
+SHIPPED: Final = load()
+
+
+class Watched:
+    """One exporter, its targets polled by hand every quarter of a minute."""
+
+    def __init__(
+        self,
+        *names: str,
+        definitions: Definitions = SHIPPED,
+        labels: Mapping[str, str] | None = None,
+        per_runner: bool = True,
+        **policy: Any,  # noqa: ANN401
+    ) -> None:
+        self.clock = FakeClock()
+        self.fleet = Fleet(self.clock)
+        self.policies = [
+            Policy(name, (OWNER,), **{"operations": OPERATIONS, **policy})
+            for name in names or ("agents",)
+        ]
+        self.fleet.configure(self.policies)
+        self.own = OwnState(reloaded=True, configured_at=0.0, drift={})
+        self.known: dict[frozenset[tuple[str, str]], float] = {}
+        self.options = Options(definitions, labels or {}, per_runner)
+        self.engine = Engine(
+            self.fleet, self.clock, self.options, lambda: self.own, lambda: self.known
+        )
+
+    @property
+    def now(self) -> float:
+        return self.clock.time()
+
+    def poll(
+        self,
+        *runners: "Runner",
+        refused: Reason | None = None,
+        failing: Mapping[str, Reason] | None = None,
+        server: Reason | None = None,
+        name: str = "agents",
+    ) -> None:
+        """Poll a target; a list that is refused names nobody."""
+        target = self.fleet.targets[name]
+        target.attend()
+        poll = Poll(target)
+        listed = tuple(runner.listed for runner in runners)
+        poll.requested(Operation.LIST, 0.01, refused)
+        poll.listed(OWNER, refused or ListAnswer(listed, ()))
+        known = {runner.listed.id: runner for runner in runners}
+        for due in poll.due():
+            reason = (failing or {}).get(due.runner_id)
+            if reason is not None or due.runner_id not in known:
+                poll.requested(Operation.HEALTH, 0.01, reason or Reason.TIMEOUT)
+                poll.failed(due.runner_id, reason or Reason.TIMEOUT)
+                continue
+            answer = HealthAnswer(known[due.runner_id].report(self.now), self.now, ())
+            poll.reported(answer, self.clock.monotonic())
+        for question in poll.wake_questions():
+            poll.wakes_read(question, known[question.runner_id].wakes())
+        if Operation.SERVER in target.policy.operations:
+            poll.requested(Operation.SERVER, 0.01, server)
+        poll.end()
+        self.engine.evaluate_target(name)
+
+    def go_on(self, *runners: "Runner", seconds: float = EVERY, **how: Any) -> "Watched":  # noqa: ANN401
+        """Poll for a while."""
+        for _ in range(round(seconds / EVERY)):
+            self.poll(*runners, **how)
+            self.fleet.tick()
+            self.engine.evaluate_itself()
+            self.clock.advance(EVERY)
+        return self
+
+    def alerts(self, *states: AlertState) -> dict[tuple[str, str], Alert]:
+        """Give the alerts that are in some state, by name and whom they are on."""
+        found = {}
+        for alert in self.engine.alerts():
+            if alert.state in (states or (AlertState.PENDING, AlertState.FIRING)):
+                name = alert.labels["alertname"].removeprefix(PREFIX)
+                whom = alert.labels.get("runner_id") or alert.labels.get("server", "")
+                found[name, whom] = alert
+        found.pop(("Watchdog", ""), None)
+        return found
+
+    @property
+    def told(self) -> set[tuple[str, str]]:
+        """Whatever holds, whether or not it fires yet."""
+        return set(self.alerts())
+
+    @property
+    def firing(self) -> set[tuple[str, str]]:
+        return set(self.alerts(AlertState.FIRING))
+
+
+class Runner:
+    """A runner as a server tells of it; what is not given is as of one that is well."""
+
+    def __init__(self, runner_id: str = "r", kind: RunnerKind = RunnerKind.SERVER) -> None:
+        self.listed = ListedRunner(
+            runner_id, OWNER, f"label of {runner_id}", kind, AdminStatus.ENABLED, f"/{runner_id}"
+        )
+        self.client: dict[str, Any] = {"stream_connected": True}
+        self.more: dict[str, Any] = {}
+        self.entities = 0
+        self.active: int | None = None
+        self.seen_at: float | None = None
+        self.claimed_at: float | None = None
+        self.unheard: tuple[float, ...] = ()
+
+    def dies(self, now: float) -> "Runner":
+        """Give no sign of life after a moment."""
+        self.seen_at = now
+        return self
+
+    def report(self, now: float) -> Report:
+        seen = now - 5 if self.seen_at is None else self.seen_at
+        alive = now < seen + LEASE
+        issues = frozenset() if alive else frozenset({Issue.LEASE_EXPIRED})
+        active = self.entities if self.active is None else self.active
+        claimed = seen if self.claimed_at is None else self.claimed_at
+        return Report(
+            **{
+                "runner_id": self.listed.id,
+                "admin_status": AdminStatus.ENABLED,
+                "liveness": LivenessStatus.ONLINE if alive else LivenessStatus.EXPIRED,
+                "health": HealthStatus.HEALTHY if alive else HealthStatus.UNHEALTHY,
+                "issues": issues,
+                "created_at": 1_700_000_000.0,
+                "last_seen_at": seen,
+                "lease_expires_at": seen + LEASE,
+                "client_present": True,
+                "client": Client(**self.client),
+                "claims": Claims(
+                    active_count=active,
+                    oldest_heartbeat_at=claimed if active else None,
+                    newest_heartbeat_at=claimed if active else None,
+                ),
+                "dispatch": Dispatch(entities_with_active_claim=self.entities),
+                "wake_stream_offset": "0_1",
+                **self.more,
+            }
+        )
+
+    def wakes(self) -> WakeReading:
+        """Give what is on its stream behind what it has heard."""
+        wakes = tuple(Wake(f"entity-{at}", at, 1) for at in self.unheard)
+        return WakeReading(offset="0_1", tail="0_9" if wakes else "0_1", wakes=wakes)
+
+
+def test_a_fleet_that_is_well_raises_nothing_but_the_watchdog() -> None:
+    watched = Watched().go_on(Runner("a"), Runner("b"), seconds=3600)
+    assert watched.told == set()
+    (alert,) = watched.engine.alerts()
+    assert alert.labels == {
+        "alertname": "ElectricAgentsWatchdog",
+        "job": "electric-agents",
+        "severity": "none",
+        "service": "electric-agents",
+        "layer": "exporter",
+    }
+
+
+def test_a_death_at_work_fires_within_two_minutes_of_the_last_sign_of_life() -> None:
+    watched, runner = Watched(), Runner()
+    runner.entities = 1
+    watched.go_on(runner, seconds=60)
+    runner.dies(watched.now)
+    last = watched.now
+    while ("WorkAbandoned", "r") not in watched.firing:
+        watched.go_on(runner)
+    alert = watched.alerts()["WorkAbandoned", "r"]
+    assert alert.fired_at is not None
+    assert alert.fired_at - last <= 60 + 30 + EVERY
+    assert alert.labels["severity"] == "critical"
+    assert alert.labels["condition"] == "work_abandoned"
+    assert 'server runner r "label of r" of agents' in alert.annotations["description"]
+
+
+def test_work_lost_with_a_runner_that_comes_and_goes_is_a_ticket_and_waits_longer() -> None:
+    watched, runner = Watched(), Runner(kind=RunnerKind.CI)
+    runner.entities = 1
+    watched.go_on(runner, seconds=60)
+    runner.dies(watched.now)
+    watched.go_on(runner, seconds=400)
+    assert ("WorkAbandoned", "r") not in watched.firing
+    watched.go_on(runner, seconds=400)
+    assert watched.alerts()["WorkAbandoned", "r"].labels["severity"] == "warning"
+
+
+def test_messages_that_wait_unheard_are_told_though_the_runner_is_alive() -> None:
+    watched, runner = Watched(), Runner()
+    runner.unheard = (watched.now,)
+    watched.go_on(runner, seconds=150)
+    assert ("WorkUnheard", "r") in watched.firing
+    assert ("RunnerDeaf", "r") in watched.told
+    assert (
+        "1 of its agents were written to"
+        in watched.alerts()["WorkUnheard", "r"].annotations["description"]
+    )
+
+
+def test_a_failed_claim_is_told_until_the_runner_starts_anew() -> None:
+    watched, runner = Watched(), Runner()
+    runner.client |= {"claims_failed": 0, "started_at": 10.0}
+    watched.go_on(runner)
+    runner.client["claims_failed"] = 1
+    watched.go_on(runner, seconds=180)
+    assert ("WorkRefused", "r") in watched.firing
+    runner.client |= {"claims_failed": 0, "started_at": 20.0}
+    watched.go_on(runner, seconds=240)
+    assert ("WorkRefused", "r") not in watched.told
+
+
+def test_a_claim_that_does_not_move_though_its_runner_lives_is_stuck() -> None:
+    watched, runner = Watched(), Runner()
+    runner.entities, runner.claimed_at = 1, watched.now
+    watched.go_on(runner, seconds=620)
+    assert ("ClaimStuck", "r") in watched.firing
+
+
+def test_a_runner_that_is_gone_without_work_is_a_ticket_after_a_while() -> None:
+    watched, idle, drains = Watched(), Runner("idle"), Runner("drains")
+    drains.entities = 1
+    watched.go_on(idle, drains, seconds=60)
+    idle.dies(watched.now)
+    drains.dies(watched.now)
+    for _ in range(50):
+        drains.claimed_at = watched.now
+        watched.go_on(idle, drains)
+    assert watched.firing >= {("RunnerUnhealthy", "idle")}
+    assert not {who for name, who in watched.firing if name == "RunnerUnhealthy"} - {"idle"}
+
+
+def test_a_runner_whose_place_another_took_is_not_gone() -> None:
+    watched, old, new = Watched(), Runner("old"), Runner("new")
+    watched.go_on(old, seconds=60)
+    old.dies(watched.now)
+    new.more["created_at"] = watched.now
+    watched.go_on(old, new, seconds=700)
+    assert ("RunnerUnhealthy", "old") not in watched.told
+
+
+@pytest.mark.parametrize(
+    "issue, alert",
+    [
+        (Issue.NO_DIAGNOSTICS, "RunnerDegraded"),
+        (Issue.HEARTBEAT_FAILED, "RunnerDegraded"),
+        (Issue.OTHER, "RunnerDegraded"),
+        (Issue.RECONNECTS_HIGH, None),
+        (Issue.NEVER_HEARTBEAT, "RunnerNeverHeartbeat"),
+    ],
+)
+def test_an_issue_that_does_not_pass_is_told_once(issue: Issue, alert: str | None) -> None:
+    watched, runner = Watched(), Runner()
+    runner.more = {"issues": frozenset({issue}), "health": HealthStatus.DEGRADED}
+    watched.go_on(runner, seconds=60)
+    assert {name for name, _ in watched.told} == ({alert} if alert else set())
+
+
+def test_of_a_disabled_runner_nothing_is_told() -> None:
+    watched, runner = Watched(), Runner()
+    runner.more = {
+        "admin_status": AdminStatus.DISABLED,
+        "health": HealthStatus.UNHEALTHY,
+        "issues": frozenset({Issue.DISABLED, Issue.NO_DIAGNOSTICS}),
+    }
+    runner.unheard = (watched.now,)
+    runner.entities = 1
+    watched.go_on(runner, seconds=60)
+    runner.dies(watched.now)
+    watched.go_on(runner, seconds=900)
+    assert watched.told == set()
+
+
+def test_a_stream_that_is_lost_again_and_again_is_a_storm_until_it_calms_down() -> None:
+    watched, runner = Watched(), Runner()
+    runner.client["reconnect_count"] = 100
+    watched.go_on(runner, seconds=60)
+    for _ in range(30):
+        runner.client["reconnect_count"] += 1
+        watched.go_on(runner)
+    assert ("ReconnectStorm", "r") in watched.firing
+    assert watched.alerts()["ReconnectStorm", "r"].labels["kind"] == "server"
+    watched.go_on(runner, seconds=600)
+    assert ("ReconnectStorm", "r") not in watched.told
+
+
+def test_a_runner_that_is_woken_for_nothing_spins_and_one_that_gets_work_does_not() -> None:
+    watched, spins, works = Watched(), Runner("spins"), Runner("works")
+    for runner in (spins, works):
+        runner.client |= {"events_received": 0, "claims_skipped": 0}
+    for _ in range(70):
+        spins.client["events_received"] += 60
+        spins.client["claims_skipped"] += 60
+        works.client["events_received"] += 60
+        works.client["claims_skipped"] += 30
+        watched.go_on(spins, works)
+    assert watched.firing == {("RunnerSpinning", "spins")}
+    assert (
+        "is woken 4 times a second"
+        in watched.alerts()["RunnerSpinning", "spins"].annotations["description"]
+    )
+
+
+def test_a_process_that_starts_again_and_again_is_told() -> None:
+    watched, runner = Watched(), Runner()
+    for start in range(5):
+        runner.client["started_at"] = 1000.0 * start
+        watched.go_on(runner, seconds=120)
+    assert ("RunnerRestarting", "r") in watched.told
+
+
+def test_health_that_comes_and_goes_is_told() -> None:
+    watched, runner = Watched(), Runner()
+    for health in [HealthStatus.HEALTHY, HealthStatus.DEGRADED] * 4:
+        runner.more["health"] = health
+        watched.go_on(runner, seconds=60)
+    assert ("RunnerFlapping", "r") in watched.told
+
+
+def test_two_processes_under_one_id_are_told() -> None:
+    watched, runner = Watched(), Runner()
+    for start in [2000.0, 1000.0] * 3:
+        runner.client["started_at"] = start
+        watched.go_on(runner)
+    assert ("DuplicateRunnerId", "r") in watched.firing
+
+
+def test_claims_that_fail_at_several_runners_are_told_of_their_server() -> None:
+    watched, one, two = Watched(), Runner("one"), Runner("two")
+    for runner in (one, two):
+        runner.client |= {"claims_failed": 0, "claims_succeeded": 0}
+    for _ in range(8):
+        for runner in (one, two):
+            runner.client["claims_failed"] += 1
+            runner.client["claims_succeeded"] += 1
+        watched.go_on(one, two)
+    assert ("ClaimFailuresHigh", "agents") in watched.told
+    assert (
+        "50% of the claims"
+        in watched.alerts()["ClaimFailuresHigh", "agents"].annotations["description"]
+    )
+
+
+def test_the_failing_claims_of_one_runner_are_its_own() -> None:
+    watched, one, two = Watched(), Runner("one"), Runner("two")
+    one.client |= {"claims_failed": 0, "claims_succeeded": 0}
+    for _ in range(20):
+        one.client["claims_failed"] += 1
+        watched.go_on(one, two)
+    assert ("ClaimFailuresHigh", "agents") not in watched.told
+
+
+def test_claims_that_leak_are_told_and_those_that_had_leaked_before_are_not() -> None:
+    watched, old, new = Watched(), Runner("old"), Runner("new")
+    old.active = 3
+    watched.go_on(old, new, seconds=900)
+    new.active = 2
+    watched.go_on(old, new, seconds=900)
+    told = {key for key in watched.told if key[0] == "ClaimsLeaking"}
+    assert told == {("ClaimsLeaking", "new")}
+    assert "kind" not in watched.alerts()["ClaimsLeaking", "new"].labels
+
+
+def test_a_fleet_of_which_nobody_takes_work_is_told() -> None:
+    watched, one, two = Watched(), Runner("one"), Runner("two")
+    watched.go_on(one, two, seconds=60)
+    one.dies(watched.now)
+    watched.go_on(one, two, seconds=120)
+    assert ("FleetUnavailable", "agents") not in watched.told
+    two.dies(watched.now)
+    watched.go_on(one, two, seconds=240)
+    assert ("FleetUnavailable", "agents") in watched.firing
+    assert (
+        "Away: one two" in watched.alerts()["FleetUnavailable", "agents"].annotations["description"]
+    )
+
+
+def test_fewer_runners_than_are_expected_are_told_and_who_is_not_known_may_be_there() -> None:
+    watched = Watched(expected_min=2)
+    one, two = Runner("one"), Runner("two")
+    watched.go_on(one, two, seconds=60)
+    watched.go_on(one, two, seconds=300, failing={"two": Reason.SERVER_ERROR})
+    assert ("TooFewRunners", "agents") not in watched.told
+    watched.go_on(one, seconds=120)
+    assert ("TooFewRunners", "agents") in watched.told
+
+
+def test_runners_that_nothing_is_known_of_are_told_by_their_share() -> None:
+    watched = Watched()
+    runners = [Runner(str(number)) for number in range(10)]
+    failing = {"0": Reason.SERVER_ERROR}
+    watched.go_on(*runners, seconds=60)
+    watched.go_on(*runners, seconds=480, failing=failing)
+    firing = [
+        alert.labels["share"]
+        for alert in watched.engine.alerts()
+        if alert.labels["alertname"] == "ElectricAgentsRunnersUnknown"
+        and alert.state is AlertState.FIRING
+    ]
+    assert firing == ["tenth"]
+
+
+def test_runners_that_left_their_list_are_told_unless_the_settings_were_read_since() -> None:
+    runners = [Runner(str(number)) for number in range(10)]
+    for configured_ago, told in ((7200.0, True), (600.0, False)):
+        watched = Watched()
+        watched.own = OwnState(reloaded=True, configured_at=watched.now - configured_ago, drift={})
+        watched.go_on(*runners, seconds=120).go_on(*runners[:4], seconds=60)
+        assert (("RunnersVanished", "agents") in watched.told) is told
+
+
+def test_a_server_that_does_not_answer_is_told_and_nobody_dies_of_it() -> None:
+    watched, runner = Watched(), Runner()
+    runner.entities = 1
+    watched.go_on(runner, seconds=60)
+    watched.go_on(refused=Reason.CONNECT, server=Reason.CONNECT, seconds=320)
+    assert watched.firing >= {("ServerUnreachable", "agents")}
+    assert not {name for name, _ in watched.told} & {"WorkAbandoned", "RunnerUnhealthy"}
+    assert (
+        ": connect." in watched.alerts()["ServerUnreachable", "agents"].annotations["description"]
+    )
+
+
+def test_a_database_that_cannot_be_read_is_told_by_its_own_name() -> None:
+    watched = Watched(operations=(Operation.LIST, Operation.HEALTH), database=True)
+    watched.go_on(Runner(), seconds=60)
+    watched.go_on(refused=Reason.DATABASE, seconds=60)
+    assert {name for name, _ in watched.told} == {"DatabaseUnreachable"}
+
+
+def test_credentials_that_are_refused_are_told_in_place_of_a_server_that_is_down() -> None:
+    watched = Watched().go_on(Runner(), seconds=60)
+    watched.go_on(refused=Reason.UNAUTHORIZED, seconds=60)
+    told = [
+        (alert.labels["alertname"].removeprefix(PREFIX), alert.labels["severity"])
+        for alert in watched.engine.alerts()
+    ]
+    assert ("CredentialsRejected", "critical") in told
+    assert not {name for name, _ in told} & {"ServerUnreachable", "ExporterDataStale"}
+
+
+def test_many_servers_at_once_are_one_more_alert() -> None:
+    names = ("a", "b", "c", "d")
+    watched = Watched(*names)
+    for _ in range(3):
+        for name in names:
+            watched.poll(name=name, refused=Reason.DNS, server=Reason.DNS)
+        watched.engine.evaluate_itself()
+        watched.clock.advance(EVERY)
+    (many,) = [alert for alert in watched.engine.alerts() if alert.labels.get("servers") == "many"]
+    assert "server" not in many.labels
+    assert "4 agents-servers do not answer" in many.annotations["description"]
+    assert "a b c d" in many.annotations["description"]
+
+
+def test_data_that_is_old_though_there_is_a_list_is_told() -> None:
+    watched = Watched()
+    runners = [Runner(str(number)) for number in range(4)]
+    failing = dict.fromkeys(["0", "1", "2"], Reason.SERVER_ERROR)
+    watched.go_on(*runners, seconds=60).go_on(*runners, seconds=120, failing=failing)
+    assert ("ExporterDataStale", "agents") in watched.told
+
+
+def test_polls_of_which_one_in_four_fails_are_told() -> None:
+    watched, runner = Watched(), Runner()
+    for turn in range(40):
+        watched.go_on(runner, refused=Reason.TIMEOUT if turn % 4 == 0 else None)
+    assert ("ExporterDataStale", "agents") in watched.told
+
+
+def test_a_scheduler_that_stands_still_is_told_and_the_watchdog_ends() -> None:
+    watched = Watched().go_on(Runner(), seconds=60)
+    watched.clock.advance(600)
+    watched.engine.evaluate_itself()
+    assert ("ExporterDataStale", "") in watched.told
+    states = {alert.labels["alertname"]: alert.state for alert in watched.engine.alerts()}
+    assert states["ElectricAgentsWatchdog"] is AlertState.RESOLVED
+
+
+def test_runners_beyond_the_limit_and_polls_that_do_not_happen_are_told() -> None:
+    watched = Watched(max_runners=1).go_on(Runner("a"), Runner("b"), seconds=30)
+    watched.fleet.targets["agents"].skip(Skip.OVERRUN, 3)
+    watched.go_on(Runner("a"), Runner("b"))
+    assert watched.told == {("RunnersSuppressed", "agents"), ("PollOverrun", "agents")}
+
+
+def test_a_clock_that_is_wrong_is_told() -> None:
+    watched = Watched().go_on(Runner(), seconds=30)
+    watched.clock.wall += 60
+    watched.engine.evaluate_target("agents")
+    assert ("ClockSkew", "agents") not in watched.told
+    target = watched.fleet.targets["agents"]
+    target.clock_offset = -45.0
+    watched.engine.evaluate_target("agents")
+    assert ("ClockSkew", "agents") in watched.told
+
+
+def test_settings_that_were_refused_and_drift_are_told() -> None:
+    watched = Watched().go_on(Runner(), seconds=30)
+    watched.own = OwnState(reloaded=False, configured_at=0.0, drift={"list.kind": 1})
+    watched.fleet.tick()
+    watched.engine.evaluate_itself()
+    assert watched.told == {("ConfigReloadFailed", "")}
+    watched.clock.advance(EVERY)
+    watched.own = OwnState(reloaded=True, configured_at=0.0, drift={"list.kind": 3})
+    watched.fleet.tick()
+    watched.engine.evaluate_itself()
+    told = watched.alerts()
+    assert told["ContractDrift", ""].labels["field"] == "list.kind"
+
+
+def test_a_poll_that_fails_now_and_then_ends_nothing() -> None:
+    watched, runner = Watched(), Runner()
+    runner.entities = 1
+    watched.go_on(runner, seconds=60)
+    runner.dies(watched.now)
+    watched.go_on(runner, seconds=150)
+    fired = watched.alerts()["WorkAbandoned", "r"].fired_at
+    for refused in (Reason.TIMEOUT, None, Reason.TIMEOUT, Reason.TIMEOUT, None):
+        watched.go_on(runner, refused=refused)
+    watched.go_on(runner, seconds=120, failing={"r": Reason.SERVER_ERROR})
+    assert watched.alerts(AlertState.FIRING)["WorkAbandoned", "r"].fired_at == fired
+
+
+def test_a_runner_that_is_told_by_its_database_too_is_told_once() -> None:
+    watched, runner = Watched("agents", "database"), Runner()
+    watched.fleet.configure([watched.policies[0], replaced(watched.policies[1], database=True)])
+    runner.entities = 1
+    for _ in range(4):
+        watched.poll(runner)
+        watched.poll(runner, name="database")
+        watched.clock.advance(EVERY)
+    runner.dies(watched.now)
+    for _ in range(10):
+        watched.poll(runner)
+        watched.poll(runner, name="database")
+        watched.clock.advance(EVERY)
+    servers = [
+        alert.labels["server"]
+        for alert in watched.engine.alerts()
+        if alert.labels["alertname"] == "ElectricAgentsWorkAbandoned"
+    ]
+    assert servers == ["database"]
+
+
+def replaced(policy: Policy, **changes: Any) -> Policy:  # noqa: ANN401
+    fields = {name: getattr(policy, name) for name in Policy.__dataclass_fields__}
+    return Policy(**{**fields, **changes})
+
+
+def test_without_series_of_runners_an_alert_counts_them_by_kind() -> None:
+    watched, one, two = Watched(per_runner=False), Runner("one"), Runner("two")
+    one.unheard = two.unheard = (watched.now,)
+    watched.go_on(one, two, seconds=90)
+    (alert,) = [each for (name, _), each in watched.alerts().items() if name == "WorkUnheard"]
+    assert "runner_id" not in alert.labels
+    assert alert.labels["kind"] == "server"
+    assert "2 server runners of agents have not heard" in alert.annotations["description"]
+
+
+def test_alerts_carry_the_labels_that_settings_add() -> None:
+    watched = Watched(labels={"cluster": "eu", "job": "mine"}).go_on(Runner(), seconds=30)
+    (watchdog,) = watched.engine.alerts()
+    assert watchdog.labels["cluster"] == "eu"
+    assert watchdog.labels["job"] == "mine"
+
+
+def test_what_an_override_leaves_out_is_not_told() -> None:
+    def without(alerts: Iterable[str], limit: Limit) -> Definitions:
+        return replace(
+            SHIPPED,
+            alerts=tuple(
+                replace(one, limits=(limit,)) if one.alert in alerts else one
+                for one in SHIPPED.alerts
+            ),
+        )
+
+    for pattern, matches, told in (
+        ("agents", False, False),
+        ("agents", True, True),
+        ("agent", False, True),
+        ("agent.*", True, True),
+    ):
+        limit = Limit("server", pattern, matches)
+        watched = Watched(definitions=without(["ElectricAgentsWorkUnheard"], limit))
+        runner = Runner()
+        runner.unheard = (watched.now,)
+        watched.go_on(runner, seconds=90)
+        assert (("WorkUnheard", "r") in watched.told) is told
+
+
+def test_a_runner_whose_label_is_ignored_raises_nothing() -> None:
+    watched = Watched(definitions=replace(SHIPPED, ignored_runners=("label of .*",)))
+    runner = Runner()
+    runner.unheard = (watched.now,)
+    assert watched.go_on(runner, seconds=90).told == set()
+
+
+def test_a_target_that_is_taken_out_of_the_settings_has_its_alerts_resolved() -> None:
+    watched, runner = Watched(), Runner()
+    runner.unheard = (watched.now,)
+    watched.go_on(runner, seconds=150)
+    assert watched.firing
+    watched.fleet.configure([])
+    watched.fleet.tick()
+    watched.engine.evaluate_itself()
+    assert not watched.told
+    assert ("WorkUnheard", "r") in watched.alerts(AlertState.RESOLVED)
+
+
+def test_what_fires_goes_on_after_a_restart_under_its_first_moment() -> None:
+    watched, runner = Watched(), Runner()
+    runner.unheard = (watched.now,)
+    watched.go_on(runner, seconds=150)
+    before = watched.alerts()["WorkUnheard", "r"]
+    again = Watched()
+    again.clock = watched.clock
+    assert before.fired_at is not None
+    again.known = {before.identity: before.fired_at}
+    started_anew(again, watched)
+    again.go_on(runner)
+    after = again.alerts()["WorkUnheard", "r"]
+    assert (after.state, after.fired_at) == (AlertState.FIRING, before.fired_at)
+    assert again.alerts()["RunnerDeaf", "r"].state is AlertState.PENDING
+
+
+def started_anew(again: Watched, before: Watched) -> None:
+    """Let a new process look at the same world, at the same time."""
+    again.fleet = Fleet(before.clock)
+    again.fleet.configure(before.policies)
+    again.engine = Engine(
+        again.fleet, before.clock, again.options, lambda: again.own, lambda: again.known
+    )
+
+
+def test_new_options_keep_what_fires_where_it_is_called_the_same() -> None:
+    watched, runner = Watched(), Runner()
+    runner.unheard = (watched.now,)
+    watched.go_on(runner, seconds=150)
+    before = watched.alerts()["WorkUnheard", "r"].fired_at
+    watched.engine.configure(Options(replace(SHIPPED, interval=20.0)))
+    watched.go_on(runner)
+    assert watched.alerts()["WorkUnheard", "r"].fired_at == before
