@@ -41,20 +41,13 @@ class Seen(msgspec.Struct, frozen=True):
         state: what is known of it.
         kind: what it is for.
         holds: the conditions that hold, or held when that could last be told.
-        lately: whether its last report counts still, though it may be stale.
         twice: whether another target, its server's database, tells of it too.
     """
 
     state: RunnerState
     kind: RunnerKind
     holds: frozenset[Condition]
-    lately: bool
     twice: bool
-
-    @property
-    def enabled(self) -> bool:
-        """Whether it is known, or was lately, not to be disabled."""
-        return self.lately and Condition.DISABLED not in self.holds
 
 
 class Evidence(msgspec.Struct, frozen=True):
@@ -66,6 +59,7 @@ class Evidence(msgspec.Struct, frozen=True):
         monotonic: the same on the clock that neither jumps nor sleeps.
         history: what was known before, this moment with it.
         runners: its runners, but for those that raise no alert.
+        enabled: those of them that are known, or were lately, not to be disabled.
         sums: the newest sums over them, None where the list is too old for any.
         lasting: kinds of runner that are meant to stay.
         database: whether its runners are read from a database.
@@ -77,6 +71,7 @@ class Evidence(msgspec.Struct, frozen=True):
     monotonic: float
     history: History
     runners: tuple[Seen, ...]
+    enabled: tuple[Seen, ...]
     sums: Aggregate | None
     lasting: frozenset[str]
     database: bool

@@ -7,6 +7,7 @@ from electric_agents_exporter.alerting.definition import Definitions
 from electric_agents_exporter.alerting.evidence import Evidence, Seen
 from electric_agents_exporter.alerting.history import History, Spans
 from electric_agents_exporter.alerting.states import Moment
+from electric_agents_exporter.conditions import Condition
 from electric_agents_exporter.contract.vocabulary import RunnerKind
 from electric_agents_exporter.fleet.aggregate import aggregate
 from electric_agents_exporter.fleet.selection import Pattern
@@ -51,6 +52,7 @@ class Gathering:
             history = now[snapshot.tenant] = before.get(snapshot.tenant) or History(self._spans)
             history.take(snapshot, aggregate(snapshot, moment.monotonic), moment.monotonic)
             runners = self._seen(snapshot, history, moment, database=database)
+            lately = moment.monotonic - snapshot.stale_after - self._spans.memory
             parts.append(
                 Evidence(
                     snapshot=snapshot,
@@ -58,6 +60,7 @@ class Gathering:
                     monotonic=moment.monotonic,
                     history=history,
                     runners=runners,
+                    enabled=tuple(each for each in runners if _is_enabled(each, lately)),
                     sums=history.sums(moment.monotonic),
                     lasting=self._lasting,
                     database=database,
@@ -78,7 +81,6 @@ class Gathering:
                 state=runner,
                 kind=runner.listed.kind or RunnerKind.UNKNOWN,
                 holds=history.holds(runner, snapshot.stale_after, moment.monotonic),
-                lately=history.lately(runner, snapshot.stale_after, moment.monotonic),
                 twice=bool(elsewhere) and _is_told_by(runner, elsewhere),
             )
             for runner in snapshot.runners
@@ -87,6 +89,16 @@ class Gathering:
 
     def _ignores(self, runner: RunnerState) -> bool:
         return any(pattern.matches(runner.listed.label or "") for pattern in self._ignored)
+
+
+def _is_enabled(seen: Seen, lately: float) -> bool:
+    """Tell whether a runner is known not to be disabled, by a report since some moment."""
+    observation = seen.state.observation
+    return (
+        observation is not None
+        and observation.monotonic >= lately
+        and Condition.DISABLED not in seen.holds
+    )
 
 
 def _heartbeats(parts: Iterable[Evidence]) -> Mapping[str, float]:

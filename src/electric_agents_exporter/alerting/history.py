@@ -3,7 +3,7 @@
 import math
 import statistics
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Final, Generic, NamedTuple, TypeVar
 
 import msgspec
@@ -107,6 +107,9 @@ class History:
 
     For 10,000 runners that all work it takes some 30 MB: counters that do not move are kept once,
     those that seldom move one value a minute.
+
+    Attributes:
+        moved: the runners of which a counter moved that seldom does, as far back as is remembered.
     """
 
     def __init__(self, spans: Spans) -> None:
@@ -118,6 +121,7 @@ class History:
         self.newest_often: Mapping[str, Often] = {}
         self._seldom: Window[Mapping[str, Seldom]] = Window(spans.window, sparse)
         self._newest_seldom: Mapping[str, Seldom] = {}
+        self.moved: Collection[str] = ()
         self._leaking: Window[Mapping[str, float]] = Window(spans.median, sparse)
         self._leaked: Window[Mapping[str, float]] = Window(spans.leaks, spans.leaks / _MOMENTS)
         self._began: float | None = None
@@ -139,6 +143,7 @@ class History:
             for runner in runners
         }
         self._seldom.add(monotonic, self._newest_seldom)
+        self.moved = self._moved()
         self.often.add(monotonic, self.newest_often)
         self.numbers.add(monotonic, _numbers(snapshot))
         self.listed.add(monotonic, snapshot.listed)
@@ -151,6 +156,16 @@ class History:
             runner_id: held
             for runner_id, held in self._held.items()
             if runner_id in self._newest_seldom
+        }
+
+    def _moved(self) -> Collection[str]:
+        """Find the runners of which a counter moved that seldom does: what is kept is not one."""
+        oldest = self._seldom.oldest(-math.inf)
+        before = oldest[1] if oldest else {}
+        return {
+            runner_id
+            for runner_id, counters in self._newest_seldom.items()
+            if before.get(runner_id) is not counters
         }
 
     def sums(self, monotonic: float) -> Aggregate | None:
@@ -182,11 +197,6 @@ class History:
             return then
         first = self._leaked.oldest(-math.inf)
         return None if first is None else first[1]
-
-    def lately(self, runner: RunnerState, stale_after: float, monotonic: float) -> bool:
-        """Tell whether a runner's last report counts still."""
-        seen = runner.observation
-        return seen is not None and monotonic - seen.monotonic <= stale_after + self._spans.memory
 
     def holds(
         self, runner: RunnerState, stale_after: float, monotonic: float

@@ -38,9 +38,8 @@ def _gone(definition: Definition, evidence: Evidence) -> Iterator[Finding]:
     """Find lasting runners whose lease is over, unless they drain, or another took their place."""
     registered = [
         seen.state.report.created_at
-        for seen in evidence.runners
-        if seen.enabled
-        and seen.kind.value in evidence.lasting
+        for seen in evidence.enabled
+        if seen.kind.value in evidence.lasting
         and seen.state.report is not None
         and seen.state.report.created_at is not None
     ]
@@ -62,7 +61,7 @@ def _gone(definition: Definition, evidence: Evidence) -> Iterator[Finding]:
 
 
 def _degraded(_: Definition, evidence: Evidence) -> Iterator[Finding]:
-    for seen in _reporting(evidence):
+    for seen in evidence.enabled:
         issues = _issues(seen) - _TOLD_OTHERWISE
         # A dead runner keeps its last diagnostics.
         if issues and Condition.LAPSED not in seen.holds:
@@ -70,13 +69,9 @@ def _degraded(_: Definition, evidence: Evidence) -> Iterator[Finding]:
 
 
 def _never_heard(_: Definition, evidence: Evidence) -> Iterator[Finding]:
-    for seen in _reporting(evidence):
+    for seen in evidence.enabled:
         if Issue.NEVER_HEARTBEAT in _issues(seen):
             yield evidence.of_runner(seen)
-
-
-def _reporting(evidence: Evidence) -> Iterator[Seen]:
-    return (seen for seen in evidence.runners if seen.enabled)
 
 
 def _issues(seen: Seen) -> frozenset[Issue]:
@@ -120,8 +115,10 @@ def _counted(
     evidence: Evidence, count: Callable[[Seldom], float | None], window: float, above: float
 ) -> Iterator[tuple[Seen, float]]:
     """Give the runners whose counter grew by more than so much, and by how much."""
-    for seen in _reporting(evidence):
-        since = evidence.monotonic - window
+    moved, since = evidence.history.moved, evidence.monotonic - window
+    for seen in evidence.enabled:
+        if seen.state.listed.id not in moved:
+            continue
         grown = evidence.history.grown(seen.state.listed.id, count, since, above)
         if grown > above:
             yield seen, grown
@@ -138,7 +135,7 @@ def _spinning(definition: Definition, evidence: Evidence) -> Iterator[Finding]:
     if oldest is None or evidence.monotonic <= oldest[0]:
         return
     seconds, then = evidence.monotonic - oldest[0], oldest[1]
-    for seen in _reporting(evidence):
+    for seen in evidence.enabled:
         now = evidence.history.newest_often.get(seen.state.listed.id)
         before = then.get(seen.state.listed.id)
         if (
@@ -180,7 +177,7 @@ def _leaks(definition: Definition, evidence: Evidence) -> Iterator[Finding]:
     if before is None:
         return
     now = evidence.history.leaked(evidence.monotonic)
-    for seen in _reporting(evidence):
+    for seen in evidence.enabled:
         runner_id = seen.state.listed.id
         more = now.get(runner_id, 0.0) - before.get(runner_id, 0.0)
         if more > 0:
