@@ -1,5 +1,6 @@
 """Wires everything together: from settings to a fleet, its sources and its metrics."""
 
+import asyncio
 import platform
 from collections.abc import Mapping
 from functools import partial
@@ -38,6 +39,7 @@ class Exporter:
         self.pollers: dict[str, TargetPoller] = {}
         self.alerts: DirectAlerts | None = None
         self._started = False
+        self._closing: set[asyncio.Task[None]] = set()
         self._settings = settings
         self._configure_targets(settings, {})
         self.process.reloaded_at = self.clock.time()
@@ -71,6 +73,7 @@ class Exporter:
             await poller.aclose()
         if self.alerts is not None:
             await self.alerts.aclose()
+        await asyncio.gather(*self._closing)
 
     def tick(self) -> None:
         """Note that the scheduler is alive."""
@@ -112,7 +115,9 @@ class Exporter:
         given = settings.alertmanager
         if given is None:
             if self.alerts is not None:
-                self.alerts.stop()
+                closing = asyncio.get_running_loop().create_task(self.alerts.aclose())
+                self._closing.add(closing)
+                closing.add_done_callback(self._closing.discard)
             self.alerts = None
             return
         # Templates and a client take megabytes, so they are loaded where something is sent.

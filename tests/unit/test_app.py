@@ -1,5 +1,6 @@
 """The wiring: an exporter as one object, made of settings."""
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -127,3 +128,50 @@ async def test_when_the_scheduler_ticked_and_settings_were_read_is_noted(clock: 
     clock.advance(7)
     exporter.configure(settings(target("one")))
     assert exporter.process.reloaded_at == clock.time()
+
+
+SENDING = {"urls": ["http://127.0.0.1:1"]}
+
+
+def told(exporter: Exporter) -> set[str]:
+    assert exporter.alerts is not None
+    return {alert.labels["alertname"] for alert in exporter.alerts.alerts()}
+
+
+async def test_alerts_are_evaluated_after_every_tick_once_they_are_wanted(clock: FakeClock) -> None:
+    exporter = Exporter(settings(target("one"), alertmanager=SENDING), clock)
+    exporter.fleet.targets["one"].clock_offset = 60.0
+    poll = Poll(exporter.fleet.targets["one"])
+    poll.end()
+    exporter.fleet.targets["one"].clock_offset = 60.0
+    exporter.pollers["one"].overrun()
+    assert "ElectricAgentsClockSkew" in told(exporter)
+
+
+async def test_alerts_come_and_go_with_the_settings(clock: FakeClock) -> None:
+    exporter = Exporter(settings(target("one")), clock)
+    exporter.start()
+    seen = [exporter.alerts]
+    for given in (SENDING, {**SENDING, "labels": {"cluster": "eu"}}, None):
+        wanted = {} if given is None else {"alertmanager": given}
+        exporter.configure(settings(target("one"), **wanted))
+        seen.append(exporter.alerts)
+    before, first, second, after = seen
+    assert (before, after) == (None, None)
+    assert first is second
+    assert first is not None
+    await exporter.aclose()
+
+
+async def test_what_the_settings_say_of_alerts_arrives_where_they_are_made(
+    clock: FakeClock,
+) -> None:
+    async with asyncio.timeout(10):
+        given = {**SENDING, "labels": {"cluster": "eu"}}
+        exporter = Exporter(settings(target("one"), alertmanager=given), clock)
+        exporter.start()
+        while not told(exporter):
+            await asyncio.sleep(0)
+        await exporter.aclose()
+    assert exporter.alerts is not None
+    assert {alert.labels["cluster"] for alert in exporter.alerts.alerts()} == {"eu"}

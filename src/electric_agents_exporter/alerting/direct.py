@@ -44,15 +44,10 @@ class DirectAlerts:
         self._delivery.start()
         self._watching = asyncio.get_running_loop().create_task(self._watch())
 
-    def stop(self) -> None:
-        """Send nothing more. What fires ends by itself where nobody goes on with it."""
+    async def aclose(self) -> None:
+        """End at once. What fires ends by itself where nobody goes on with it."""
         if self._watching is not None:
             self._watching.cancel()
-        self._delivery.configure(DeliveryOptions())
-
-    async def aclose(self) -> None:
-        """Stop, and wait until every connection is closed."""
-        self.stop()
         await self._delivery.aclose()
 
     def ticked(self, target: str) -> None:
