@@ -47,9 +47,10 @@ class Connection:
 
     async def aclose(self) -> None:
         """Close what is open; the next use opens it again."""
-        if self._transport is not None:
-            await self._transport.aclose()
-            self._transport = None
+        # Another may be made while the old one closes.
+        transport, self._transport = self._transport, None
+        if transport is not None:
+            await transport.aclose()
 
     async def _ready_transport(self, make: Callable[[], Transport]) -> Transport:
         stamp = tuple((path, path.stat().st_mtime_ns) for path in self._tls.files)
