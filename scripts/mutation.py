@@ -19,6 +19,7 @@ BESIDE = ("src", "tests", "pyproject.toml")
 """What mutmut copies, or reads, from where it runs."""
 
 NEAR = {
+    "alerting/*": ["tests/unit/alerting"],
     "app.py": ["tests/unit/test_app.py", "tests/unit/test_settings_arrive.py"],
     "cli.py": ["tests/unit/cli"],
     "conditions.py": ["tests/unit/test_conditions.py"],
