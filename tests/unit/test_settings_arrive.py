@@ -18,7 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from pydantic import BaseModel
 from tests.conftest import FakeClock
 
-from electric_agents_exporter.alerting.definition import Definitions
+from electric_agents_exporter.alerting.definition import load as load_definitions
 from electric_agents_exporter.app import Exporter
 from electric_agents_exporter.contract.reading import read_health, read_list
 from electric_agents_exporter.fleet.poll import Poll
@@ -308,17 +308,17 @@ def of_exporter(exporter: Exporter) -> dict[str, object]:
     given |= dict(flatten(target.policy, "policy"))
     parts = vars(poller)
     given |= dict(flatten(parts["_next_source"] or parts["_source"], "source"))
-    return given
+    return given | of_alerts_of(exporter)
 
 
-def of_alerting(settings: Settings) -> dict[str, object]:
-    """To whom alerts are sent, and how."""
-    section = settings.alertmanager
-    if section is None:
+def of_alerts_of(exporter: Exporter) -> dict[str, object]:
+    """Everything that an exporter gives to what sends alerts: to whom, how, and which."""
+    if exporter.alerts is None:
         return {}
-    delivery = section.delivery(settings.listen)
+    parts = vars(exporter.alerts)
+    delivery, engine = (vars(parts[name])["_options"] for name in ("_delivery", "_engine"))
     (to,) = delivery.alertmanagers
-    given: dict[str, object] = {"labels": section.labels, "definitions": section.definitions}
+    given = {"labels": engine.labels, "definitions": engine.definitions}
     given |= {each.name: getattr(to, each.name) for each in fields(to)}
     for name in ("credentials", "tls"):
         given |= dict(flatten(given.pop(name), name))
@@ -379,7 +379,9 @@ def files(tmp_path: Path, authority: trustme.CA, monkeypatch: pytest.MonkeyPatch
         "ca": authority.cert_pem.bytes(),
         "cert": own.cert_chain_pems[0].bytes(),
         "key": own.private_key_pem.bytes(),
-        "definitions": msgspec.json.encode(Definitions("job", 300.0, (), (), (), ())),
+        "definitions": msgspec.json.encode(
+            msgspec.structs.replace(load_definitions(), memory=299.0)
+        ),
     }
     for name, content in contents.items():
         (tmp_path / name).write_bytes(content)
@@ -451,13 +453,24 @@ def test_each_other_setting_arrives_where_it_should_and_nowhere_else() -> None:
     wrong = []
     for path, change in GENERAL.items():
         before, after = (
-            given_by(settings)
-            | shown(settings)
-            | asyncio.run(of_service(settings))
-            | of_alerting(settings)
+            given_by(settings) | shown(settings) | asyncio.run(of_service(settings))
             for settings in (
                 settings_with("http", {}, {**change.beside, path: value}) for value in change.values
             )
         )
         wrong += complaints(path, differing(before, after), set(change.differs))
     assert wrong == []
+
+
+@pytest.mark.usefixtures("files")
+def test_each_setting_of_alerts_arrives_with_a_reload_too() -> None:
+    late = []
+    without = settings_with("http", {}, {})
+    for path, change in ALERTMANAGER.items():
+        before, after = (
+            settings_with("http", {}, {**change.beside, path: value}) for value in change.values
+        )
+        given = given_by(after)
+        late += [path for old in (before, without) if given_after_reload(old, after) != given]
+        assert given_after_reload(after, without) == given_by(without)
+    assert late == []
