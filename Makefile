@@ -34,9 +34,10 @@ EXAMPLES := quick
 unit: setup ## The code by itself, in seconds: run it all the time; ARGS="-k words" for some of it
 	python -m pytest $(UNIT) -n auto --hypothesis-profile=$(EXAMPLES) $(ARGS)
 
-# What stands in one file shares what it starts, so a file stays with one worker.
+# What stands in one file shares what it starts, so a file stays with one worker. Half of the tests
+# wait for real time while others keep a processor busy: there is one worker more than processors.
 verify: tools ## Real databases, promtool, Alertmanager, dashboards, the simulator, ten thousand polls
-	python -m pytest $(VERIFY) -m 'not alone and not long' -n auto --dist loadfile --hypothesis-profile=$(EXAMPLES) $(ARGS)
+	python -m pytest $(VERIFY) -m 'not alone and not long' -n $$(($$(nproc) + 1)) --dist loadfile --hypothesis-profile=$(EXAMPLES) $(ARGS)
 	python -m pytest $(VERIFY) -m alone $(ARGS)
 
 e2e: tools render ## The exporter as a process, a browser, whole incidents

@@ -1,7 +1,16 @@
 from dataclasses import dataclass
+from typing import Final
 
 import pytest
 from hypothesis import Phase, settings
+from typing_extensions import override
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
+
+APART: Final = {
+    f"tests/alerts/test_{name}.py" for name in ("left_open", "mutants", "promtool", "vmalert")
+}
+"""Files with tests that take long, and share nothing: they need not wait for each other."""
 
 # `make test` is thorough; what is run all the time is quick.
 settings.register_profile("thorough", deadline=None, print_blob=True, max_examples=150)
@@ -37,3 +46,18 @@ class FakeClock:
 @pytest.fixture
 def clock() -> FakeClock:
     return FakeClock()
+
+
+class FileScheduling(LoadFileScheduling):  # type: ignore[misc]  # it has no types
+    """Keeps a file with one worker, but for those whose tests share nothing: each is by itself."""
+
+    @override
+    def _split_scope(self, nodeid: str) -> str:
+        file: str = super()._split_scope(nodeid)
+        return nodeid if file in APART else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FileScheduling | None:
+    """Schedule in this way where it is to be by file."""
+    return FileScheduling(config, log) if config.getvalue("dist") == "loadfile" else None

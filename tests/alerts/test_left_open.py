@@ -20,6 +20,8 @@ from alert_values import Duration
 from promtool_runs import promtool
 from rule_files import promtool_files, reached, rules
 
+pytestmark = pytest.mark.timeout(600)
+
 _WORD: Final = re.compile(r"[\w:]+")
 _WINDOW: Final = re.compile(r"\[(\w+)\]")
 _MOMENT: Final = 0.001

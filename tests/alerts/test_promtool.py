@@ -15,6 +15,8 @@ from programs import Release
 from promtool_runs import promtool, written
 from rule_files import ALERTS, Rule, alert_rules, promtool_files
 
+pytestmark = pytest.mark.timeout(600)
+
 _NO_EXPORTER = {"Watchdog"}
 """Alerts that read no series of an exporter, so that replicas do not matter."""
 

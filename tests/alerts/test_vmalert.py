@@ -23,6 +23,8 @@ from alert_cases.promtool import Case, Check, Query, Sample, content, selector
 from programs import Release, program
 from rule_files import ALERTS
 
+pytestmark = pytest.mark.timeout(600)
+
 RULES: Final = sorted((ALERTS / "rules").glob("*.yaml"))
 LATER: Final = {"ClaimFailuresHigh": 2, "CredentialsRejected": 2, "DatabaseUnreachable": 2}
 """By how many evaluations, where that is not one: these read records of records."""
