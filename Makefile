@@ -50,7 +50,7 @@ coverage: setup ## Branches that `make unit` passes, and the floor they must not
 	python -m pytest $(UNIT) -n auto --cov --cov-report=term $(ARGS)
 
 mutants: tools ## Break every alert rule in every way, and want each breakage noticed
-	python -m pytest tests/alerts/test_mutants.py $(ARGS)
+	python -m pytest tests/alerts/test_mutants.py -n auto --dist loadfile $(ARGS)
 
 versions: tools ## Every test case of the rules with both versions of promtool, and on VictoriaMetrics (ten minutes)
 	python -m pytest tests/alerts/test_promtool.py tests/alerts/test_vmalert.py -n auto --dist loadfile $(ARGS)

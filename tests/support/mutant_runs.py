@@ -6,7 +6,6 @@ mutants are left for those of days.
 """
 
 import json
-import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache, partial
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from alert_cases import test_files
-from promtool_runs import failing
+from promtool_runs import promtool
 from rule_files import Rule, alert_rules, is_of, promtool_files, reached, record_rules
 from rule_mutants import Mutant
 
@@ -45,23 +44,13 @@ def _unnoticed(
         broken = {-1}
         # A rule that cannot be evaluated ends a case before its checks: then it is run again.
         while broken and left:
-            files = [
-                _write(folder / f"{number}.json", *case(share), name)
-                for number, share in enumerate(_shares(left))
-            ]
-            texts = [text for _, text in failing(files)]
-            broken = {int(number) for text in texts for number in _RULE_ERROR.findall(text)}
-            noticed = {int(number) for text in texts for number in _NUMBERED.findall(text)}
-            assert noticed or not texts, "\n".join(texts)
+            path = _write(folder / "cases.json", *case(left), name)
+            code, text = promtool("test", "rules", path)
+            broken = {int(number) for number in _RULE_ERROR.findall(text)}
+            noticed = {int(number) for number in _NUMBERED.findall(text)}
+            assert noticed or not code, text
             left = {number: mutant for number, mutant in left.items() if number not in noticed}
     return list(left.values())
-
-
-def _shares(left: Mapping[int, Mutant]) -> Iterator[dict[int, Mutant]]:
-    """Divide mutants among the processors."""
-    count = os.cpu_count() or 1
-    items = list(left.items())
-    yield from (dict(items[first::count]) for first in range(min(count, len(items))))
 
 
 def _cases_of_alert(rule: Rule) -> Iterator[tuple[str, CaseOf]]:

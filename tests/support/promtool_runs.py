@@ -1,10 +1,8 @@
-"""Runs of promtool, as many at a time as there are processors."""
+"""Runs of promtool, and the files of test cases that it is given."""
 
 import json
 import os
 import subprocess
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
@@ -34,14 +32,3 @@ def written(name: str) -> Path:
     path = CASES / f"{name}.json"
     path.write_text(json.dumps(promtool_files()[name], indent=1))
     return path
-
-
-def failing(files: Iterable[Path]) -> Iterator[tuple[Path, str]]:
-    """Run files of test cases; give those that fail, with what promtool says of them."""
-    paths = list(files)
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for path, (code, text) in zip(
-            paths, pool.map(lambda path: promtool("test", "rules", path), paths), strict=True
-        ):
-            if code:
-                yield path, text
