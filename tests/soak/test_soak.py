@@ -5,6 +5,7 @@ import json
 import sys
 from typing import Any
 
+import pytest
 from prometheus_client import CollectorRegistry
 from tests.conftest import FakeClock
 
@@ -124,6 +125,7 @@ class ChurningFleet:
                 pass
 
 
+@pytest.mark.timeout(600)
 def test_ten_thousand_polls_of_a_churning_fleet_leave_nothing_behind() -> None:
     fleet = ChurningFleet()
 
