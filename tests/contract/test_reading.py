@@ -11,6 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from electric_agents_exporter.contract.claims import MOST_NAMED, ActiveClaim
 from electric_agents_exporter.contract.reading import (
     HealthAnswer,
     ListAnswer,
@@ -520,6 +521,28 @@ def test_claims_are_superseded_by_the_newest_of_their_stream(
         newest_heartbeat_at=None if newest is None else ELEVEN + newest,
     )
     assert answer.drift == ()
+
+
+def test_the_claims_made_last_are_named_as_far_as_their_names_can_be_shown() -> None:
+    old = [claim(f"s{number}", 1) for number in range(MOST_NAMED)]
+    odd = {
+        **claim("late", 1, 30),
+        "entity_url": "/task/\ud800",
+        "claimed_at": "2026-11-22T11:00:09Z",
+    }
+    good = {
+        **claim("x" * 2000, 1, 3),
+        "entity_url": "/task/1",
+        "claimed_at": "2026-11-22T11:00:08Z",
+    }
+    answer = read_health(spliced("claims.active", encode([*old, good, odd])))
+    assert answer.claims is not None
+    assert len(answer.claims) == MOST_NAMED
+    assert answer.claims[:2] == (
+        ActiveClaim(None, "late", ELEVEN + 9, ELEVEN + 30),
+        ActiveClaim("/task/1", "x" * 1024, ELEVEN + 8, ELEVEN + 3),
+    )
+    assert read_health(spliced("claims.active", "7")).claims is None
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ claim that gave no sign of life for minutes, and no entity that is worked on.
 """
 
 import math
+from typing import Final
 
 import msgspec
 
@@ -24,6 +25,22 @@ class StartedClaim(msgspec.Struct, frozen=True, gc=False):
     stream: str
     epoch: int
     claimed_at: float
+
+
+class ActiveClaim(msgspec.Struct, frozen=True, gc=False):
+    """A claim that a report names: of which entity and stream, since when, and its last heartbeat.
+
+    Times are seconds since the epoch on the server's clock; None is what is not known.
+    """
+
+    entity: str | None
+    stream: str | None
+    claimed_at: float | None
+    heartbeat_at: float | None
+
+
+MOST_NAMED: Final = 16
+"""The most claims of a runner that are kept with their names: those claimed last."""
 
 
 class EndedClaim(msgspec.Struct, frozen=True, gc=False):

@@ -10,12 +10,13 @@ import sys
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from enum import StrEnum
+from heapq import nlargest
 from itertools import islice
 from typing import Final, TypeVar
 
 import msgspec
 
-from electric_agents_exporter.contract.claims import ClaimTally
+from electric_agents_exporter.contract.claims import MOST_NAMED, ActiveClaim, ClaimTally
 from electric_agents_exporter.contract.health import classify_issue
 from electric_agents_exporter.contract.report import (
     MAX_ID_LENGTH,
@@ -63,12 +64,14 @@ class HealthAnswer(msgspec.Struct, frozen=True):
     """A health report as it arrived.
 
     `server_time` is the server's clock at the moment of the answer, known exactly from the lease
-    and what is left of it; `drift` names the fields that were not as the contract says.
+    and what is left of it; `drift` names the fields that were not as the contract says; `claims`
+    are some of the active claims, None where their names are not known.
     """
 
     report: Report
     server_time: float | None
     drift: tuple[str, ...]
+    claims: tuple[ActiveClaim, ...] | None = None
 
 
 class ListAnswer(msgspec.Struct, frozen=True):
@@ -100,6 +103,7 @@ def read_health(body: bytes) -> HealthAnswer:
     client = fields.values.get("client", _MISSING)
     health = fields.section("health")
     dispatch = _dispatch(fields.section("dispatch"))
+    claims, named = _claims(fields.section("claims"), dispatch.entities_with_active_claim)
     report = Report(
         runner_id=runner_id,
         admin_status=runner.word("admin_status", AdminStatus, AdminStatus.UNKNOWN),
@@ -109,14 +113,14 @@ def read_health(body: bytes) -> HealthAnswer:
         lease_expires_at=runner.time("lease_expires_at"),
         client_present=_client_present(client, fields.drift),
         client=read_client(client, fields.drift),
-        claims=_claims(fields.section("claims"), dispatch.entities_with_active_claim),
+        claims=claims,
         dispatch=dispatch,
         health=health.word("status", HealthStatus, HealthStatus.UNKNOWN),
         issues=_issues(health),
         wake_stream_offset=runner.short_text("wake_stream_offset"),
     )
     server_time = _server_time(report.lease_expires_at, runner.number("lease_remaining_ms"))
-    return HealthAnswer(report, server_time, tuple(fields.drift))
+    return HealthAnswer(report, server_time, tuple(fields.drift), named)
 
 
 def read_list(body: bytes) -> ListAnswer:
@@ -252,12 +256,15 @@ def _claim_result(client: "_Fields") -> ClaimResult | None:
     return client.word("last_claim_result", ClaimResult, ClaimResult.UNKNOWN)
 
 
-def _claims(section: "_Fields", entities: float | None) -> Claims:
+def _claims(
+    section: "_Fields", entities: float | None
+) -> tuple[Claims, tuple[ActiveClaim, ...] | None]:
     active_count = section.number("active_count")
     active = section.items("active")
     if active is None:
-        return Claims(active_count)
+        return Claims(active_count), None
     tally = ClaimTally()
+    named: list[ActiveClaim] = []
     for item in active:
         claim = _Fields("claims.active", item, section.drift)
         stream = claim.values.get("stream_path")
@@ -267,7 +274,15 @@ def _claims(section: "_Fields", entities: float | None) -> Claims:
         claimed_at = claim.time("claimed_at")
         heartbeat_at = claim.time("last_heartbeat_at")
         tally.add(stream, claimed_at, claim.number("epoch"), heartbeat_at)
-    return tally.total(active_count, entities)
+        entity = claim.values.get("entity_url")
+        named.append(ActiveClaim(_shown(entity), _shown(stream), claimed_at, heartbeat_at))
+    newest = nlargest(MOST_NAMED, named, key=lambda each: each.claimed_at or 0.0)
+    return tally.total(active_count, entities), tuple(newest)
+
+
+def _shown(name: object) -> str | None:
+    """Give a name that people are shown; None for what is none, or cannot be written."""
+    return name[:MAX_ID_LENGTH] if isinstance(name, str) and name and not torn(name) else None
 
 
 def _dispatch(section: "_Fields") -> Dispatch:

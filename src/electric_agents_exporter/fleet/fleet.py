@@ -6,7 +6,7 @@ from typing import Final
 
 from electric_agents_exporter.fleet.clock import Clock
 from electric_agents_exporter.fleet.policy import Policy
-from electric_agents_exporter.fleet.snapshot import FleetSnapshot
+from electric_agents_exporter.fleet.snapshot import FleetSnapshot, RunnerDetail
 from electric_agents_exporter.fleet.target import Target
 
 _TICKS_LATE: Final = 10.0
@@ -67,6 +67,13 @@ class Fleet:
         return "polls have stopped: " + ", ".join(
             f"{name} for {seconds:.0f} s" for name, seconds in still.items()
         )
+
+    def detail(self, target: str, tenant: str | None, runner_id: str) -> RunnerDetail | None:
+        """Give all that is known of one runner; None where there is none of that name."""
+        known = self._targets.get(target)
+        if known is not None and tenant is not None:
+            known = known.tenants.get(tenant)
+        return None if known is None else known.detail(runner_id)
 
     def snapshot(self) -> FleetSnapshot:
         """Give one consistent state of everything, at the clock's now."""

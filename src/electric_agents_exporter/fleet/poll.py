@@ -11,18 +11,11 @@ from electric_agents_exporter.fleet.counters import ClaimTotals
 from electric_agents_exporter.fleet.heard import WakeQuestion
 from electric_agents_exporter.fleet.inventory import DueRunner
 from electric_agents_exporter.fleet.reasons import SERVER_FAILS, Operation, Reason
-from electric_agents_exporter.fleet.snapshot import FullScan
+from electric_agents_exporter.fleet.snapshot import FullScan, PollFault
 from electric_agents_exporter.fleet.target import Target
 
 _TOLERATED_SHARE: Final = 0.1
 _TOLERATED: Final = 1
-
-
-class PollFault(NamedTuple):
-    """Something that went wrong with a poll: of which kind, and in a few words with its numbers."""
-
-    kind: str
-    text: str
 
 
 class PollResult(NamedTuple):
@@ -97,6 +90,7 @@ class Poll:
     def __init__(self, target: Target) -> None:
         self._target = target
         self._began = target.clock.monotonic()
+        self._began_at = target.clock.time()
         self._got: set[str] = set()
         self._not_got: dict[str, Reason] = {}
         self._unreadable: dict[str, str] = {}
@@ -193,7 +187,10 @@ class Poll:
         if record is None:
             return  # its list went with new settings while it was asked after
         moment = target.moment(monotonic, server_now)
+        before = record.state
         changes = record.report(report, moment, target.policy)
+        record.claims = answer.claims
+        target.history.reported(before, record.state, changes, moment.time)
         if changes is not None:
             target.totals.add(record.kind, changes)
         if Operation.WAKES in target.policy.operations:
@@ -213,7 +210,9 @@ class Poll:
         self.answers.note(None if gone else reason)
         record = target.inventory.record(runner_id)
         if record is not None:
+            before = record.state
             record.fail(target.clock.monotonic(), gone=gone)
+            target.history.failed(before, record.state, reason, target.clock.time())
 
     def wake_questions(self) -> list[WakeQuestion]:
         """Give what to ask of the wake streams of those who reported since the last call."""
@@ -241,7 +240,9 @@ class Poll:
                     question.runner_id, record.kind, reading, monotonic, question.unanswered
                 )
             unanswered = target.dispatch.refuses(question.runner_id, monotonic, patience)
+        before = record.state
         record.read_wakes(reading, moment, target.policy, unanswered=unanswered)
+        target.history.wakes_read(before, record.state, moment.time, self._began_at)
 
     def claims_read(self, news: ClaimNews, full_scan: FullScan) -> None:
         """Take in what a reading of all claims told; only watched runners' are counted."""
@@ -291,7 +292,9 @@ class Poll:
         if target.dispatch is not None:
             target.dispatch.forget({runner.listed.id for runner in target.inventory.states()})
         target.version += 1
-        return PollResult(lists and health, bool(self._got), tuple(self._faults(complete=complete)))
+        faults = tuple(self._faults(complete=complete))
+        target.ended(now, faults)
+        return PollResult(lists and health, bool(self._got), faults)
 
     def _end_tenants(self, *, complete: bool) -> None:
         tenants = self._target.tenants

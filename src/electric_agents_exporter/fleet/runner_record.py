@@ -8,6 +8,7 @@ import msgspec
 from msgspec.structs import replace
 
 from electric_agents_exporter.conditions import NOT_KNOWN, Ages, Conditions, Gap, judge
+from electric_agents_exporter.contract.claims import ActiveClaim
 from electric_agents_exporter.contract.report import ListedRunner, Report
 from electric_agents_exporter.contract.vocabulary import RunnerKind
 from electric_agents_exporter.contract.wakes import WakeReading
@@ -42,7 +43,8 @@ class Moment(msgspec.Struct, frozen=True, gc=False):
 class RunnerRecord:
     """One runner that is watched or retired.
 
-    Invariant: `state` says what everything else here comes to.
+    Invariant: `state` says what everything else here comes to, but for `claims`: some of those that
+    its last report named, None where that names none.
     """
 
     __slots__ = (
@@ -55,6 +57,7 @@ class RunnerRecord:
         "_unanswered",
         "_unknown",
         "asked_at",
+        "claims",
         "retired",
         "state",
     )
@@ -63,6 +66,7 @@ class RunnerRecord:
         self.state = RunnerState(listed, principal)
         self.asked_at = AT_ONCE
         self.retired = False
+        self.claims: tuple[ActiveClaim, ...] | None = None
         self._unknown = False
         self._changes: ChangeDetector | None = None
         self._heard = HeardOffset()
@@ -81,6 +85,11 @@ class RunnerRecord:
     def gone(self) -> bool:
         """Whether the server did not know it when it was last asked after."""
         return self._unknown and self.state.report is None
+
+    @property
+    def waiting(self) -> WakeReading | None:
+        """What was last read of its wake stream; None where that says no more who waits."""
+        return None if self.state.lag is None else self._reading
 
     def relist(self, listed: ListedRunner, principal: str) -> None:
         """Take in what a newer list says."""
@@ -188,7 +197,7 @@ class RunnerRecord:
             self._forget_wakes(success=None)
             self.state = replace(self.state, report=None, observation=None, conditions=NOT_KNOWN)
             self._heard = HeardOffset()
-            self._offset = self._changes = self._refused_at = None
+            self._offset = self._changes = self._refused_at = self.claims = None
             self.retired = False
 
     def _note_refusal(self, changes: Changes, moment: Moment) -> None:

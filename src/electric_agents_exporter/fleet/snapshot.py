@@ -1,10 +1,13 @@
 """One consistent, immutable state of everything known: what metrics, pages and alerts read."""
 
 from collections.abc import Mapping
+from enum import StrEnum
+from typing import NamedTuple
 
 import msgspec
 
 from electric_agents_exporter.conditions import NOT_KNOWN, Conditions
+from electric_agents_exporter.contract.claims import ActiveClaim
 from electric_agents_exporter.contract.report import ListedRunner, Report
 from electric_agents_exporter.contract.vocabulary import (
     ClaimOutcome,
@@ -12,6 +15,7 @@ from electric_agents_exporter.contract.vocabulary import (
     HealthStatus,
     RunnerKind,
 )
+from electric_agents_exporter.contract.wakes import Wake
 from electric_agents_exporter.fleet.changes import EventCounts
 from electric_agents_exporter.fleet.reasons import Operation, Reason, Skip, Suppression
 
@@ -82,6 +86,21 @@ class RunnerState(msgspec.Struct, frozen=True, gc=False):
         return seen is not None and monotonic - seen.monotonic <= stale_after
 
 
+class PollFault(NamedTuple):
+    """Something that went wrong with a poll: of which kind, and in a few words with its numbers."""
+
+    kind: str
+    text: str
+
+
+class EndedPoll(msgspec.Struct, frozen=True, gc=False):
+    """A poll that ended: when, how long it took in seconds, and of what kinds its faults were."""
+
+    at: float
+    seconds: float
+    faults: tuple[str, ...]
+
+
 class Histogram(msgspec.Struct, frozen=True, gc=False):
     """Cumulative counts of observations by upper bound (`+Inf` last), and their sum."""
 
@@ -135,8 +154,9 @@ class TargetSnapshot(msgspec.Struct, frozen=True, gc=False):
     """One target, or one tenant of it. Every `*_at` is this exporter's clock, since the epoch.
 
     `listed` counts runners by principal as configured, and holds only lists that are not stale:
-    without any, nothing is known of the target's fleet. `claims`, `full_scan` and `dispatch` are
-    None where nothing tells them.
+    without any, nothing is known of the target's fleet. `faults` are those of the last poll, and
+    `same_since` is when the first poll ended that came to what the last one came to. `claims`,
+    `full_scan` and `dispatch` are None where nothing tells them.
     """
 
     name: str
@@ -161,6 +181,67 @@ class TargetSnapshot(msgspec.Struct, frozen=True, gc=False):
     claims: ClaimCounters | None = None
     full_scan: FullScan | None = None
     dispatch: Mapping[RunnerKind, Histogram] | None = None
+    faults: tuple[PollFault, ...] = ()
+    same_since: float | None = None
+
+
+class Note(StrEnum):
+    """Something that happened to a runner between two reports."""
+
+    RESTARTED = "restarted"
+    LEASE_LAPSED = "lease_lapsed"
+    TWO_PROCESSES = "two_processes"
+    RECONNECTED = "reconnected"
+    CLAIM_FAILED = "claim_failed"
+
+
+class Change(msgspec.Struct, frozen=True, gc=False):
+    """One change of a runner.
+
+    Attributes:
+        at: when this exporter saw it, seconds since the epoch.
+        before: what was judged of the runner until then; None at its first report.
+        after: what is judged of it from then on.
+        failure: why its report cannot be had from then on; None where it can.
+        notes: what happened besides.
+    """
+
+    at: float
+    before: Conditions | None
+    after: Conditions
+    failure: Reason | None = None
+    notes: tuple[Note, ...] = ()
+
+
+class Past(msgspec.Struct, frozen=True):
+    """What is known of a runner's past: nothing from before `begins`, since the epoch."""
+
+    begins: float
+    changes: tuple[Change, ...]
+
+
+class RunnerDetail(msgspec.Struct, frozen=True):
+    """All that is known of one runner at a moment.
+
+    Attributes:
+        state: what every output reads of it.
+        retired: whether it was not seen for long and has no work.
+        claims: some of its active claims, those claimed last; None where they are not named.
+        wakes: some of those that it has not heard; None where that is not known.
+        wakes_whole: whether these are all of them.
+        at_rest: the streams of entities among these that nobody waits for.
+        past: its last hour.
+        polls: the last ones of its target.
+    """
+
+    state: RunnerState
+    retired: bool
+    claims: tuple[ActiveClaim, ...] | None
+    wakes: tuple[Wake, ...] | None
+    wakes_whole: bool
+    at_rest: frozenset[str]
+    past: Past
+    polls: tuple[EndedPoll, ...]
 
 
 class FleetSnapshot(msgspec.Struct, frozen=True, gc=False):

@@ -1,18 +1,30 @@
 """Everything known of one polled target."""
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable
+from typing import Final
 
 from electric_agents_exporter.conditions import Gap
 from electric_agents_exporter.fleet.clock import Clock, ServerClock
 from electric_agents_exporter.fleet.counters import ClaimTotals, FleetTotals, RequestCounts
 from electric_agents_exporter.fleet.dispatch import DispatchTracker
+from electric_agents_exporter.fleet.history import History
 from electric_agents_exporter.fleet.inventory import Inventory
 from electric_agents_exporter.fleet.outages import Outages
 from electric_agents_exporter.fleet.policy import Policy
 from electric_agents_exporter.fleet.reasons import Operation, Skip
 from electric_agents_exporter.fleet.runner_record import Moment
-from electric_agents_exporter.fleet.snapshot import FullScan, TargetSnapshot
+from electric_agents_exporter.fleet.snapshot import (
+    EndedPoll,
+    FullScan,
+    PollFault,
+    RunnerDetail,
+    TargetSnapshot,
+)
+
+_POLLS_REMEMBERED: Final = 12
+_MOST_FAULTS: Final = 8
+_LONGEST_FAULT: Final = 500
 
 
 class Target:
@@ -40,6 +52,10 @@ class Target:
         self.full_scan: FullScan | None = None
         self.dispatch = DispatchTracker() if policy.joined else None
         self.tenants: dict[str, Target] = {}
+        self.history = History(clock.time())
+        self.faults: tuple[PollFault, ...] = ()
+        self.same_since: float | None = None
+        self.polls: deque[EndedPoll] = deque(maxlen=_POLLS_REMEMBERED)
         self.attended_at = clock.monotonic()
         self.listed_at: dict[str, float] = {}
         self.got_list = False
@@ -84,6 +100,36 @@ class Target:
     def attend(self) -> None:
         """Note that its polls go on."""
         self.attended_at = self.clock.monotonic()
+
+    def ended(self, at: float, faults: tuple[PollFault, ...]) -> None:
+        """Take in what a poll came to, once all else that it told is taken in."""
+        kept = [PollFault(each.kind, each.text[:_LONGEST_FAULT]) for each in faults[:_MOST_FAULTS]]
+        if len(faults) > _MOST_FAULTS:
+            more = f"and {len(faults) - _MOST_FAULTS} more"
+            kept.append(PollFault(more, more))
+        before = {each.kind for each in self.faults}
+        if self.same_since is None or before != {each.kind for each in kept}:
+            self.same_since = at
+        self.faults = tuple(kept)
+        kinds = tuple(each.kind[:_LONGEST_FAULT] for each in kept)
+        self.polls.append(EndedPoll(at, self.last_duration or 0.0, kinds))
+
+    def detail(self, runner_id: str) -> RunnerDetail | None:
+        """Give all that is known of one of its runners; None for one that is not remembered."""
+        record = self.inventory.record(runner_id)
+        if record is None:
+            return None
+        reading = record.waiting
+        return RunnerDetail(
+            state=record.state,
+            retired=record.retired,
+            claims=record.claims,
+            wakes=None if reading is None else reading.wakes,
+            wakes_whole=reading is None or reading.whole,
+            at_rest=frozenset() if reading is None else reading.at_rest,
+            past=self.history.past(runner_id, self.clock.time()),
+            polls=tuple(self.polls),
+        )
 
     def skip(self, reason: Skip, times: int = 1) -> None:
         """Count polls that were due and did not happen."""
@@ -145,4 +191,6 @@ class Target:
             claims=self.claims.snapshot(runners) if self.claims else None,
             full_scan=self.full_scan,
             dispatch=self.dispatch.snapshot() if self.dispatch else None,
+            faults=self.faults,
+            same_since=self.same_since,
         )

@@ -336,7 +336,11 @@ def another(value: object) -> object:
 
 
 # Labels, what the aggregate is made of, and what is read where there is none: see the last test.
-NO_SOURCES = {"target.name", "target.tenant", "target.shard", "target.runners", "unknown"}
+NO_SOURCES = {
+    *("target.name", "target.tenant", "target.shard", "target.runners", "unknown"),
+    # What pages say in words is no number.
+    *("target.faults", "target.same_since"),
+}
 
 
 def test_every_field_that_a_target_keeps_is_a_source_or_none_by_name(
