@@ -526,23 +526,21 @@ def test_claims_are_superseded_by_the_newest_of_their_stream(
 def test_the_claims_made_last_are_named_as_far_as_their_names_can_be_shown() -> None:
     old = [claim(f"s{number}", 1) for number in range(MOST_NAMED)]
     odd = {
-        **claim("late", 1, 30),
+        "stream_path": "late",
         "entity_url": "/task/\ud800",
         "claimed_at": "2026-11-22T11:00:09Z",
+        "last_heartbeat_at": "2026-11-22T11:00:30Z",
     }
-    good = {
-        **claim("x" * 2000, 1, 3),
-        "entity_url": "/task/1",
-        "claimed_at": "2026-11-22T11:00:08Z",
-    }
+    good = odd | {"stream_path": "x" * 2000, "entity_url": "/task/1"}
+    good["claimed_at"] = "2026-11-22T11:00:08Z"
     answer = read_health(spliced("claims.active", encode([*old, good, odd])))
     assert answer.claims is not None
     assert len(answer.claims) == MOST_NAMED
     assert answer.claims[:2] == (
         ActiveClaim(None, "late", ELEVEN + 9, ELEVEN + 30),
-        ActiveClaim("/task/1", "x" * 1024, ELEVEN + 8, ELEVEN + 3),
+        ActiveClaim("/task/1", "x" * 1024, ELEVEN + 8, ELEVEN + 30),
     )
-    assert read_health(spliced("claims.active", "7")).claims is None
+    assert read_health(spliced("claims.active", b"7")).claims is None
 
 
 @pytest.mark.parametrize(

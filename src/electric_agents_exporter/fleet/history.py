@@ -10,6 +10,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from electric_agents_exporter.conditions import NOT_KNOWN, Conditions
 from electric_agents_exporter.fleet.changes import Changes
 from electric_agents_exporter.fleet.reasons import Reason
 from electric_agents_exporter.fleet.snapshot import Change, Note, Past, RunnerState
@@ -39,16 +40,44 @@ class History:
         self._count = 0
 
     def reported(
-        self, before: RunnerState, after: RunnerState, changes: Changes | None, at: float
+        self,
+        before: RunnerState,
+        after: RunnerState,
+        changes: Changes | None,
+        at: float,
+        stale_after: float,
     ) -> None:
-        """Take in what a report changed of a runner."""
+        """Take in what a report changed of a runner, which is good for `stale_after` seconds."""
         notes = () if changes is None else _notes(changes)
-        first = before.report is None
+        known = None if before.report is None else before.conditions
+        if known is not None:
+            known = self._bridge(before, after, known, at, stale_after)
         came_back = before.poll_success is False
-        if not (first or came_back or notes) and before.conditions is after.conditions:
-            return
-        known = None if first else before.conditions
-        self._add(after.listed.id, Change(at, known, after.conditions, None, notes))
+        if came_back or notes or known is not after.conditions:
+            self._add(after.listed.id, Change(at, known, after.conditions, None, notes))
+
+    def _bridge(
+        self,
+        before: RunnerState,
+        after: RunnerState,
+        known: Conditions,
+        at: float,
+        stale_after: float,
+    ) -> Conditions:
+        """Note that nothing was known of a runner for a while, if that is so.
+
+        Returns:
+            What was known of it just before its new report.
+        """
+        if before.observation is None or after.observation is None:
+            return known
+        unknown = after.observation.monotonic - before.observation.monotonic - stale_after
+        if unknown <= 0:
+            return known
+        changes = self._changes.get(after.listed.id)
+        began = max(at - unknown, changes[-1].at if changes else self._begins)
+        self._add(after.listed.id, Change(began, known, NOT_KNOWN))
+        return NOT_KNOWN
 
     def wakes_read(self, before: RunnerState, after: RunnerState, at: float, since: float) -> None:
         """Take in what a reading of wakes changed of a runner.
@@ -71,7 +100,9 @@ class History:
 
     def failed(self, before: RunnerState, after: RunnerState, reason: Reason, at: float) -> None:
         """Take in that a runner's report could not be had."""
-        if before.poll_success is False and before.conditions is after.conditions:
+        changes = self._changes.get(after.listed.id)
+        told = changes is not None and changes[-1].failure is reason
+        if before.poll_success is False and told and before.conditions is after.conditions:
             return
         self._add(after.listed.id, Change(at, before.conditions, after.conditions, reason))
 

@@ -190,7 +190,8 @@ class Poll:
         before = record.state
         changes = record.report(report, moment, target.policy)
         record.claims = answer.claims
-        target.history.reported(before, record.state, changes, moment.time)
+        stale_after = target.policy.stale_after
+        target.history.reported(before, record.state, changes, moment.time, stale_after)
         if changes is not None:
             target.totals.add(record.kind, changes)
         if Operation.WAKES in target.policy.operations:

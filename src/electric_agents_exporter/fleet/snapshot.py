@@ -153,10 +153,10 @@ class FullScan(msgspec.Struct, frozen=True, gc=False):
 class TargetSnapshot(msgspec.Struct, frozen=True, gc=False):
     """One target, or one tenant of it. Every `*_at` is this exporter's clock, since the epoch.
 
-    `listed` counts runners by principal as configured, and holds only lists that are not stale:
-    without any, nothing is known of the target's fleet. `faults` are those of the last poll, and
-    `same_since` is when the first poll ended that came to what the last one came to. `claims`,
-    `full_scan` and `dispatch` are None where nothing tells them.
+    `principals` are those of the settings. `listed` counts runners by principal, and holds only
+    lists that are not stale: without any, nothing is known of the target's fleet. `faults` are
+    those of the last poll, and `same_since` is when the first poll ended that came to what the last
+    one came to. `claims`, `full_scan` and `dispatch` are None where nothing tells them.
     """
 
     name: str
@@ -181,6 +181,7 @@ class TargetSnapshot(msgspec.Struct, frozen=True, gc=False):
     claims: ClaimCounters | None = None
     full_scan: FullScan | None = None
     dispatch: Mapping[RunnerKind, Histogram] | None = None
+    principals: tuple[str, ...] = ()
     faults: tuple[PollFault, ...] = ()
     same_since: float | None = None
 

@@ -179,6 +179,7 @@ class Target:
             credential_changed_at=self.credential_changed_at,
             certificate_ends_at=self.certificate_ends_at if up else None,
             expected_min=policy.expected_min,
+            principals=policy.principals,
             listed={
                 principal: count
                 for principal, count in self.inventory.listed().items()

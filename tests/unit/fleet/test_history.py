@@ -98,6 +98,18 @@ def test_a_report_that_cannot_be_had_is_remembered_once_with_why(
     ]
 
 
+def test_while_no_report_came_for_long_nothing_was_known(target: Target, clock: FakeClock) -> None:
+    poll(target, online())
+    clock.advance(100)
+    poll(target, online())
+    assert said(target) == [
+        (100, set(), None, ()),
+        # A report is good for a minute.
+        (40, {Condition.UNKNOWN}, None, ()),
+        (0, set(), None, ()),
+    ]
+
+
 def test_what_happened_between_two_reports_is_noted(target: Target, clock: FakeClock) -> None:
     poll(target, online())
     clock.advance(15)

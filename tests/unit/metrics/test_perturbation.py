@@ -339,7 +339,7 @@ def another(value: object) -> object:
 NO_SOURCES = {
     *("target.name", "target.tenant", "target.shard", "target.runners", "unknown"),
     # What pages say in words is no number.
-    *("target.faults", "target.same_since"),
+    *("target.faults", "target.same_since", "target.principals"),
 }
 
 
