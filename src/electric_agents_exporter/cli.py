@@ -1,6 +1,7 @@
 """The command line.
 
-Exit codes: 0 well, 1 something did not work, 2 the command line or the settings are wrong.
+Exit codes: 0 well, 1 something did not work, 2 the command line or the settings are wrong. `status`
+has 3, 4 and 5 besides, by what it says.
 """
 
 import argparse
@@ -100,6 +101,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add(commands, "probe", _probe, "poll once and print the metrics", _probe_options)
     _add(commands, "check-config", _check, "find every fault in a file", _check_options)
     _add(commands, "metrics", _metrics, "the metric reference", _metrics_options)
+    _add(commands, "status", _status, "what a running exporter says is wrong", _status_options)
     _add(commands, "healthcheck", _health, "ask a running exporter how it is", _health_options)
     return parser
 
@@ -167,6 +169,12 @@ def _metrics_options(parser: argparse.ArgumentParser) -> None:
 def _health_options(parser: argparse.ArgumentParser) -> None:
     _config_option(parser)
     parser.add_argument("--listen", metavar="H:P", help="where it serves")
+
+
+def _status_options(parser: argparse.ArgumentParser) -> None:
+    _config_option(parser)
+    parser.add_argument("--url", help="where it serves, such as http://127.0.0.1:10437")
+    parser.add_argument("--runners", type=int, default=20, metavar="N", help="at most (20)")
 
 
 def _load(options: argparse.Namespace) -> Settings:
@@ -243,18 +251,39 @@ def _metrics(options: argparse.Namespace) -> int:
     return 0
 
 
-def _health(options: argparse.Namespace) -> int:
-    """Ask `/-/healthy` of the exporter that these settings describe, good or bad by now."""
-    config = _config(options)
-    address = options.listen or listen_address(config)
+def _status(options: argparse.Namespace) -> int:
+    """Ask a running exporter what is wrong: that at a URL, or that of these settings."""
+    from electric_agents_exporter import terminal  # noqa: PLC0415  (tables, for this command only)
+
+    url = options.url
+    if url is None:
+        host, port = _served_at(options, None)
+        url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    if not url.startswith(("http://", "https://")):
+        raise SettingsFault([Fault("--url", "expected http://HOST[:PORT] or https://HOST[:PORT]")])
+    try:
+        status = terminal.ask(url, options.runners)
+    except terminal.AskError as error:
+        print(f"{DISTRIBUTION}: no status from the exporter: {error}", file=sys.stderr)
+        return 1
+    return terminal.show(status, sys.stdout)
+
+
+def _served_at(options: argparse.Namespace, listen: str | None) -> tuple[str, int]:
+    """Give the host and port of the exporter that these settings describe, good or bad by now."""
+    address = listen or listen_address(_config(options))
     try:
         host, port = split_address(address)
     except ValueError as error:
-        raise SettingsFault(
-            [Fault("--listen" if options.listen else "listen", str(error))]
-        ) from None
+        raise SettingsFault([Fault("--listen" if listen else "listen", str(error))]) from None
     anywhere = {"": "localhost", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  (read, not bound)
-    connection = http.client.HTTPConnection(anywhere.get(host, host), port, timeout=_HEALTH_TIMEOUT)
+    return anywhere.get(host, host), port
+
+
+def _health(options: argparse.Namespace) -> int:
+    """Ask `/-/healthy` of the exporter that these settings describe, good or bad by now."""
+    host, port = _served_at(options, options.listen)
+    connection = http.client.HTTPConnection(host, port, timeout=_HEALTH_TIMEOUT)
     try:
         connection.request("GET", "/-/healthy")
         healthy = connection.getresponse().status == http.client.OK

@@ -22,6 +22,7 @@ from electric_agents_exporter.scheduler import PollScheduler
 from electric_agents_exporter.settings.faults import Fault, SettingsFault
 from electric_agents_exporter.settings.model import Settings
 from electric_agents_exporter.settings.values import split_address
+from electric_agents_exporter.status.steps import Links
 from electric_agents_exporter.web.connections import Connections, Limits, protocol
 from electric_agents_exporter.web.routes import Served, create_app
 
@@ -201,6 +202,8 @@ class Service:
             clock=self._exporter.clock,
             max_concurrent_scrapes=web.max_concurrent_scrapes,
             reload=self.reload if web.enable_reload else None,
+            status_page=web.status_page,
+            links=Links(grafana=web.grafana or "", runbooks=web.runbooks or ""),
         )
 
     def _handle_signals(self) -> asyncio.Event:

@@ -38,7 +38,9 @@ from electric_agents_exporter.metrics.formats import Format
 from electric_agents_exporter.metrics.process_families import ProcessState
 from electric_agents_exporter.metrics.table import build_table
 from electric_agents_exporter.sources.http import HttpOptions, HttpServer, HttpSource
-from electric_agents_exporter.web.page import status_page
+from electric_agents_exporter.status.fleet_status import fleet_status
+from electric_agents_exporter.status.query import Query
+from electric_agents_exporter.web.pages import Pages
 from fuzzing import for_seconds
 
 PARSERS: Final[Mapping[Format, Callable[[str], Any]]] = {
@@ -139,6 +141,7 @@ class Watched:
         self.source = HttpSource(HttpServer(options, self.clock, lambda _: self.wire))
         own = ProcessState("1.2.3", "3.11.7", ticked_at=self.clock.time())
         self.exposer = Exposer(build_table(), own, CollectorRegistry())
+        self.pages = Pages()
 
     async def poll(self, answers: Answers) -> None:
         """Poll once, and hold what was counted and what is served against what they must be."""
@@ -162,7 +165,8 @@ class Watched:
             assert values
             # What is not known is absent.
             assert not any(map(math.isnan, values))
-        status_page(snapshot, "1.2.3").encode()
+        status = fleet_status(snapshot, Query(), "1.2.3", None)
+        self.pages.fleet(status, Query()).encode()
 
 
 async def polled(turns: list[Answers]) -> None:

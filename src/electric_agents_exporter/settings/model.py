@@ -16,7 +16,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from electric_agents_exporter.settings.alertmanager import AlertmanagerSettings
 from electric_agents_exporter.settings.section import Section
 from electric_agents_exporter.settings.targets import TargetSettings
-from electric_agents_exporter.settings.values import Address, Number, Split
+from electric_agents_exporter.settings.values import Address, BaseUrl, Number, Split
 
 ENV_PREFIX: Final = "ELECTRIC_AGENTS_EXPORTER_"
 
@@ -68,6 +68,15 @@ class WebSettings(Section):
     )
     enable_reload: bool = Field(
         default=False, description="Let `POST /-/reload` read the settings again, as SIGHUP does."
+    )
+    status_page: bool = Field(
+        default=True, description="Serve the status page, and what it shows as JSON."
+    )
+    grafana: BaseUrl | None = Field(
+        default=None, description="A Grafana with the dashboards, which the status page links to."
+    )
+    runbooks: BaseUrl | None = Field(
+        default=None, description="The folder of the runbooks, which the status page links to."
     )
 
 

@@ -56,7 +56,12 @@ alertmanager:                                   # alerts without a Prometheus; o
   min_severity: warning
   resend_interval: 1m
   external_url: https://exporter.example.com/   # where alerts link to
-web: {max_concurrent_scrapes: 4, enable_reload: false}
+web:
+  max_concurrent_scrapes: 4
+  enable_reload: false
+  status_page: true
+  grafana: https://grafana.example.com          # where the status page links to
+  runbooks: https://runbooks.example.com/alerts/runbooks
 log: {level: info, format: logfmt}
 """
 """Everything that can be set in one file; a test loads it."""

@@ -4,12 +4,12 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, PlainTextResponse, Response, StreamingResponse
-from starlette.routing import Route
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
 from electric_agents_exporter.fleet.clock import Clock
@@ -17,20 +17,14 @@ from electric_agents_exporter.fleet.fleet import Fleet
 from electric_agents_exporter.metrics.formats import accepted
 from electric_agents_exporter.metrics.process_families import ProcessState
 from electric_agents_exporter.metrics.scrape import CHUNK_BYTES, Body, Scraper
-from electric_agents_exporter.web.page import status_page
+from electric_agents_exporter.status.steps import Links
+from electric_agents_exporter.web.status_routes import AlertsOf, StatusRoutes
 
 log = logging.getLogger(__name__)
 
 _LONGEST_SCRAPE = 30.0
 _MOST_REGULARS = 16
 _LONGEST_NAME = 200
-_PAGE_HEADERS = {
-    "content-security-policy": (
-        "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
-    ),
-    "x-content-type-options": "nosniff",
-    "cache-control": "no-store",
-}
 
 
 @dataclass(slots=True)
@@ -38,7 +32,8 @@ class Served:
     """What the routes answer from.
 
     `reload` reads the settings again and returns what is wrong with them, empty if nothing; None
-    where reloading over HTTP is off.
+    where reloading over HTTP is off. `status_page` tells whether pages and their JSON are served,
+    with `links`, and with the `alerts` of this exporter where it sends any.
     """
 
     fleet: Fleet
@@ -47,16 +42,21 @@ class Served:
     clock: Clock
     max_concurrent_scrapes: int
     reload: Callable[[], Awaitable[str]] | None
+    status_page: bool = True
+    links: Links = field(default_factory=Links)
+    alerts: AlertsOf | None = None
 
 
 def create_app(served: Served) -> Starlette:
     """Make the ASGI application."""
-    routes = [
+    routes: list[BaseRoute] = [
         Route("/metrics", _Metrics(served), methods=["GET"]),
-        Route("/", _page(served)),
         Route("/-/healthy", _healthy(served)),
         Route("/-/ready", _ready(served)),
     ]
+    if served.status_page:
+        version = served.process.version
+        routes += StatusRoutes(served.fleet, version, served.links, served.alerts).routes()
     if served.reload is not None:
         routes.append(Route("/-/reload", _reload(served.reload), methods=["POST"]))
     app = Starlette(routes=routes)
@@ -169,14 +169,6 @@ def _takes_gzip(accept_encoding: str) -> bool:
             "q=0.000",
         }
     return taken.get("gzip", taken.get("*", False))
-
-
-def _page(served: Served) -> Handler:
-    async def answer(_: Request) -> Response:
-        page = status_page(served.fleet.snapshot(), served.process.version)
-        return HTMLResponse(page, headers=_PAGE_HEADERS)
-
-    return answer
 
 
 def _healthy(served: Served) -> Handler:

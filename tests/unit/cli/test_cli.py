@@ -99,7 +99,7 @@ def test_version(capsys: Capture) -> None:
 def test_help_names_every_command(capsys: Capture) -> None:
     assert exit_code("--help") == 0
     text = capsys.readouterr().out
-    for command in ("run", "demo", "probe", "check-config", "metrics", "healthcheck"):
+    for command in ("run", "demo", "probe", "check-config", "metrics", "status", "healthcheck"):
         assert f"\n    {command}" in text
         assert exit_code(command, "--help") == 0
         assert f"{NAME} {command}" in capsys.readouterr().out
@@ -127,6 +127,7 @@ def test_run_is_the_default_and_needs_a_target(arguments: list[str], capsys: Cap
         (["--url", "http://a"], "--principal: is missing"),
         (["--listen", "x", "--url", "http://a", *PRINCIPAL], f"--listen: {ADDRESS_EXPECTED}"),
         (["healthcheck", "--listen", "x"], f"--listen: {ADDRESS_EXPECTED}"),
+        (["status", "--url", "x"], "--url: expected http://HOST[:PORT] or https://HOST[:PORT]"),
     ],
 )
 def test_a_fault_on_the_command_line(arguments: list[str], told: str, capsys: Capture) -> None:

@@ -1,0 +1,1 @@
+"""What is said to people of targets and runners: pages, their JSON and the terminal read it."""
