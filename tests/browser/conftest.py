@@ -1,4 +1,7 @@
-"""Dashboards in a real browser, on a simulated fleet that the exporter and Prometheus observe."""
+"""A real browser, and what it is shown.
+
+Dashboards are drawn of a simulated fleet that the exporter and Prometheus observe.
+"""
 
 import os
 import shutil
@@ -24,7 +27,7 @@ REFUSED = {"kind": "status", "status": 401, "route": "list"}
 
 def _needed(what: str, found: object) -> None:
     if not found:
-        missing = f"{what} is missing, so no dashboard is drawn: run `make tools render`"
+        missing = f"{what} is missing, so nothing is drawn: run `make tools render`"
         assert not os.environ.get("CI"), missing
         pytest.skip(missing)
 
@@ -33,7 +36,6 @@ def _needed(what: str, found: object) -> None:
 def chromium() -> Path:
     found = find_chromium()
     _needed("Chromium", found)
-    _needed("the page (which needs npm)", is_built())
     assert found is not None
     return found
 
@@ -77,6 +79,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObservedFleet]:
 
 @pytest.fixture(scope="module")
 def served(fleet: ObservedFleet) -> Iterator[str]:
+    _needed("the page (which needs npm)", is_built())
     with serve(DASHBOARDS, fleet.prometheus, "1s") as url:
         yield url
 

@@ -37,12 +37,11 @@ def spans(
 ) -> tuple[Span, ...]:
     """Give the last hour in parts, each of one state, up to the current one.
 
-    The state of a part of which nothing is known is None.
+    The state of a part of which nothing is known is None. The current one may have begun just now.
     """
     made: list[Span] = []
-    for begins, ends, state in _parts(runner, past, now, stale_after, current):
-        if ends <= begins:
-            continue
+    *before, last = _parts(runner, past, now, stale_after, current)
+    for begins, ends, state in [*(each for each in before if each[0] < each[1]), last]:
         if made and made[-1].state is state:
             made[-1] = Span(made[-1].begins, ends, state)
         else:
