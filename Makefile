@@ -1,7 +1,7 @@
 # Every target sets up what it needs, and is quick the second time.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: bench bench-small chaos check claims clean coverage day demo e2e fire-drill fleet-days format fuzz generate help incidents lint lock mutants mutation pictures real-time render rules setup test tools topology unit verify versions
+.PHONY: bench bench-small chaos check claims clean coverage day demo e2e fire-drill fleet-days format fuzz generate help incidents lint lock mutants mutation page-pictures pictures real-time render rules setup test tools topology unit verify versions
 VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH):$(CURDIR)/$(VENV)/tools/usr/bin
@@ -108,6 +108,9 @@ pictures: tools render ## Draw the dashboards as Grafana does, on a live fleet, 
 
 fire-drill: setup ## Send one test page through your Alertmanager: ARGS=--alertmanager=http://...; --help tells more
 	@PYTHONPATH=alerts python scripts/fire_drill.py $(ARGS)
+
+page-pictures: tools ## Draw the status page for docs/images, dark and light, wide and narrow (a minute)
+	@PYTHONPATH=tests/support:tools/dashboard-render python scripts/status_pictures.py $(ARGS)
 
 rules: setup ## The alert rules with values of your own: ARGS="--output DIR --set links.grafana=https://..."
 	@python alerts/alert_rules.py $(ARGS)

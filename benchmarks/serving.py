@@ -41,7 +41,7 @@ with ThreadPoolExecutor(scrapers) as threads:
 """
 
 
-class _Lag:
+class Lag:
     """How late a timer of the loop comes, in milliseconds."""
 
     def __init__(self) -> None:
@@ -60,10 +60,10 @@ class _Lag:
         return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
-async def _scrape(port: int, scrapers: int, seconds: int, *, packed: bool) -> tuple[float, _Lag]:
+async def _scrape(port: int, scrapers: int, seconds: int, *, packed: bool) -> tuple[float, Lag]:
     """Let some scrapers scrape without a pause; gives how long a scrape took, and the lag."""
     arguments = map(str, (port, scrapers, seconds, int(packed)))
-    lag = _Lag()
+    lag = Lag()
     watching = asyncio.create_task(lag.watch())
     began = time.perf_counter()
     scraping = await asyncio.create_subprocess_exec(
@@ -87,7 +87,7 @@ async def _serve(url: str, count: int, seconds: int) -> list[Comparison]:
     sock = listen("127.0.0.1:0")
     port = sock.getsockname()[1]
     serving = asyncio.create_task(service.run(sock))
-    await _polled(port)
+    await polled(port)
     rows = []
     for scrapers in _SCRAPERS:
         for packed in (True, False):
@@ -107,7 +107,7 @@ async def _serve(url: str, count: int, seconds: int) -> list[Comparison]:
     return rows
 
 
-async def _polled(port: int) -> None:
+async def polled(port: int) -> None:
     """Wait until the first poll has ended."""
     while True:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)

@@ -11,6 +11,7 @@ import alert_values
 from electric_agents_dashboards import output
 from electric_agents_exporter.metrics import reference as metric_reference
 from electric_agents_exporter.settings import reference as settings_reference
+from electric_agents_exporter.status import reference as status_reference
 
 ROOT = Path(__file__).parents[1]
 MADE = (
@@ -30,6 +31,7 @@ def generated() -> dict[str, str]:
     return {
         "docs/metrics.md": metric_reference.render_markdown(),
         "docs/configuration.md": settings_reference.render(),
+        "docs/status.md": status_reference.render(),
         "alerts/README.md": alert_table.page(alert_rules.render(values)),
         **{f"alerts/{name}": text for name, text in rules.items()},
         "src/electric_agents_exporter/alerting/definitions.json": alert_definitions.written(values),

@@ -143,5 +143,5 @@ def _moment(at: float | None, now: float) -> Markup:
         return Markup('<span class="none">unknown</span>')
     written = spell_moment(at)
     ahead = at > now + 1
-    shown = written if ahead else spell_age(now - at)
+    shown = f"{clock_time(at)} UTC" if ahead else spell_age(now - at)
     return Markup('<time datetime="{0}" title="{0}">{1}</time>').format(written, shown)

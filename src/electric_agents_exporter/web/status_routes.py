@@ -1,7 +1,7 @@
 """Who answers for pages and their JSON: made off the event loop, a few at a time."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeVar
 
@@ -118,30 +118,36 @@ class StatusRoutes:
         return None if detail is None else detail.past
 
     async def _runner_page(self, request: Request) -> Response:
-        given = request.query_params
-        status = next(self._runners(given.get("id", ""), given), None)
-        if status is None:
+        found = await self._runners(request.query_params.get("id", ""), request)
+        if not found:
             page = self._pages.nothing(self._version, self._fleet.snapshot().time)
             return HTMLResponse(page, status_code=404, headers=_PAGE_HEADERS)
-        page = await self._make(lambda: self._pages.runner(status))
+        page = await self._make(lambda: self._pages.runner(found[0]))
         return HTMLResponse(page, headers=_PAGE_HEADERS)
 
     async def _runner_data(self, request: Request) -> Response:
         runner_id = request.path_params.get("id", request.query_params.get("id", ""))
-        found = tuple(self._runners(runner_id, request.query_params))
-        return _json(msgspec.json.encode(RunnerMatches(found)), 200 if found else 404)
+        found = RunnerMatches(await self._runners(runner_id, request))
+        body = await self._make(lambda: msgspec.json.encode(found))
+        return _json(body, 200 if found.runners else 404)
 
-    def _runners(self, runner_id: str, given: Mapping[str, str]) -> Iterator[RunnerStatus]:
+    async def _runners(self, runner_id: str, request: Request) -> tuple[RunnerStatus, ...]:
         """Give the runners of an id, of the target and tenant that are named or of all."""
         snapshot = self._fleet.snapshot()
-        for target in snapshot.targets:
-            if not _is_asked_for(target, given):
-                continue
-            detail = self._fleet.detail(target.name, target.tenant, runner_id)
-            if detail is not None:
-                yield runner_status(
-                    snapshot, target, detail, version=self._version, links=self._links
-                )
+        known = [
+            (target, detail)
+            for target in snapshot.targets
+            if _is_asked_for(target, request.query_params)
+            and (detail := self._fleet.detail(target.name, target.tenant, runner_id)) is not None
+        ]
+
+        def tell() -> tuple[RunnerStatus, ...]:
+            return tuple(
+                runner_status(snapshot, target, detail, version=self._version, links=self._links)
+                for target, detail in known
+            )
+
+        return await self._make(tell) if known else ()
 
 
 def _is_asked_for(target: TargetSnapshot, given: Mapping[str, str]) -> bool:
