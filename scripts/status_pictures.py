@@ -53,6 +53,10 @@ class StoryClock:
         """Give the time since some moment."""
         return self._now - NOON + 10_000
 
+    def awake(self) -> float:
+        """Give the same: nobody sleeps."""
+        return self.monotonic()
+
     def advance(self, seconds: float) -> None:
         """Let time go by."""
         self._now += seconds

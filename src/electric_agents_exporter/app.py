@@ -2,7 +2,7 @@
 
 import asyncio
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
@@ -22,6 +22,7 @@ from electric_agents_exporter.settings.model import Settings
 from electric_agents_exporter.settings.targets import TargetSettings
 
 if TYPE_CHECKING:
+    from electric_agents_exporter.alerting.alert import Alert
     from electric_agents_exporter.alerting.direct import DirectAlerts
 
 DISTRIBUTION: Final = "electric-agents-exporter"
@@ -79,6 +80,10 @@ class Exporter:
         """Note that the scheduler is alive."""
         self.process.ticked_at = self.clock.time()
         self.fleet.tick()
+
+    def own_alerts(self) -> "Sequence[Alert] | None":
+        """Give the alerts that this exporter sends by itself; None where it sends none."""
+        return None if self.alerts is None else self.alerts.alerts()
 
     def _exposer(self, settings: Settings) -> Exposer:
         table = build_table(

@@ -204,6 +204,7 @@ class Service:
             reload=self.reload if web.enable_reload else None,
             status_page=web.status_page,
             links=Links(grafana=web.grafana or "", runbooks=web.runbooks or ""),
+            alerts=self._exporter.own_alerts,
         )
 
     def _handle_signals(self) -> asyncio.Event:

@@ -37,7 +37,7 @@ class StatusServer:
         fleet: Fleet,
         clock: Clock,
         links: Links | None = None,
-        alerts: Callable[[], Sequence[Alert]] | None = None,
+        alerts: Callable[[], Sequence[Alert] | None] = lambda: None,
     ) -> None:
         own = ProcessState("1.2.3", "3.11.7", ticked_at=clock.time())
         scraper = Scraper(fleet, Exposer(build_table(), own, CollectorRegistry()), clock)

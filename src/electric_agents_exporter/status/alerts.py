@@ -1,16 +1,34 @@
-"""What is told of the alerts that this exporter sends by itself."""
+"""What is told of the alerts that this exporter sends by itself, but for its Watchdog."""
 
 from collections.abc import Iterable
+from typing import Final
 
 from electric_agents_exporter.alerting.alert import Alert, AlertState
 from electric_agents_exporter.status.view import AlertRow
 
+_MOST: Final = 100
+_ORDER: Final = ("critical", "warning", "info")
 
-def alert_rows(alerts: Iterable[Alert]) -> tuple[AlertRow, ...]:
-    """Tell of the alerts that fire or are pending, those that fire first, each the oldest first."""
-    live = [each for each in alerts if each.state is not AlertState.RESOLVED]
-    live.sort(key=lambda each: (each.state is not AlertState.FIRING, each.active_at))
-    return tuple(map(_alert_row, live))
+
+def alert_rows(alerts: Iterable[Alert]) -> tuple[tuple[AlertRow, ...], int]:
+    """Tell of the alerts that fire or are pending: those that fire first, and the worst, and oldest.
+
+    Returns:
+        A hundred of them at most, and how many there are beside.
+    """
+    live = [
+        each
+        for each in alerts
+        if each.state is not AlertState.RESOLVED and each.labels.get("severity") != "none"
+    ]
+    live.sort(key=_rank)
+    return tuple(map(_alert_row, live[:_MOST])), len(live[_MOST:])
+
+
+def _rank(alert: Alert) -> tuple[bool, int, float]:
+    severity = alert.labels.get("severity")
+    worst = _ORDER.index(severity) if severity in _ORDER else len(_ORDER)
+    return alert.state is not AlertState.FIRING, worst, alert.active_at
 
 
 def _alert_row(alert: Alert) -> AlertRow:

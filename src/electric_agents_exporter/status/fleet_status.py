@@ -38,7 +38,7 @@ def fleet_status(
         states += counts
         seen += mine
     targets = tuple(rows)
-    told = None if alerts is None else alert_rows(alerts)
+    told, more = (None, 0) if alerts is None else alert_rows(alerts)
     return FleetStatus(
         version=version,
         time=snapshot.time,
@@ -47,6 +47,7 @@ def fleet_status(
         runners=len(seen),
         targets=targets,
         alerts=told,
+        more_alerts=more,
         page=page_of(seen, query, snapshot),
     )
 

@@ -174,7 +174,8 @@ class FleetStatus(msgspec.Struct, frozen=True):
         states: how many runners are in each state; one of which two things hold counts for both.
         runners: how many runners are watched.
         targets: all targets.
-        alerts: alerts of this exporter; None where it sends none.
+        alerts: alerts of this exporter, a hundred at most; None where it sends none.
+        more_alerts: how many there are beside.
         page: the runners that were asked for.
     """
 
@@ -185,6 +186,7 @@ class FleetStatus(msgspec.Struct, frozen=True):
     runners: int
     targets: tuple[TargetRow, ...]
     alerts: tuple[AlertRow, ...] | None
+    more_alerts: int
     page: RunnerPage
 
 

@@ -33,7 +33,7 @@ class Served:
 
     `reload` reads the settings again and returns what is wrong with them, empty if nothing; None
     where reloading over HTTP is off. `status_page` tells whether pages and their JSON are served,
-    with `links`, and with the `alerts` of this exporter where it sends any.
+    with `links`, and with the `alerts` of this exporter, None where it sends none.
     """
 
     fleet: Fleet
@@ -44,7 +44,7 @@ class Served:
     reload: Callable[[], Awaitable[str]] | None
     status_page: bool = True
     links: Links = field(default_factory=Links)
-    alerts: AlertsOf | None = None
+    alerts: AlertsOf = lambda: None
 
 
 def create_app(served: Served) -> Starlette:

@@ -21,7 +21,7 @@ from electric_agents_exporter.status.view import FleetStatus, RunnerMatches, Run
 from electric_agents_exporter.web.pages import STATIC, Pages, static_file
 
 Made = TypeVar("Made")
-AlertsOf = Callable[[], Sequence[Alert]]
+AlertsOf = Callable[[], Sequence[Alert] | None]
 Handler = Callable[[Request], Awaitable[Response]]
 
 _MOST_WAITING: Final = 16
@@ -45,7 +45,7 @@ class StatusRoutes:
     """Answers for the status page, a runner's page, and both as JSON."""
 
     def __init__(
-        self, fleet: Fleet, version: str, links: Links, alerts: AlertsOf | None = None
+        self, fleet: Fleet, version: str, links: Links, alerts: AlertsOf = lambda: None
     ) -> None:
         self._fleet = fleet
         self._version = version
@@ -103,7 +103,7 @@ class StatusRoutes:
 
     async def _status(self, query: Query) -> FleetStatus:
         snapshot = self._fleet.snapshot()
-        alerts = None if self._alerts is None else tuple(self._alerts())
+        alerts = self._alerts()
         status = await self._make(lambda: fleet_status(snapshot, query, self._version, alerts))
         # The past is not part of a snapshot, so it is read where it is written.
         pasts = {

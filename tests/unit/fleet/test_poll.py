@@ -14,9 +14,15 @@ from electric_agents_exporter.contract.vocabulary import AdminStatus, ClaimStatu
 from electric_agents_exporter.contract.wakes import Wake, WakeReading
 from electric_agents_exporter.fleet.heard import WakeQuestion
 from electric_agents_exporter.fleet.policy import Policy
-from electric_agents_exporter.fleet.poll import Poll, PollFault, PollResult
+from electric_agents_exporter.fleet.poll import Poll, PollResult
 from electric_agents_exporter.fleet.reasons import SERVER_FAILS, Operation, Reason, Skip
-from electric_agents_exporter.fleet.snapshot import FullScan, RunnerState, TargetSnapshot, WakeLag
+from electric_agents_exporter.fleet.snapshot import (
+    FullScan,
+    PollFault,
+    RunnerState,
+    TargetSnapshot,
+    WakeLag,
+)
 from electric_agents_exporter.fleet.target import Target
 
 ALICE, BOB = "user:alice", "user:bob"

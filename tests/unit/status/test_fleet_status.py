@@ -298,6 +298,18 @@ def test_alerts_that_fire_come_first_and_those_that_are_over_are_left_out(
     assert rows[0].labels == {"server": "eu"}
 
 
+def test_of_many_alerts_a_hundred_are_told_the_worst_first_and_the_watchdog_is_none(
+    ailing: AilingFleet,
+) -> None:
+    alerts = [alert(str(number), AlertState.FIRING) for number in range(150)]
+    mild = Alert({"severity": "info"}, {}, AlertState.FIRING, NOON - 9_000)
+    watchdog = Alert({"severity": "none"}, {}, AlertState.FIRING, NOON - 9_000)
+    status = fleet_status(ailing.fleet.snapshot(), EVERY, "1", [mild, watchdog, *alerts])
+    assert status.alerts is not None
+    assert {row.severity for row in status.alerts} == {"critical"}
+    assert (len(status.alerts), status.more_alerts) == (100, 51)
+
+
 def test_only_links_that_lead_over_http_are_links(ailing: AilingFleet) -> None:
     bad = alert("A", AlertState.FIRING)
     links = {"runbook_url": "javascript:alert(1)", "dashboard_url": "https://grafana/d/1"}
