@@ -11,7 +11,7 @@ _ORDER: Final = ("critical", "warning", "info")
 
 
 def alert_rows(alerts: Iterable[Alert]) -> tuple[tuple[AlertRow, ...], int]:
-    """Tell of the alerts that fire or are pending: those that fire first, and the worst, and oldest.
+    """Tell of the alerts that fire or are pending: those that fire first, the worst and oldest.
 
     Returns:
         A hundred of them at most, and how many there are beside.
