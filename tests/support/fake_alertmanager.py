@@ -39,6 +39,7 @@ class FakeAlertmanager:
         self.url = url
         self.clock = clock
         self.requests: list[httpx.Request] = []
+        self.posted_at: list[float] = []
         self.batches: list[list[Told]] = []
         self.last: dict[Identity, Told] = {}
         self.answer: Answer = self.well
@@ -67,6 +68,8 @@ class FakeAlertmanager:
     async def handle(self, request: httpx.Request) -> httpx.Response:
         """Answer a request."""
         self.requests.append(request)
+        if request.method == "POST":
+            self.posted_at.append(self.clock.time())
         answer = await self.answer(request)
         if answer is not None:
             return answer

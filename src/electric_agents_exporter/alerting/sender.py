@@ -76,9 +76,9 @@ class Sender:
     def start(self, ask_until: float) -> None:
         """Begin, on the running loop; it is asked until that moment of the steady clock."""
         loop = asyncio.get_running_loop()
-        self._tasks = [loop.create_task(self._tell())]
         if self._clock.monotonic() < ask_until:
             self._tasks.append(loop.create_task(self._ask(ask_until)))
+        self._tasks.append(loop.create_task(self._tell()))
 
     def known(self) -> Mapping[Identity, Known]:
         """Give what it knew at the start, without what has ended there since."""
@@ -137,10 +137,10 @@ class Sender:
                 await self._nudged.wait()
 
     async def _tell_all(self) -> Failure | None:
-        """Tell whatever is due, what came up meanwhile first; gives why that failed, if it did."""
+        """Tell what is due, until something new comes up; gives why that failed, if it did."""
         refused: Failure | None = None
         due = self._due()
-        while due:
+        while due and (refused or not self._nudged.is_set()):
             batch, due = due[:BATCH], due[BATCH:]
             failure = await self._send(batch)
             if failure is None:
@@ -153,8 +153,6 @@ class Sender:
                     # Nobody is there: it may come back without a memory.
                     self._sent.forget()
                 return failure
-            if due and refused is None and self._nudged.is_set():
-                due = self._due()
         return refused
 
     def _due(self) -> Due:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from dataclasses import replace
+from datetime import timedelta
 from itertools import pairwise
 
 import httpx
@@ -152,9 +153,10 @@ def test_a_failure_is_tried_again_sooner_at_first_and_never_later_than_half_a_mi
         await asyncio.sleep(1000)
 
     am = play(story).am
-    posts = [request for request in am.requests if request.method == "POST"]
-    # 1, 2, 4, 8, 16, then 30 s, of each between a half and all.
-    assert 4 + 1000 / 30 <= len(posts) <= 6 + 1000 / 15
+    gaps = [after - before for before, after in pairwise(am.posted_at)]
+    longest = [1, 2, 4, 8, 16, *[30] * 100]
+    assert len(gaps) >= 5 + 900 / 30
+    assert all(most / 2 <= gap <= most for gap, most in zip(gaps, longest, strict=False))
     assert am.told == []
 
 
@@ -184,13 +186,14 @@ def test_what_holds_arrives_when_an_alertmanager_is_back_and_what_ended_never_fi
 def test_one_that_was_away_is_told_all_that_fires_as_it_may_have_forgotten() -> None:
     async def story(sent: Sending) -> None:
         sent.become(DEAD)
-        await asyncio.sleep(RESEND - 1)
+        await asyncio.sleep(2)
         sent.am.answer = sent.am.refuse
-        await asyncio.sleep(10)
+        sent.become(DEAD, DEAF)
+        await asyncio.sleep(5)
         assert sent.am.firing() == set()
         sent.am.answer = sent.am.well
-        await asyncio.sleep(20)
-        assert sent.am.firing() == {DEAD.identity}
+        await asyncio.sleep(8)
+        assert sent.am.firing() == {DEAD.identity, DEAF.identity}
 
     play(story)
 
@@ -233,7 +236,35 @@ def test_an_alert_that_is_refused_keeps_no_other_from_arriving() -> None:
     sent = play(story)
     assert len({told.identity for told in sent.am.told}) == 100 - BATCH + 1
     assert moments(sent.am.told, DEAD) == [pytest.approx(40, abs=0.1)]
-    assert sent.counts.errors["http://am.test", Reason.CLIENT_ERROR] >= 4
+    # At 0, three to six waits later, and at once with the new one.
+    assert 5 <= sent.counts.errors["http://am.test", Reason.CLIENT_ERROR] <= 8
+
+
+def test_of_an_alert_that_is_refused_over_and_over_people_are_told_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def story(sent: Sending) -> None:
+        sent.am.answer = sent.am.with_status(400)
+        sent.become(DEAD)
+        await asyncio.sleep(300)
+
+    play(story)
+    said = [(vars(record)["message"], vars(record).get("why")) for record in caplog.records]
+    assert said == [
+        ("Alertmanager does not take alerts", "client_error: HTTP 400"),
+        ("Alertmanager did not tell what it knows", None),
+    ]
+
+
+def test_what_never_fired_began_when_it_was_first_seen() -> None:
+    odd = alert("RunnerDeaf", active_at=WALL - 70, resolved_at=WALL - 5)
+
+    async def story(sent: Sending) -> None:
+        sent.become(odd)
+        await asyncio.sleep(1)
+
+    (told,) = play(story).am.told
+    assert (told.starts_at, told.ends_at) == (WALL - 70, WALL - 5)
 
 
 def test_only_what_is_chosen_is_sent_and_always_the_watchdog() -> None:
@@ -400,13 +431,14 @@ def test_the_log_says_once_why_alerts_do_not_arrive_and_once_that_they_do_again(
         sent.become(DEAD)
         await asyncio.sleep(10)
         sent.am.answer = sent.am.refuse
+        sent.become(DEAD, DEAF)
         await asyncio.sleep(200)
         sent.am.answer = sent.am.with_status(401)
         await asyncio.sleep(200)
         sent.am.answer = sent.am.well
         await asyncio.sleep(200)
 
-    play(story)
+    am = play(story).am
     said = [(record.levelname, record.message) for record in caplog.records]
     assert said == [
         ("INFO", "Alertmanager told what it knows"),
@@ -414,7 +446,10 @@ def test_the_log_says_once_why_alerts_do_not_arrive_and_once_that_they_do_again(
         ("WARNING", "Alertmanager does not take alerts"),
         ("INFO", "Alertmanager takes alerts again"),
     ]
-    _, down, rejected, _ = map(vars, caplog.records)
+    asked, down, rejected, again = map(vars, caplog.records)
+    assert asked["alerts"] == 0
+    away = moments(am.told, DEAF)[0] - 10
+    assert again["after"] in {str(timedelta(seconds=round(away + off))) for off in (-0.01, 0.01)}
     assert down["alertmanager"] == "http://am.test"
     assert down["why"] == "connect: Connection refused"
     assert rejected["why"] == "unauthorized: HTTP 401"
@@ -444,4 +479,7 @@ def test_a_bug_costs_one_try_and_no_more(caplog: pytest.LogCaptureFixture) -> No
         await asyncio.sleep(31)
 
     assert len(moments(play(story).am.told, DEAD)) == 1
-    assert "bug" in caplog.text
+    bug, failing, *_ = caplog.records
+    assert bug.exc_info
+    assert vars(bug)["alertmanager"] == "http://am.test"
+    assert vars(failing)["why"] == "other"
