@@ -36,8 +36,10 @@ NEAR = {
         "tests/unit/test_settings_arrive.py",
         "--ignore=tests/unit/settings/test_settings_reference.py",
     ],
+    "status/*": ["tests/unit/status"],
     "sources/wake_streams.py": ["tests/unit/sources/test_wake_streams.py"],
     "sources/*": ["tests/unit/sources"],
+    "terminal.py": ["tests/unit/cli/test_terminal.py"],
     "web/*": ["tests/unit/web"],
 }
 """The tests of each part; the first that fits is meant."""

@@ -276,8 +276,9 @@ def _claims(
         tally.add(stream, claimed_at, claim.number("epoch"), heartbeat_at)
         entity = claim.values.get("entity_url")
         named.append(ActiveClaim(_shown(entity), _shown(stream), claimed_at, heartbeat_at))
-    newest = nlargest(MOST_NAMED, named, key=lambda each: each.claimed_at or 0.0)
-    return tally.total(active_count, entities), tuple(newest)
+    if len(named) > 1:
+        named = nlargest(MOST_NAMED, named, key=lambda each: each.claimed_at or 0.0)
+    return tally.total(active_count, entities), tuple(named)
 
 
 def _shown(name: object) -> str | None:

@@ -11,7 +11,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from electric_agents_exporter.conditions import NOT_KNOWN, Conditions
-from electric_agents_exporter.fleet.changes import Changes
+from electric_agents_exporter.fleet.changes import NO_EVENTS, Changes
 from electric_agents_exporter.fleet.reasons import Reason
 from electric_agents_exporter.fleet.snapshot import Change, Note, Past, RunnerState
 
@@ -138,6 +138,8 @@ class History:
 
 def _notes(changes: Changes) -> tuple[Note, ...]:
     counts, growth = changes.counts, changes.growth
+    if counts is NO_EVENTS and not (growth.reconnects or growth.error):
+        return ()  # what nearly every report comes to
     happened = {
         Note.RESTARTED: counts.client_restarts,
         Note.LEASE_LAPSED: counts.lease_lapses,

@@ -24,6 +24,9 @@ works without JavaScript, and with it renews itself every five seconds without l
 filter or focus. An exporter that does not answer any more reads as lost, and what it said last
 turns grey. `web.status_page: false` turns off all that stands here.
 
+It shows ids, labels, owners (which can be e-mail addresses) and the names of entities to whoever
+reaches it, as `/metrics` shows the first of these.
+
 ## What it says
 
 First a verdict in words, then how many runners are in each state, the alerts that this exporter
