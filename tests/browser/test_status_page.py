@@ -253,13 +253,23 @@ def test_an_exporter_that_is_lost_reads_as_lost_until_it_is_back(
     lost = page.locator("#lost")
     expect(lost).to_be_hidden()
     server.stop()
-    expect(lost).to_contain_text("This exporter has not answered since")
+    expect(lost).to_contain_text("This exporter does not answer. What is shown is from")
     assert page.locator("main").evaluate("each => getComputedStyle(each).filter") == "grayscale(1)"
     # What was green is not any more, but it is still there to be read.
     expect(page.locator("#verdict")).to_contain_text("1 entity waits for work")
     server.restart()
     expect(lost).to_be_hidden()
     assert page.locator("main").evaluate("each => getComputedStyle(each).filter") == "none"
+    page.context.close()
+
+
+def test_a_runner_that_is_listed_no_more_is_not_shown_as_if_it_were(
+    browser: Browser, server: StatusServer, ailing: AilingFleet
+) -> None:
+    page, _ = opened(browser)
+    page.goto(server.url + RUNNER)
+    server.do(lambda: ailing.fleet.configure([]))
+    expect(page.locator("#lost")).to_contain_text("This runner is not watched any more.")
     page.context.close()
 
 

@@ -40,6 +40,8 @@ from electric_agents_exporter.metrics.table import build_table
 from electric_agents_exporter.sources.http import HttpOptions, HttpServer, HttpSource
 from electric_agents_exporter.status.fleet_status import fleet_status
 from electric_agents_exporter.status.query import Query
+from electric_agents_exporter.status.runner_status import runner_status
+from electric_agents_exporter.status.steps import Links
 from electric_agents_exporter.web.pages import Pages
 from fuzzing import for_seconds
 
@@ -167,6 +169,12 @@ class Watched:
             assert not any(map(math.isnan, values))
         status = fleet_status(snapshot, Query(), "1.2.3", None)
         self.pages.fleet(status, Query()).encode()
+        (target,) = snapshot.targets
+        for runner in target.runners[:1]:
+            detail = self.fleet.detail(target.name, None, runner.listed.id)
+            assert detail is not None
+            told = runner_status(snapshot, target, detail, version="1.2.3", links=Links())
+            self.pages.runner(told).encode()
 
 
 async def polled(turns: list[Answers]) -> None:

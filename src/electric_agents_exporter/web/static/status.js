@@ -20,8 +20,8 @@
     document.body.classList.toggle("aged", age > AGED_AFTER);
   }
 
-  function showLost(why) {
-    const text = `This exporter has not answered since ${clock(renewedAt)} UTC (${why}). What is shown is from then.`;
+  function showLost(what) {
+    const text = `${what} What is shown is from ${clock(renewedAt)} UTC.`;
     if (lost.textContent !== text) lost.textContent = text;
     lost.hidden = false;
     document.body.classList.add("lost");
@@ -71,15 +71,17 @@
       const answer = await fetch(location.href, { cache: "no-store", signal: AbortSignal.timeout(PATIENCE) });
       const text = await answer.text();
       if (mine !== turn) return;
-      if (answer.status === 503) throw new Error("it is busy");
-      if (!answer.ok && answer.status !== 404) throw new Error(`status ${answer.status}`);
-      renew(new DOMParser().parseFromString(text, "text/html"));
-      renewedAt = Date.now();
-      showFound();
-      showAge();
-    } catch (error) {
+      if (answer.ok) {
+        renew(new DOMParser().parseFromString(text, "text/html"));
+        renewedAt = Date.now();
+        showFound();
+        showAge();
+      } else if (answer.status === 404) showLost("This runner is not watched any more.");
+      else if (answer.status === 503) showLost("This exporter is busy.");
+      else showLost(`This exporter answers with status ${answer.status}.`);
+    } catch {
       if (mine !== turn) return;
-      showLost(error.name === "TimeoutError" ? "no answer in time" : error instanceof TypeError ? "no connection" : error.message);
+      showLost("This exporter does not answer.");
     }
     timer = setTimeout(renewIfSeen, EVERY);
   }
