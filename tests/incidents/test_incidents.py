@@ -14,8 +14,8 @@ from incidents.catalogue import find
 from incidents.results import Result
 from incidents.run import SPEED, play
 
-# On a busy machine they are played again, ever slower.
-pytestmark = pytest.mark.timeout(7200)
+# On a busy machine they are played again, ever slower: so nothing is run beside them.
+pytestmark = [pytest.mark.alone, pytest.mark.timeout(7200)]
 
 PLAYED = ("death-at-work", "server-down", "shrinking-fleet")
 
