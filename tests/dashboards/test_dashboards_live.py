@@ -206,12 +206,16 @@ def test_the_table_of_runners_begins_with_the_worst_and_knows_the_disabled_and_t
     watched: Prometheus,
 ) -> None:
     (query,) = [q for q in queries("fleet") if q.place == "Runners, A"]
-    states = {
-        series["metric"]["runner_id"]: float(series["value"][1])
-        for series in answer(watched, query, PLAIN)
-    }
-    assert states["cut-off-0"] == max(states.values()) == 8
-    assert states[LOST] == 7
-    assert states["laptop-0"] == 2
-    assert states["maintenance-0"] == 1
-    assert states["worker-0"] == 0
+    shown = {"cut-off-0": 8, LOST: 7, "laptop-0": 2, "maintenance-0": 1, "worker-0": 0}
+
+    def states() -> dict[str, float]:
+        return {
+            series["metric"]["runner_id"]: float(series["value"][1])
+            for series in answer(watched, query, PLAIN)
+        }
+
+    # On a busy machine one that works may be deaf for a moment.
+    until(
+        lambda: shown.items() <= (now := states()).items() and max(now.values()) == 8,
+        f"the states {shown}",
+    )
