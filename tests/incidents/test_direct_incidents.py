@@ -20,8 +20,8 @@ from incidents.results import Result
 from incidents.run import SLOWEST, SPEED, play
 from incidents.stack import Stack
 
-# On a busy machine they are played again, ever slower.
-pytestmark = pytest.mark.timeout(7200)
+# On a busy machine they are played again, ever slower: so nothing is run beside them.
+pytestmark = [pytest.mark.alone, pytest.mark.timeout(7200)]
 
 PLAYED = ("death-at-work", "server-down")
 DEATH = 30.0
