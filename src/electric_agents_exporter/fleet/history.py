@@ -22,7 +22,7 @@ MOST_CHANGES: Final = 60
 """The most changes that are kept of one runner."""
 
 MOST_CHANGES_OF_ALL: Final = 50_000
-"""The most changes that are kept of all runners of a target, some ten megabytes."""
+"""The most changes that are kept of all runners of a target, some five megabytes."""
 
 
 class History:

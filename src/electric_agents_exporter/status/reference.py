@@ -49,7 +49,7 @@ heard something counts as at the last poll.
 
 Each row has the last hour as a small timeline, and a runner's page says what changed. That is held
 in memory: changes alone, of {past}, at most {changes} of a runner and {all_changes:,} of a target
-(some ten megabytes). The page says from when on it knows the past; a restart forgets it.
+(some five megabytes). The page says from when on it knows the past; a restart forgets it.
 
 ## A runner's page
 
