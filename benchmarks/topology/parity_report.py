@@ -31,11 +31,7 @@ def summary(found: Sequence[Compared]) -> str:
     same = sum(one.same for one in found)
     listed = sum(bool(one.explained) and not one.unexplained for one in found)
     told = [f"{right} of {len(found)} right, {same} the same, {listed} with listed differences"]
-    paces = [one.pace for one in found if one.pace is not None]
-    if paces:
-        told.append(f"death to page: {_spread([one.death for one in paces])}")
-        told.append(f"last sign of life to page: {_spread([one.sign for one in paces])}")
-    return "\n".join(told)
+    return "\n".join([*told, *(f"{what}: {figure}" for what, figure in _paces(found).items())])
 
 
 def write_page(found: Sequence[Compared]) -> None:
@@ -46,16 +42,13 @@ def write_page(found: Sequence[Compared]) -> None:
 
 
 def _table(found: Sequence[Compared]) -> str:
-    paces = [one.pace for one in found if one.pace is not None]
-    figures = {
+    figures: dict[str, object] = {
         "cases": len(found),
         "with the same alerts by name and labels": sum(one.same for one in found),
         "with others, each for a reason below": sum(bool(one.explained) for one in found),
         "with others, for no such reason": sum(bool(one.unexplained) for one in found),
         "delivered as wanted": sum(one.verdict.right for one in found),
-        "ordinary deaths at work, of a case each": len(paces),
-        "from a death to its page": _spread([one.death for one in paces]),
-        "from the last sign of life to the page": _spread([one.sign for one in paces]),
+        **_paces(found),
     }
     return "\n".join(
         [
@@ -68,6 +61,25 @@ def _table(found: Sequence[Compared]) -> str:
             *_reasons(found),
         ]
     )
+
+
+def _paces(found: Sequence[Compared]) -> dict[str, str]:
+    """Tell how long deaths at work took to their pages."""
+    paces = [one.pace for one in found if one.pace is not None]
+    steady = [one for one in paces if one.steady]
+    others = [one for one in paces if not one.steady]
+    return {
+        f"{what}, of {len(some)} cases{where}": _spread([getattr(one, since) for one in some])
+        for where, some in (
+            (" that are polled every 15 s without fail", steady),
+            (" in which polls fail or are rarer, or the exporter is away for a while", others),
+        )
+        for what, since in (
+            ("from a death at work to its page", "death"),
+            ("from the last sign of life to the page", "sign"),
+        )
+        if some
+    }
 
 
 def _reasons(found: Sequence[Compared]) -> list[str]:
