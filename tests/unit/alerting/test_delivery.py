@@ -363,9 +363,10 @@ def test_what_fires_there_is_known_with_its_beginning_until_it_ends_by_itself() 
 def test_of_two_that_know_an_alert_the_earlier_beginning_counts() -> None:
     async def story(sent: Sending) -> None:
         first, other = sent.to.values()
-        first.take([as_told(DEAD, ends_at=WALL + 150), as_told(DEAF, ends_at=WALL + 150)])
+        later = alert("RunnerDeaf", severity="warning", fired_at=WALL - 2)
         earlier = alert("WorkAbandoned", fired_at=WALL - 9)
-        other.take([as_told(earlier, ends_at=WALL + 150)])
+        first.take([as_told(each, ends_at=WALL + 150) for each in (DEAD, DEAF)])
+        other.take([as_told(each, ends_at=WALL + 150) for each in (earlier, later)])
         await asyncio.sleep(0.1)
         assert sent.delivery.known() == {DEAD.identity: WALL - 9, DEAF.identity: DEAF.fired_at}
 
