@@ -119,7 +119,7 @@ class Exporter:
     def _configure_alerts(self, settings: Settings) -> None:
         given = settings.alertmanager
         if given is None:
-            if self.alerts is not None:
+            if self.alerts is not None and self._started:
                 closing = asyncio.get_running_loop().create_task(self.alerts.aclose())
                 self._closing.add(closing)
                 closing.add_done_callback(self._closing.discard)

@@ -345,7 +345,8 @@ async def of_service(settings: Settings) -> dict[str, object]:
     served = service.served()
     assert await service.reload() == ""
     (handler,) = logging.getLogger().handlers
-    options = {each.name for each in fields(served)} - {"fleet", "scraper", "process", "clock"}
+    parts = {"fleet", "scraper", "process", "clock", "alerts"}
+    options = {each.name for each in fields(served)} - parts
     given = {f"served.{name}": getattr(served, name) for name in options}
     return {
         **given,

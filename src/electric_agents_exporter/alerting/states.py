@@ -13,6 +13,9 @@ import msgspec
 from electric_agents_exporter.alerting.alert import Alert, AlertState, Identity
 from electric_agents_exporter.alerting.definition import Definition
 
+_MAY_BE_KNOWN_FOR: Final = 4 * 3600.0
+"""For how long Alertmanager may tell what it knew: four of the longest resend intervals."""
+
 RESOLVED_FOR: Final = 900.0
 """For how long a resolved alert is told, in seconds: as long as Prometheus tells it."""
 
@@ -72,12 +75,14 @@ class AlertStates:
         self._subjects: dict[str, dict[Identity, _Entry]] = {}
         self._known: Mapping[Identity, float] = {}
         self._adopted: set[Identity] = set()
+        self._began: float | None = None
 
     def adopt(self, known: Mapping[Identity, float]) -> None:
         """Take over what Alertmanager knew before this process told it anything.
 
         `known` gives its `startsAt` of each. What is found of it fires at once, and since then; but
-        only once, and not if it was found to be over.
+        only once. What fires here without that is not taken over later: an Alertmanager that
+        answers late may tell what it was told by this process.
         """
         self._known = known
 
@@ -87,6 +92,8 @@ class AlertStates:
         Returns:
             Whether an alert began to fire, or was resolved.
         """
+        if self._began is None:
+            self._began = moment.monotonic
         entries = self._subjects.setdefault(subject, {})
         seen: set[Identity] = set()
         changed = False
@@ -110,8 +117,11 @@ class AlertStates:
         if since is not None and identity not in self._adopted:
             self._adopted.add(identity)
             return since
-        waited = moment.monotonic - entry.active.monotonic
-        return moment.time if waited >= entry.found.definition.wait else None
+        if moment.monotonic - entry.active.monotonic < entry.found.definition.wait:
+            return None
+        if self._began is not None and moment.monotonic - self._began <= _MAY_BE_KNOWN_FOR:
+            self._adopted.add(identity)
+        return moment.time
 
     @staticmethod
     def _lose(entries: dict[Identity, _Entry], seen: set[Identity], moment: Moment) -> bool:

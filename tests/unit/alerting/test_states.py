@@ -120,6 +120,12 @@ def test_what_alertmanager_tells_late_fires_what_is_pending() -> None:
     assert played.then(found()).state() is AlertState.FIRING
 
 
+def test_what_this_process_told_itself_is_not_taken_over_though_it_is_told_back() -> None:
+    played = Played().then(found(), times=3).then()
+    played.states.adopt({frozenset(found().labels.items()): T0 + 3 * EVERY})
+    assert played.then(found()).state() is AlertState.PENDING
+
+
 def test_an_evaluation_of_one_subject_says_nothing_of_anothers_alerts() -> None:
     states = AlertStates()
     states.follow("one", [found(wait=0.0)], at(0))
