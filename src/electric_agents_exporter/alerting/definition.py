@@ -5,6 +5,7 @@ words and numbers, from one place.
 """
 
 from collections.abc import Iterator, Mapping
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Final
@@ -112,20 +113,33 @@ def load(path: Path | None = None) -> Definitions:
     Raises:
         BadDefinitionsError: the file cannot be read, or is not as `make rules` writes it.
     """
-    name = str(path or _SHIPPED)
+    if path is None:
+        return _shipped()
     try:
-        with (path or files(__package__).joinpath(_SHIPPED)).open("rb") as file:
+        with path.open("rb") as file:
             raw = file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise BadDefinitionsError(f"{name}: {error.strerror}") from None
+        raise BadDefinitionsError(f"{path}: {error.strerror}") from None
+    found = _decoded(raw, str(path))
+    for fault in _lacks(found, _shipped()):
+        raise BadDefinitionsError(f"{path}: {fault}")
+    return found
+
+
+@cache
+def _shipped() -> Definitions:
+    """Read those that are shipped, once."""
+    return _decoded(files(__package__).joinpath(_SHIPPED).read_bytes(), _SHIPPED)
+
+
+def _decoded(raw: bytes, name: str) -> Definitions:
     if len(raw) > MAX_BYTES:
         raise BadDefinitionsError(f"{name}: it has more than {MAX_BYTES} bytes")
     try:
         found = msgspec.json.decode(raw, type=Definitions)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BadDefinitionsError(f"{name}: {error}") from None
-    faults = _faults(found) if path is None else (*_faults(found), *_lacks(found, load()))
-    for fault in faults:
+    for fault in _faults(found):
         raise BadDefinitionsError(f"{name}: {fault}")
     return found
 
