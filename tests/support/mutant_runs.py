@@ -18,6 +18,7 @@ from rule_files import Rule, alert_rules, is_of, promtool_files, reached, record
 from rule_mutants import Mutant
 
 _NUMBERED: Final = re.compile(r"(?:rule: |alertname: |expr: .*?)[\w:]*?__(\d+)\b")
+_NUMBER: Final = re.compile(r"\d+(\.\d+)?")
 _RULE_ERROR: Final = re.compile(r"rule: [\w:]+__(\d+), time:")
 
 Groups = list[dict[str, Any]]
@@ -58,7 +59,13 @@ def _cases_of_alert(rule: Rule) -> Iterator[tuple[str, CaseOf]]:
     own = [one for one in _cases() if one[1]["name"].startswith(f"{rule.id} / ")]
     # That of two replicas has an alert with all its labels and words: a third of the faults change
     # those.
-    for name, case in sorted(own, key=lambda one: " / replicas" not in one[1]["name"]):
+    own.sort(key=lambda one: " / replicas" not in one[1]["name"])
+    # Of cases that differ in a number the others seldom notice more than the first.
+    first: dict[str, str] = {}
+    for _, case in own:
+        first.setdefault(_NUMBER.sub("", case["name"]), case["name"])
+    own.sort(key=lambda one: one[1]["name"] not in first.values())
+    for name, case in own:
         yield name, partial(_of_alert, rule, case)
 
 
