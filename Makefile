@@ -68,7 +68,7 @@ bench-small: tools ## Only prove that the benchmarks work
 incidents: tools ## Play every incident to a real Prometheus and Alertmanager; ARGS=--write keeps the table
 	@PYTHONPATH=benchmarks:alerts:tests/support python -m incidents.run $(ARGS)
 
-topology: tools ## Play every topology with promtool and a simulated Alertmanager; ARGS="NAME... --rules first-edition", ARGS=--write
+topology: tools ## Play every topology with promtool and a simulated Alertmanager; ARGS="NAME... --rules first-edition", ARGS=--direct, ARGS=--write
 	@PYTHONPATH=benchmarks:alerts:tests/support python -m topology.run $(ARGS)
 
 real-time: tools ## Ten deaths at work in real time, beside drains and deployments (three quarters of an hour)

@@ -56,8 +56,8 @@ def _table(found: Sequence[Compared]) -> str:
             "|---|---|",
             *(f"| {what} | {figure} |" for what, figure in figures.items()),
             "",
-            "| why | what differs | cases | delivered otherwise than wanted |",
-            "|---|---|---|---|",
+            "| why | what differs | cases; in bold what is delivered otherwise than wanted |",
+            "|---|---|---|",
             *_reasons(found),
         ]
     )
@@ -88,18 +88,18 @@ def _reasons(found: Sequence[Compared]) -> list[str]:
         mine = [one for one in found if any(each is reason for _, each in one.explained)]
         if mine:
             which = [each for one in mine for each, why in one.explained if why is reason]
-            wrong = [one.verdict.case.name for one in mine if not one.verdict.right]
-            rows.append(_row(reason.text, _alerts(which), mine, wrong))
+            rows.append(_row(reason.text, _alerts(which), mine))
     for name, text in WRONG.items():
         mine = [one for one in found if one.verdict.case.name == name and not one.explained]
         if mine:
-            rows.append(_row(text, "nothing but when it is told", mine, [name]))
+            rows.append(_row(text, "only when it is told", mine))
     return rows
 
 
-def _row(text: str, what: str, mine: Sequence[Compared], wrong: Sequence[str]) -> str:
-    names = ", ".join(one.verdict.case.name for one in mine)
-    return f"| {text} | {what} | {names} | {', '.join(wrong) or 'none'} |"
+def _row(text: str, what: str, mine: Sequence[Compared]) -> str:
+    names = [one.verdict.case.name for one in mine if one.verdict.right]
+    names += [f"**{one.verdict.case.name}**" for one in mine if not one.verdict.right]
+    return f"| {text} | {what} | {', '.join(names)} |"
 
 
 def _alerts(which: Sequence[Difference]) -> str:
