@@ -184,6 +184,7 @@ class Engine:
             verdicts=self._verdicts,
             reloaded=own.reloaded,
             stands_still=self._fleet.stillness(),
+            since_tick=self._fleet.since_tick(),
             drift=own.drift,
             drift_before=self._drift,
         )

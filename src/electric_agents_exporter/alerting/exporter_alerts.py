@@ -9,6 +9,7 @@ from electric_agents_exporter.alerting.definition import Definition
 from electric_agents_exporter.alerting.evidence import Finding
 from electric_agents_exporter.alerting.history import Window
 from electric_agents_exporter.alerting.server_alerts import Verdict
+from electric_agents_exporter.fleet.fleet import TICKS_LATE
 
 
 class Itself(msgspec.Struct, frozen=True):
@@ -19,6 +20,7 @@ class Itself(msgspec.Struct, frozen=True):
         verdicts: how each target as a whole is, by its name.
         reloaded: whether the settings were last read without fault.
         stands_still: what does not go on that should; empty where all does.
+        since_tick: for how many seconds the scheduler has not ticked.
         drift: values that were not as the contract says, by field.
         drift_before: the same at moments before, and now.
     """
@@ -27,6 +29,7 @@ class Itself(msgspec.Struct, frozen=True):
     verdicts: Mapping[str, Verdict]
     reloaded: bool
     stands_still: str
+    since_tick: float
     drift: Mapping[str, int]
     drift_before: Window[Mapping[str, int]]
 
@@ -40,8 +43,10 @@ def _watches(_: Definition, itself: Itself) -> Iterator[Finding]:
         yield Finding({}, 1.0)
 
 
-def _stands_still(_: Definition, itself: Itself) -> Iterator[Finding]:
-    if itself.stands_still:
+def _stands_still(definition: Definition, itself: Itself) -> Iterator[Finding]:
+    """Find a scheduler that has not ticked for long, or polls that stopped while it does."""
+    ticks = itself.since_tick <= TICKS_LATE
+    if itself.stands_still and (ticks or itself.since_tick >= float(definition.numbers["still"])):
         yield Finding({}, 1.0)
 
 

@@ -1,5 +1,6 @@
 """All targets together."""
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Final
@@ -9,7 +10,8 @@ from electric_agents_exporter.fleet.policy import Policy
 from electric_agents_exporter.fleet.snapshot import FleetSnapshot, RunnerDetail
 from electric_agents_exporter.fleet.target import Target
 
-_TICKS_LATE: Final = 10.0
+TICKS_LATE: Final = 10.0
+"""Seconds after a tick of the scheduler from which on it is held to stand still."""
 
 
 class Fleet:
@@ -52,10 +54,14 @@ class Fleet:
         """Note that the scheduler is alive."""
         self._ticked_at = self._clock.monotonic()
 
+    def since_tick(self) -> float:
+        """Give for how many seconds the scheduler has not ticked; for ever where it never did."""
+        return math.inf if self._ticked_at is None else self._clock.monotonic() - self._ticked_at
+
     def stillness(self) -> str:
         """Say what stands still that should go on: the scheduler, or polls; nothing if all goes."""
         now = self._clock.monotonic()
-        if self._ticked_at is None or now - self._ticked_at > _TICKS_LATE:
+        if self.since_tick() > TICKS_LATE:
             return "the scheduler does not tick"
         still = {
             name: now - target.attended_at

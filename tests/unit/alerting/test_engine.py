@@ -514,6 +514,26 @@ def test_a_scheduler_that_stands_still_is_told_and_the_watchdog_ends() -> None:
     assert states["ElectricAgentsWatchdog"] is AlertState.RESOLVED
 
 
+def test_a_scheduler_that_is_late_is_no_old_data_until_it_has_stood_still_for_long() -> None:
+    """As in the rules: the Watchdog, which somebody waits for, ends at once."""
+    watched = Watched().go_on(Runner(), seconds=60)
+    watched.clock.advance(240)
+    watched.engine.evaluate_itself()
+    assert ("Watchdog", "") not in watched.told
+    assert ("ExporterDataStale", "") not in watched.told
+    watched.clock.advance(60)
+    watched.engine.evaluate_itself()
+    assert ("ExporterDataStale", "") in watched.told
+
+
+def test_polls_that_stop_while_the_scheduler_ticks_are_old_data() -> None:
+    watched = Watched().go_on(Runner(), seconds=60)
+    watched.clock.advance(120)
+    watched.fleet.tick()
+    watched.engine.evaluate_itself()
+    assert ("ExporterDataStale", "") in watched.told
+
+
 def test_runners_beyond_the_limit_and_polls_that_do_not_happen_are_told() -> None:
     watched = Watched(max_runners=1).go_on(Runner("a"), Runner("b"), seconds=30)
     watched.fleet.targets["agents"].skip(Skip.OVERRUN, 3)
