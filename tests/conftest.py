@@ -7,9 +7,7 @@ from typing_extensions import override
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
-APART: Final = {
-    f"tests/alerts/test_{name}.py" for name in ("left_open", "mutants", "promtool", "vmalert")
-}
+APART: Final = {f"tests/alerts/test_{name}.py" for name in ("left_open", "mutants", "promtool")}
 """Files with tests that take long, and share nothing: they need not wait for each other."""
 
 # `make test` is thorough; what is run all the time is quick.

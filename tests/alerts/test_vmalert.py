@@ -1,8 +1,9 @@
 """The rules before VictoriaMetrics: its rule engine takes them, and on it the alerts fire too.
 
 `vmalert-tool` runs rules as vmalert does, over a storage of its own, and takes promtool's test
-cases. vmalert sends what a rule records to the storage on the side, so that the rules after it read
-it an evaluation later than in Prometheus: what an alert does comes one later.
+cases. Its port and its folder cannot be chosen, so that one runs at a time. vmalert sends what a
+rule records to the storage on the side, so that the rules after it read it an evaluation later than
+in Prometheus: what an alert does comes one later.
 
 `make verify` tries the alerts on work, `make versions` all.
 """
