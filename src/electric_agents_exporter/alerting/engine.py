@@ -7,6 +7,8 @@ from functools import partial
 from types import MappingProxyType
 from typing import Final, Generic, TypeVar
 
+from msgspec.structs import replace
+
 from electric_agents_exporter.alerting.alert import Alert, Identity
 from electric_agents_exporter.alerting.annotations import Wording
 from electric_agents_exporter.alerting.definition import PREFIX, Definition, Definitions
@@ -30,6 +32,7 @@ from electric_agents_exporter.fleet.reasons import Reason
 
 _ITSELF: Final = ""  # no target has this name
 _LATELY: Final = 300.0
+_WATCHDOG_HELD: Final = 4  # intervals
 _PART_ALERTS: Final = {**RUNNER_ALERTS, **FLEET_ALERTS}
 
 Subject = TypeVar("Subject")
@@ -104,7 +107,13 @@ class _Rows:
             if name in SERVER_ALERTS:
                 self.whole.append(_Row(definition, SERVER_ALERTS[name], definitions))
             if name in EXPORTER_ALERTS:
-                self.itself.append(_Row(definition, EXPORTER_ALERTS[name], definitions))
+                held = _held(definition, definitions) if name == "Watchdog" else definition
+                self.itself.append(_Row(held, EXPORTER_ALERTS[name], definitions))
+
+
+def _held(watchdog: Definition, definitions: Definitions) -> Definition:
+    """Hold the Watchdog for a minute: who waits for it is not to hear of a host that slept."""
+    return replace(watchdog, hold=_WATCHDOG_HELD * definitions.interval)
 
 
 class Engine:

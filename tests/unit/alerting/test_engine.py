@@ -510,16 +510,26 @@ def test_a_scheduler_that_stands_still_is_told_and_the_watchdog_ends() -> None:
     watched.clock.advance(600)
     watched.engine.evaluate_itself()
     assert ("ExporterDataStale", "") in watched.told
+    watched.clock.advance(60)
+    watched.engine.evaluate_itself()
     states = {alert.labels["alertname"]: alert.state for alert in watched.engine.alerts()}
     assert states["ElectricAgentsWatchdog"] is AlertState.RESOLVED
 
 
+def test_the_watchdog_does_not_end_with_a_host_that_slept() -> None:
+    watched = Watched().go_on(Runner(), seconds=60)
+    watched.clock.advance(8 * 3600)
+    watched.engine.evaluate_itself()
+    watched.fleet.tick()
+    watched.go_on(Runner(), seconds=60)
+    (watchdog,) = [each for each in watched.engine.alerts() if each.labels["severity"] == "none"]
+    assert watchdog.state is AlertState.FIRING
+
+
 def test_a_scheduler_that_is_late_is_no_old_data_until_it_has_stood_still_for_long() -> None:
-    """As in the rules: the Watchdog, which somebody waits for, ends at once."""
     watched = Watched().go_on(Runner(), seconds=60)
     watched.clock.advance(240)
     watched.engine.evaluate_itself()
-    assert ("Watchdog", "") not in watched.told
     assert ("ExporterDataStale", "") not in watched.told
     watched.clock.advance(60)
     watched.engine.evaluate_itself()
