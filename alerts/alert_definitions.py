@@ -118,7 +118,7 @@ def _numbers(name: str, values: Values, lifecycle: str | None) -> dict[str, floa
 
 def _limits(one: Alerting) -> Iterator[Limit]:
     labels = tuple(label for label, mark in _MARKS.items() if mark in one.rule["expr"])
-    for label, pattern, matches in limits(one.name, one.layer.others, one.layer.own, labels):
+    for label, pattern, matches in limits(one.name, one.layer.limits, labels):
         yield Limit(label, pattern, matches)
 
 

@@ -40,7 +40,7 @@ def render(values: Values, nominal: Values | None = None) -> dict[str, str]:
         return {source.name: _TITLE + filled(source, names) for source in sources}
 
     def names_of_layer(layer: Layer) -> dict[str, Any]:
-        return names_of(layer.values, nominal, others=layer.others, own=layer.own)
+        return names_of(layer.values, nominal, limited=layer.limits)
 
     return {
         source.name: _TITLE

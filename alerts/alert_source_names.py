@@ -5,13 +5,30 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from alert_questions import Questions, in_promql
-from alert_values import Duration, Override, Values
+from alert_values import Duration, Values
 
 _SLOW_WINDOW: Final = Duration(86_400)
 """From this length on a ratio need not be computed at every evaluation."""
 
 LABELS_OF_LIMITS: Final = ("server", "kind")
 """What an override may be limited to."""
+
+
+@dataclass(frozen=True)
+class Limited:
+    """What leaves some alerts to certain servers or kinds, or to all others.
+
+    Attributes:
+        alerts: the alerts, without their prefix.
+        label: `server` or `kind`.
+        pattern: what its value is held against.
+        matches: whether they are for those that match, or for all others.
+    """
+
+    alerts: frozenset[str]
+    label: str
+    pattern: str
+    matches: bool
 
 
 @dataclass(frozen=True)
@@ -50,11 +67,10 @@ def names_of(
     values: Values,
     nominal: Values,
     *,
-    others: tuple[Override, ...] = (),
-    own: Override | None = None,
+    limited: tuple[Limited, ...] = (),
     questions: Questions | None = None,
 ) -> dict[str, Any]:
-    """Give the names that a source uses; `others` are the overrides that a rule leaves out.
+    """Give the names that a source uses; `limited` is what overrides leave of it.
 
     `questions` are how templates ask, which is in PromQL unless they are given.
     """
@@ -63,7 +79,7 @@ def names_of(
         **{name: values.alert(name) for name in values.alerts},
         **_words(values, asked),
         **_links(values, asked),
-        **_matchers(values, others, own),
+        **_matchers(values, limited),
         **_readings(values),
         **_functions(values),
         "slo": values.slo,
@@ -125,14 +141,12 @@ def _links(values: Values, asked: Questions) -> dict[str, Any]:
     }
 
 
-def _matchers(
-    values: Values, others: tuple[Override, ...], own: Override | None
-) -> dict[str, dict[str, str]]:
+def _matchers(values: Values, limited: tuple[Limited, ...]) -> dict[str, dict[str, str]]:
     """Give, by alert, what limits a rule to the servers and kinds that its numbers are for."""
     names = values.alerts.keys()
-    both = {name: _limits(name, others, own, LABELS_OF_LIMITS) for name in names}
-    servers = {name: _limits(name, others, own, ("server",)) for name in names}
-    kinds = {name: _limits(name, others, own, ("kind",)) for name in names}
+    both = {name: _limits(name, limited, LABELS_OF_LIMITS) for name in names}
+    servers = {name: _limits(name, limited, ("server",)) for name in names}
+    kinds = {name: _limits(name, limited, ("kind",)) for name in names}
     return {
         "where": {name: "".join(f", {part}" for part in parts) for name, parts in both.items()},
         "where_server": {
@@ -144,25 +158,18 @@ def _matchers(
 
 
 def limits(
-    name: str, others: tuple[Override, ...], own: Override | None, labels: tuple[str, ...]
+    name: str, limited: tuple[Limited, ...], labels: tuple[str, ...]
 ) -> Iterator[tuple[str, str, bool]]:
     """Give what limits an alert: labels, patterns, and whether they are to match."""
-    entries = [(other, False) for other in others if name in other.alerts]
-    if own is not None and name in own.alerts:
-        entries.append((own, True))
-    for entry, matches in entries:
-        for label in labels:
-            pattern = getattr(entry, label)
-            if pattern:
-                yield label, pattern, matches
+    for one in limited:
+        if name in one.alerts and one.label in labels:
+            yield one.label, one.pattern, one.matches
 
 
-def _limits(
-    name: str, others: tuple[Override, ...], own: Override | None, labels: tuple[str, ...]
-) -> list[str]:
+def _limits(name: str, limited: tuple[Limited, ...], labels: tuple[str, ...]) -> list[str]:
     return [
         f'{label}{"=~" if matches else "!~"}"{_escaped(pattern)}"'
-        for label, pattern, matches in limits(name, others, own, labels)
+        for label, pattern, matches in limits(name, limited, labels)
     ]
 
 

@@ -6,12 +6,14 @@ repeat.
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any, Final
 
 import jinja2
 import yaml
 
+from alert_source_names import Limited
 from alert_values import Override, Values
 
 SOURCES: Final = Path(__file__).with_name("source")
@@ -24,13 +26,13 @@ class Layer:
 
     Attributes:
         values: the numbers that they are made with.
-        others: the overrides that they leave out.
-        own: the override that they are of.
+        limits: what leaves them to some servers and kinds.
+        alerts: the alerts that it has rules of; None where it has every rule and record.
     """
 
     values: Values
-    others: tuple[Override, ...]
-    own: Override | None = None
+    limits: tuple[Limited, ...]
+    alerts: frozenset[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -49,9 +51,45 @@ class Alerting:
 
 def layers(values: Values) -> Iterator[Layer]:
     """Give the layers in the order in which their rules stand: what all have, then overrides."""
-    yield Layer(values, values.overrides)
+    for limits, alerts in _without(values.overrides):
+        yield Layer(values, limits, alerts)
     for number, override in enumerate(values.overrides):
-        yield Layer(_overridden(values, override), values.overrides[:number], override)
+        own, named = _limits_of(override, matches=True), frozenset(override.alerts)
+        for limits, alerts in _without(values.overrides[:number]):
+            of_both = named if alerts is None else named & alerts
+            yield Layer(_overridden(values, override), (*limits, *own), of_both)
+
+
+def _without(
+    overrides: tuple[Override, ...],
+) -> Iterator[tuple[tuple[Limited, ...], frozenset[str] | None]]:
+    """Give limits that together are for whatever no override is for.
+
+    Who is not of a server and a kind is of other servers, or of that server and of other kinds:
+    that takes two rules. With the second goes which alerts it is for.
+    """
+    ways: list[list[tuple[tuple[Limited, ...], frozenset[str] | None]]] = []
+    for override in overrides:
+        ways.append([(_limits_of(override, matches=False)[:1], None)])
+        if override.server and override.kind:
+            server, _ = _limits_of(override, matches=True)
+            _, kind = _limits_of(override, matches=False)
+            ways[-1].append(((server, kind), frozenset(override.alerts)))
+    for way in product(*ways):
+        limits = tuple(limit for some, _ in way for limit in some)
+        named = [alerts for _, alerts in way if alerts is not None]
+        alerts = frozenset.intersection(*named) if named else None
+        if alerts is None or alerts:
+            yield limits, alerts
+
+
+def _limits_of(override: Override, *, matches: bool) -> tuple[Limited, ...]:
+    """Give a limit to an override's server, and to its kind, or to all others."""
+    return tuple(
+        Limited(frozenset(override.alerts), label, pattern, matches)
+        for label, pattern in (("server", override.server), ("kind", override.kind))
+        if pattern
+    )
 
 
 def groups(
@@ -72,7 +110,7 @@ def groups(
             for rule in other["rules"]
             if "alert" in rule and _is_of(rule, layer)
         ]
-        group["rules"] += [one.rule for one in alerting if one.layer.own is not None]
+        group["rules"] += [one.rule for one in alerting if one.layer.alerts is not None]
         for one in alerting:
             of_layer = values.layer_labels.get(one.rule["labels"]["layer"], {})
             one.rule["labels"] |= values.labels | of_layer
@@ -86,7 +124,7 @@ def filled(source: Path, names: Mapping[str, Any]) -> str:
 
 def _is_of(rule: Mapping[str, Any], layer: Layer) -> bool:
     name: str = rule["alert"]
-    return layer.own is None or name.removeprefix(PREFIX) in layer.own.alerts
+    return layer.alerts is None or name.removeprefix(PREFIX) in layer.alerts
 
 
 def _overridden(values: Values, override: Override) -> Values:

@@ -7,6 +7,7 @@ is free, such as labels and overrides, is checked in a way of its own.
 import re
 from collections.abc import Callable, Iterator, Mapping
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 import yaml
@@ -20,6 +21,8 @@ _DURATION: Final = re.compile(r"(\d+)(ms|s|m|h|d)")
 _LABEL: Final = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _RULES_OWN: Final = frozenset({"alertname", "severity", "service", "layer"})
 _FREE: Final = ("labels", "layer_labels")
+_SOURCES: Final = Path(__file__).with_name("source")
+_KNOWS_KIND: Final = re.compile(r"\b(?:where|only_kind)\.(\w+)")
 
 
 def put(raw: dict[str, Any], overrides: Mapping[str, str]) -> Faults:
@@ -199,6 +202,12 @@ def _of_pattern(raw: object, place: str) -> Faults:
         yield f"{place}: {raw!r} is no pattern: {error}"
 
 
+def _with_kind() -> frozenset[str]:
+    """Find the alerts whose rules know the kind of a runner: those of servers do not."""
+    texts = "".join(path.read_text() for path in _SOURCES.glob("*.yaml"))
+    return frozenset(_KNOWS_KIND.findall(texts))
+
+
 def _of_override(raw: object, alerts: Mapping[str, Mapping[str, Any]], place: str) -> Faults:
     if not isinstance(raw, dict):
         yield f"{place}: {raw!r} is no map"
@@ -219,6 +228,8 @@ def _of_override(raw: object, alerts: Mapping[str, Mapping[str, Any]], place: st
     else:
         for name in named:
             yield from _of_changes(name, changed, alerts, place)
+            if "kind" in raw and name in alerts and name not in _with_kind():
+                yield f"{place}.kind: {name} is on no single runner, so it has no kind"
 
 
 def _of_changes(

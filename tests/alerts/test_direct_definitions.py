@@ -20,11 +20,12 @@ from electric_agents_exporter.alerting.definition import load as load_definition
 OVERRIDES = [
     {"alerts": ["WorkUnheard", "RunnerDegraded"], "kind": "ci", "set": {"severity": "info"}},
     {
-        "alerts": ["WorkUnheard", "ServerUnreachable", "RunnerDegraded", "TooFewRunners"],
+        "alerts": ["WorkUnheard", "RunnerDegraded", "TooFewRunners"],
         "server": 'staging.*"',
         "kind": "s\\w+",
         "set": {"for": "30m"},
     },
+    {"alerts": ["ServerUnreachable"], "server": 'staging.*"', "set": {"for": "30m"}},
 ]
 
 
@@ -107,11 +108,14 @@ def test_an_override_comes_behind_what_it_differs_from_with_its_own_numbers(
     def limits(*parts: tuple[tuple[str, str], bool]) -> tuple[Limit, ...]:
         return tuple(Limit(*part, matches) for part, matches in parts)
 
-    all_others = limits((ci, False), (staging, False), (kind, False))
+    of_others = limits((ci, False), (staging, False))
+    of_other_kinds = limits((ci, False), (staging, True), (kind, False))
     of_staging = limits((ci, False), (staging, True), (kind, True))
     assert _of_alert(made, "WorkUnheard") == [
-        ("lasting", 60.0, "critical", all_others),
-        ("transient", 720.0, "warning", all_others),
+        ("lasting", 60.0, "critical", of_others),
+        ("transient", 720.0, "warning", of_others),
+        ("lasting", 60.0, "critical", of_other_kinds),
+        ("transient", 720.0, "warning", of_other_kinds),
         ("lasting", 60.0, "info", limits((ci, True))),
         ("transient", 720.0, "info", limits((ci, True))),
         ("lasting", 1_800.0, "critical", of_staging),

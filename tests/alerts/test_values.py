@@ -219,6 +219,9 @@ def test_what_prometheus_would_refuse_is_refused_with_its_place(text: str) -> No
 
 OVERRIDES_REFUSED: Final = {
     "{alerts: [WorkUnheard], set: {for: 9m}}": "overrides.0: it has neither server nor kind",
+    "{alerts: [ServerUnreachable], kind: ci, set: {for: 9m}}": (
+        "overrides.0.kind: ServerUnreachable is on no single runner, so it has no kind"
+    ),
     "{server: x, set: {for: 9m}}": "overrides.0.alerts: None is no list of alerts",
     "{alerts: [WorkUnheard], server: x}": "overrides.0.set: None is no map",
     "{alerts: [WorkUnhear], server: x, set: {for: 9m}}": (
@@ -301,7 +304,6 @@ TRIED: Final = {
         ]"""
     },
     "an override of everything by server": {"overrides": "EVERY server"},
-    "an override of everything by kind": {"overrides": "EVERY kind"},
 }
 """What somebody may set."""
 
@@ -381,6 +383,44 @@ def test_of_two_overrides_the_first_that_matches_counts() -> None:
     assert "staging.*" not in first["expr"]
     assert 'server!~"staging-1", server=~"staging.*"' in second["expr"]
     assert [rule["for"] for rule in (shipped, first, second)] == ["2m", "8h", "9h"]
+
+
+def test_who_is_not_of_a_server_and_a_kind_keeps_the_alert_as_it_is() -> None:
+    one = "{alerts: [RunnerDeaf], server: 'staging.*', kind: ci, set: {for: 8h}}"
+    two = "{alerts: [RunnerDeaf, ClaimStuck], server: old, kind: local, set: {for: 9h}}"
+    values = load(overrides={"overrides": f"[{one}, {two}]"})
+    rules = _alerts(values, "RunnerDeaf")
+    pattern = re.compile(r'(server|kind)(=~|!~)"([^"]*)"')
+    made = [(rule["for"], pattern.findall(rule["expr"])) for rule in rules]
+
+    def durations(server: str, kind: str) -> list[str]:
+        """Give those of the rules that are for a runner."""
+        whom = {"server": server, "kind": kind}
+        return [
+            duration
+            for duration, limits in made
+            if all(
+                (re.fullmatch(pattern, whom[label]) is not None) is (operator == "=~")
+                for label, operator, pattern in limits
+            )
+        ]
+
+    shipped = values.alert("RunnerDeaf")["for"]
+    assert {
+        (server, kind): durations(server, kind)
+        for server in ("staging-1", "old", "production")
+        for kind in ("ci", "local", "server")
+    } == {
+        (server, kind): [
+            "8h"
+            if (server, kind) == ("staging-1", "ci")
+            else "9h"
+            if (server, kind) == ("old", "local")
+            else str(shipped)
+        ]
+        for server in ("staging-1", "old", "production")
+        for kind in ("ci", "local", "server")
+    }
 
 
 def test_an_override_of_a_kind_changes_both_of_an_alerts_rules() -> None:
