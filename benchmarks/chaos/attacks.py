@@ -46,6 +46,7 @@ class Named:
         attack: makes it, until the end of its context.
         sets_clock: whether the exporter is given a wall clock that can be set.
         deaf: whether nobody reads its log.
+        still: how many polls fall into the time in which the process itself stands still.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Named:
     attack: Attack
     sets_clock: bool = False
     deaf: bool = False
+    still: int = 0
 
 
 @contextlib.contextmanager

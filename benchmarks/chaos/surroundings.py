@@ -197,7 +197,7 @@ AROUND: Final = (
         _polled(_careless, include={"id": "(a+)+b"}),
     ),
     Named("reloads", "four reloads a second, every other of them of a bomb", _reloads),
-    Named("stopped", "the process is stopped for five seconds", _stopped),
+    Named("stopped", "the process is stopped for five seconds: one poll's", _stopped, still=1),
     Named("back", "the wall clock is set back by an hour", _clock_set("-1h"), sets_clock=True),
     Named("forward", "it is set forward by a month", _clock_set("+30d"), sets_clock=True),
     Named("log", "nobody reads its log, of level debug", _nothing, deaf=True),

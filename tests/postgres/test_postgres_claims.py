@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from tests.conftest import FakeClock
 from tests.postgres.conftest import WATCHED, Database, MakePolled, Polled
 
+from electric_agents_exporter.contract.claims import ActiveClaim
 from electric_agents_exporter.contract.database import ClaimRow
 from electric_agents_exporter.contract.vocabulary import ClaimStatus, RunnerKind
 from electric_agents_exporter.fleet.clock import SystemClock
@@ -392,3 +393,25 @@ async def test_a_clock_that_is_set_back_a_little_counts_nothing_twice(
         database.freeze(now)
         assert await watching.poll()
     assert ended(watching) == {"released": 1}
+
+
+async def test_the_claims_of_a_runner_are_named_by_their_streams_those_claimed_last_first(
+    database: Database, make_polled: MakePolled
+) -> None:
+    database.add_runner("busy")
+    database.add_runner("idle")
+    for number in range(20):
+        database.claim(f"c{number}", "busy", stream=f"/task/{number}/main", at=NOW - 100 + number)
+    database.claim("newer", "busy", stream="/task/19/main", at=NOW - 5, epoch=2)
+    polled = make_polled(PostgresOptions(database.url))
+    assert await polled.poll()
+
+    def claims(runner_id: str) -> tuple[ActiveClaim, ...] | None:
+        detail = polled.fleet.detail(polled.name, None, runner_id)
+        return detail.claims if detail else None
+
+    busy = claims("busy")
+    assert busy is not None
+    assert [claim.stream for claim in busy] == [f"/task/{19 - at}/main" for at in range(16)]
+    assert busy[0].claimed_at == NOW - 5
+    assert claims("idle") == ()

@@ -8,11 +8,12 @@ claim that gave no sign of life for minutes, and no entity that is worked on.
 """
 
 import math
+from heapq import nlargest
 from typing import Final
 
 import msgspec
 
-from electric_agents_exporter.contract.report import Claims
+from electric_agents_exporter.contract.report import MAX_ID_LENGTH, Claims
 from electric_agents_exporter.contract.vocabulary import ClaimStatus
 
 
@@ -112,6 +113,19 @@ class ClaimTally:
         alive = self._alive(entities)
         complete = entities is not None and len(alive) >= entities
         return Claims(None, None, alive[-1] if alive and complete else None, self._newest_sign)
+
+    def named(self) -> tuple[ActiveClaim, ...]:
+        """Name those claimed last, of each stream the newest; whose entity it is nothing tells."""
+        newest = nlargest(MOST_NAMED, self._newest.items(), key=lambda item: item[1][0])
+        return tuple(
+            ActiveClaim(
+                entity=None,
+                stream=stream[:MAX_ID_LENGTH],
+                claimed_at=claimed_at if math.isfinite(claimed_at) else None,
+                heartbeat_at=sign,
+            )
+            for stream, (claimed_at, _, sign) in newest
+        )
 
     def _alive(self, entities: float | None) -> list[float]:
         """Give the signs of life of the claims that can be alive, the newest first."""

@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from electric_agents_exporter.contract.claims import ClaimTally
+from electric_agents_exporter.contract.claims import ActiveClaim, ClaimTally
 from electric_agents_exporter.contract.health import (
     HealthInputs,
     derive_issues,
@@ -40,12 +40,6 @@ Word = TypeVar("Word", bound=StrEnum)
 
 MAX_CLAIMS: Final = 50_000
 """The most claims of a database that are held: each costs a kilobyte while it is read."""
-
-NO_CLAIMS: Final = Claims(0.0, 0)
-"""Those of a runner that is known to have none."""
-
-UNKNOWN_CLAIMS: Final = Claims()
-"""Those of a runner of which nothing is known."""
 
 _NO_CLIENT: Final = Client()
 _NO_DISPATCH: Final = Dispatch(0.0, 0.0, 0.0)
@@ -111,11 +105,25 @@ class DispatchRow(msgspec.Struct, frozen=True):
     pending: int
 
 
+class Held(msgspec.Struct, frozen=True):
+    """The active claims of a runner: what they amount to, and some of them; None if not known."""
+
+    claims: Claims
+    named: tuple[ActiveClaim, ...] | None
+
+
+NOTHING_HELD: Final = Held(Claims(0.0, 0), ())
+"""What a runner has that is known to have no claim."""
+
+NOT_KNOWN: Final = Held(Claims(), None)
+"""What a runner has of which nothing is known."""
+
+
 class Holdings(msgspec.Struct, frozen=True):
     """What the runners of one tenant hold; `unheld` is what is known of one without a claim."""
 
-    claims: Mapping[str, Claims]
-    unheld: Claims
+    claims: Mapping[str, Held]
+    unheld: Held
     dispatch: Mapping[str, Dispatch]
 
 
@@ -157,6 +165,7 @@ def read_report(
 ) -> HealthAnswer:
     """Derive the health report of a runner by the server's rules; `now` is the database's clock."""
     drift: list[str] = []
+    held = holdings.claims.get(runner.id, holdings.unheld)
     admin_status = runner.admin_status or AdminStatus.UNKNOWN
     last_seen_at = lease_expires_at = offset = client = None
     if row is not None:
@@ -188,11 +197,11 @@ def read_report(
         lease_expires_at=lease_expires_at,
         client_present=client is not None,
         client=client,
-        claims=holdings.claims.get(runner.id, holdings.unheld),
+        claims=held.claims,
         dispatch=holdings.dispatch.get(runner.id, _NO_DISPATCH),
         wake_stream_offset=offset,
     )
-    return HealthAnswer(report, now, tuple(drift))
+    return HealthAnswer(report, now, tuple(drift), held.named)
 
 
 def _read_diagnostics(text: bytes | None, drift: list[str]) -> Client | None:
@@ -221,7 +230,7 @@ def tally_claims(
     dispatch: Mapping[str, Mapping[str, Dispatch]],
     *,
     whole: bool = True,
-) -> dict[str, dict[str, Claims]]:
+) -> dict[str, dict[str, Held]]:
     """Add up active claims by tenant and runner; one that no runner holds is nobody's.
 
     `whole` is False where there are more active claims than these, with older signs of life.
@@ -236,16 +245,17 @@ def tally_claims(
             tally.add(row.stream_path, row.claimed_at, row.epoch, row.last_heartbeat_at)
     return {
         tenant: {
-            runner_id: _total(tally, dispatch.get(tenant, {}).get(runner_id, _NO_DISPATCH), whole)
+            runner_id: _held(tally, dispatch.get(tenant, {}).get(runner_id, _NO_DISPATCH), whole)
             for runner_id, tally in runners.items()
         }
         for tenant, runners in tallies.items()
     }
 
 
-def _total(tally: ClaimTally, dispatch: Dispatch, whole: bool) -> Claims:  # noqa: FBT001  (its own)
+def _held(tally: ClaimTally, dispatch: Dispatch, whole: bool) -> Held:  # noqa: FBT001  (its own)
     entities = dispatch.entities_with_active_claim
-    return tally.total(float(tally.count), entities) if whole else tally.newest(entities)
+    claims = tally.total(float(tally.count), entities) if whole else tally.newest(entities)
+    return Held(claims, tally.named())
 
 
 def read_dispatch(rows: Iterable[DispatchRow]) -> dict[str, dict[str, Dispatch]]:

@@ -27,8 +27,8 @@ from typing_extensions import override
 from electric_agents_exporter.contract.claims import ClaimNews
 from electric_agents_exporter.contract.database import (
     MAX_CLAIMS,
-    NO_CLAIMS,
-    UNKNOWN_CLAIMS,
+    NOT_KNOWN,
+    NOTHING_HELD,
     ClaimRow,
     DiagnosticsRow,
     DispatchRow,
@@ -376,7 +376,7 @@ class _Reading:
         return {
             tenant: Holdings(
                 claims=tallies.get(tenant, {}),
-                unheld=NO_CLAIMS if whole else UNKNOWN_CLAIMS,
+                unheld=NOTHING_HELD if whole else NOT_KNOWN,
                 dispatch=dispatch.get(tenant, {}),
             )
             for tenant in tenants

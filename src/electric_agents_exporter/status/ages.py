@@ -32,9 +32,10 @@ def spell_age(seconds: float) -> str:
 def spell_moment(at: float) -> str:
     """Write a moment, seconds since the epoch, as RFC 3339 in UTC; empty for one beyond dates."""
     try:
-        return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%dT%H:%M:%SZ}"
+        written = datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
     except (OverflowError, ValueError, OSError):
         return ""
+    return written.replace("+00:00", "Z")
 
 
 def clock_time(at: float) -> str:

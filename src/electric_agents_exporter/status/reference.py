@@ -56,8 +56,8 @@ in memory: changes alone, of {past}, at most {changes} of a runner and {all_chan
 `/runner?target=TARGET&id=ID` has its facts, the wakes that wait for it and the {claims} claims
 made last with their entities and streams, what changed, the last twelve polls and what came of
 asking after it, what to try next, and links: to its dashboard where `web.grafana` says where
-Grafana is, and to the runbooks where `web.runbooks` says where these are. A database does not name
-claims here.
+Grafana is, and to the runbooks where `web.runbooks` says where these are. A database tells of each
+stream the newest claim, and not whose entity it is.
 
 ## As JSON
 

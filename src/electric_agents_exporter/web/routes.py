@@ -23,6 +23,7 @@ from electric_agents_exporter.web.status_routes import AlertsOf, StatusRoutes
 log = logging.getLogger(__name__)
 
 _LONGEST_SCRAPE = 30.0
+_REFUSED_AFTER = 0.5
 _MOST_REGULARS = 16
 _LONGEST_NAME = 200
 
@@ -90,6 +91,8 @@ class _Metrics:
                 status_code=503,
                 headers={"retry-after": "1"},
             )
+            # Whoever asks again at once, and many do, would take the polls' time with that.
+            await asyncio.sleep(_REFUSED_AFTER)
             await busy(scope, receive, send)
             return
         self._running[client] += 1
