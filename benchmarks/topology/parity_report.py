@@ -6,7 +6,9 @@ from pathlib import Path
 from statistics import median
 from typing import Final
 
-from topology.parity import REASONS, WRONG, Compared, Difference
+from topology.differences import Difference
+from topology.parity import Compared
+from topology.parity_reasons import REASONS, TIMES
 from topology.report import lines as case_lines
 
 _PAGE: Final = Path(__file__).parents[2] / "docs" / "direct-alerts.md"
@@ -89,7 +91,7 @@ def _reasons(found: Sequence[Compared]) -> list[str]:
         if mine:
             which = [each for one in mine for each, why in one.explained if why is reason]
             rows.append(_row(reason.text, _alerts(which), mine))
-    for name, text in WRONG.items():
+    for name, text in TIMES.items():
         mine = [one for one in found if one.verdict.case.name == name and not one.explained]
         if mine:
             rows.append(_row(text, "only when it is told", mine))

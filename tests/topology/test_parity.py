@@ -5,9 +5,9 @@ from math import inf
 import pytest
 
 from topology.cases import catalogue
+from topology.differences import apart, differences
 from topology.direct import LASTS, play_directly
 from topology.model import Exporter, Runner, Server, Target, World, at, fleet
-from topology.parity import differences
 from topology.player import Firing
 from topology.run import compared
 
@@ -79,3 +79,13 @@ def test_what_fires_on_both_paths_at_nearly_the_same_time_is_no_difference() -> 
     much_later = Firing(labels, 161, 200)
     assert len(list(differences([short], [much_later], 15))) == 2
     assert len(list(differences([short], [Firing({"alertname": "Y"}, 100, 130)], 15))) == 2
+
+
+def test_what_fires_on_both_paths_but_much_later_or_longer_on_one_is_told() -> None:
+    labels = {"alertname": "ElectricAgentsX"}
+    rules = [Firing(labels, 600, 900)]
+    assert not list(apart([Firing(labels, 545, 955)], rules, world(), 15))
+    assert list(apart([Firing(labels, 530, 970)], rules, world(), 15)) == [
+        "X begins -70 s from the rules'",
+        "X ends +70 s from the rules'",
+    ]
