@@ -329,7 +329,17 @@ class Poll:
             return any(reason in SERVER_FAILS for reason in self._not_got.values())
         failures = self.answers.failures
         failed = sum(count for reason, count in failures.items() if reason in SERVER_FAILS)
-        return failed > self.answers.good
+        return failed > self.answers.good and not self._hears()
+
+    def _hears(self) -> bool:
+        """Tell whether the server heard most of those lately whose reports were got.
+
+        Then it is its reports that fail, and who was not heard is silent: a death is still told.
+        """
+        now = self._target.clock.monotonic()
+        lately = self._target.policy.thresholds.abandoned_after / 2
+        heard = sum(now - at <= lately for at in self._heard())
+        return 2 * heard > self.answers.good
 
     def _faults(self, *, complete: bool) -> Iterable[PollFault]:
         if self._server_silent:

@@ -344,9 +344,9 @@ def test_a_poll_without_a_list_is_an_outage_if_the_server_or_its_database_failed
     "reasons, failed",
     [
         ([Reason.TIMEOUT, Reason.SERVER_ERROR, Reason.RESET], True),
-        ([Reason.TIMEOUT, Reason.TIMEOUT], True),
-        # Where most answer, the server could hear them.
+        # Where most answer, the server could hear them; and so it could where it heard who answers.
         ([Reason.TIMEOUT], False),
+        ([Reason.TIMEOUT, Reason.TIMEOUT], False),
         ([Reason.TIMEOUT, Reason.UNAUTHORIZED], False),
         ([Reason.UNAUTHORIZED] * 3, False),
         ([Reason.SCHEMA] * 3, False),
@@ -359,6 +359,27 @@ def test_runners_that_do_not_answer_are_an_outage_where_the_server_fails_for_mos
     failed: bool,  # noqa: FBT001
 ) -> None:
     assert outage(clock, target, lambda: ask(target, 3, reasons)) is failed
+
+
+@pytest.mark.parametrize("ago, failed", [([20, 25], False), ([20, 40], True), ([40, 40], True)])
+def test_who_answers_while_most_reports_fail_tells_whether_the_server_hears_anybody(
+    target: Target,
+    clock: FakeClock,
+    ago: list[float],
+    failed: bool,  # noqa: FBT001
+) -> None:
+    def poll() -> PollResult:
+        ids = names(5)
+        poll = begin(target, *ids)
+        for runner_id in ids[2:]:
+            poll.failed(runner_id, Reason.TIMEOUT)
+        for runner_id, seconds in zip(ids, ago, strict=False):
+            now = clock.monotonic() + SERVER_AHEAD
+            report = Report(runner_id, admin_status=AdminStatus.ENABLED, last_seen_at=now - seconds)
+            poll.reported(HealthAnswer(report, now, ()), clock.monotonic())
+        return poll.end(complete=True)
+
+    assert outage(clock, target, poll) is failed
 
 
 @pytest.mark.parametrize("reason", Reason)
