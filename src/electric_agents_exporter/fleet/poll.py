@@ -323,23 +323,35 @@ class Poll:
 
     def _server_fails(self) -> bool:
         """Tell whether the server, or its database, was in no state to record a heartbeat."""
-        if self._server in SERVER_FAILS:
-            return True
-        if not self._got:
-            return any(reason in SERVER_FAILS for reason in self._not_got.values())
+        target = self._target
+        if self._server in SERVER_FAILS or not self._got:
+            target.hears_since = None
+            unheard = self._server in SERVER_FAILS
+            return unheard or any(reason in SERVER_FAILS for reason in self._not_got.values())
         failures = self.answers.failures
         failed = sum(count for reason, count in failures.items() if reason in SERVER_FAILS)
-        return failed > self.answers.good and not self._hears()
+        if failed <= self.answers.good:
+            target.hears_since = None
+            return False
+        return not self._hears()
 
     def _hears(self) -> bool:
-        """Tell whether the server heard most of those lately whose reports were got.
+        """Tell whether the server hears runners though most reports fail.
 
-        Then it is its reports that fail, and who was not heard is silent: a death is still told.
+        It does where most of those were heard lately whose reports were got; and where that was so
+        for two minutes of it, whoever falls silent then: a death is still told.
         """
-        now = self._target.clock.monotonic()
-        lately = self._target.policy.thresholds.abandoned_after / 2
-        heard = sum(now - at <= lately for at in self._heard())
-        return 2 * heard > self.answers.good
+        target = self._target
+        now, patience = target.clock.monotonic(), target.policy.thresholds.abandoned_after
+        heard = sum(now - at <= patience / 2 for at in self._heard())
+        if 2 * heard > self.answers.good:
+            if target.hears_since is None:
+                target.hears_since = now
+            return True
+        if target.hears_since is not None and now - target.hears_since >= 2 * patience:
+            return True
+        target.hears_since = None
+        return False
 
     def _faults(self, *, complete: bool) -> Iterable[PollFault]:
         if self._server_silent:

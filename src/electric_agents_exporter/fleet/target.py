@@ -58,6 +58,7 @@ class Target:
         self.polls: deque[EndedPoll] = deque(maxlen=_POLLS_REMEMBERED)
         self.attended_at = clock.monotonic()
         self.listed_at: dict[str, float] = {}
+        self.hears_since: float | None = None
         self.got_list = False
         self.poll_success = dict.fromkeys(policy.operations, False)
         self.last_poll_at: float | None = None

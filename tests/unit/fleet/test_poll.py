@@ -382,6 +382,32 @@ def test_who_answers_while_most_reports_fail_tells_whether_the_server_hears_anyb
     assert outage(clock, target, poll) is failed
 
 
+@pytest.mark.parametrize("minutes, failed", [(1, True), (3, False)])
+def test_a_server_that_went_on_hearing_while_most_reports_fail_is_believed_to_go_on(
+    target: Target,
+    clock: FakeClock,
+    minutes: int,
+    failed: bool,  # noqa: FBT001
+) -> None:
+    def poll(silent_for: float) -> None:
+        ids = names(5)
+        poll = begin(target, *ids)
+        for runner_id in ids[1:]:
+            poll.failed(runner_id, Reason.TIMEOUT)
+        now = clock.monotonic() + SERVER_AHEAD
+        report = Report(ids[0], admin_status=AdminStatus.ENABLED, last_seen_at=now - silent_for)
+        poll.reported(HealthAnswer(report, now, ()), clock.monotonic())
+        poll.end(complete=True)
+        clock.advance(15)
+
+    ask(target, 5)
+    for _ in range(4 * minutes):
+        poll(silent_for=10)
+    for silent_for in (25, 40, 55):
+        poll(silent_for=silent_for)
+    assert target.outages.open is failed
+
+
 @pytest.mark.parametrize("reason", Reason)
 def test_a_server_that_does_not_answer_is_an_outage_whatever_its_database_tells(
     target: Target, clock: FakeClock, reason: Reason
