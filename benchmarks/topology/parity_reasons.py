@@ -43,12 +43,6 @@ _OF_SERVERS: Final = frozenset(
     }
 )
 
-_OF_SILENCE: Final = frozenset({"RunnerUnhealthy", "WorkAbandoned"})
-
-
-def _calls_fail(world: World) -> bool:
-    return any(target.health_fault for one in world.exporters for target in one.targets)
-
 
 REASONS: Final = (
     Reason(
@@ -67,12 +61,6 @@ REASONS: Final = (
         "Replicas and shards know nothing of each other. One that gets no list pages, though "
         "another gets it; a shard tells of its own runners what the rules tell of all.",
         _watched_together,
-    ),
-    Reason(
-        "excused",
-        "Where most calls for runners fail as they do while a server is away, an exporter excuses "
-        "everybody's silence, whoever evaluates its alerts. The bench's series do not.",
-        lambda world, one: _calls_fail(world) and one.path == RULES and one.alert in _OF_SILENCE,
     ),
 )
 
