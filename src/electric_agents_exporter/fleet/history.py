@@ -18,6 +18,8 @@ from electric_agents_exporter.fleet.snapshot import Change, Note, Past, RunnerSt
 PAST_SECONDS: Final = 3600.0
 """How far back the past is told."""
 
+_FORGETS_EVERY: Final = 300.0
+
 MOST_CHANGES: Final = 60
 """The most changes that are kept of one runner."""
 
@@ -106,6 +108,13 @@ class History:
             return
         self._add(after.listed.id, Change(at, before.conditions, after.conditions, reason))
 
+    def forget(self, now: float) -> None:
+        """Let go of what is older than is told, now and then; nobody asks for runners that went."""
+        if now - self._begins < PAST_SECONDS + _FORGETS_EVERY:
+            return
+        self._begins = now - PAST_SECONDS
+        self._keep_since_beginning()
+
     def past(self, runner_id: str, now: float) -> Past:
         """Give what is known of a runner's last hour."""
         since = max(now - PAST_SECONDS, self._begins, self._cut.get(runner_id, 0.0))
@@ -127,6 +136,9 @@ class History:
         """Let go of the older half, so that this is seldom done."""
         moments = (change.at for changes in self._changes.values() for change in changes)
         self._begins = nlargest(MOST_CHANGES_OF_ALL // 2, moments)[-1]
+        self._keep_since_beginning()
+
+    def _keep_since_beginning(self) -> None:
         kept = {
             runner_id: [change for change in changes if change.at > self._begins]
             for runner_id, changes in self._changes.items()

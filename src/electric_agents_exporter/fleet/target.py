@@ -112,6 +112,7 @@ class Target:
         if self.same_since is None or before != {each.kind for each in kept}:
             self.same_since = at
         self.faults = tuple(kept)
+        self.history.forget(at)
         kinds = tuple(each.kind[:_LONGEST_FAULT] for each in kept)
         self.polls.append(EndedPoll(at, self.last_duration or 0.0, kinds))
 

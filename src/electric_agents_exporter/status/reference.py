@@ -45,6 +45,15 @@ stand last.
 Between a report and the reading of wakes that follows it in the same poll, a runner that has just
 heard something counts as at the last poll.
 
+<p>
+<img alt="The page, dark" src="images/status-fleet-dark-1440.png" width="49%">
+<img alt="A runner's page, light" src="images/status-runner-light-1440.png" width="49%">
+<img alt="A runner's page, dark" src="images/status-runner-dark-1440.png" width="49%">
+<img alt="The page on a phone, light" src="images/status-fleet-light-390.png" width="16%">
+<img alt="The page on a phone, dark" src="images/status-fleet-dark-390.png" width="16%">
+<img alt="A runner's page on a phone, light" src="images/status-runner-light-390.png" width="16%">
+</p>
+
 ## The past
 
 Each row has the last hour as a small timeline, and a runner's page says what changed. That is held
