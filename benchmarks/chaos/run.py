@@ -125,7 +125,7 @@ def attacked(attack: Named, size: Size | None = None) -> Outcome:
         outcome.lines = len(said)
         outcome.words = "; ".join(
             sorted({"".join(found) for found in _WHY.findall("\n".join(said))})
-        )
+        ).replace(f"{log.parent}/", "")
     return outcome
 
 
