@@ -60,7 +60,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return _INTERRUPTED
+    finally:
+        _let_go_of_stderr()
     return code
+
+
+def _let_go_of_stderr() -> None:
+    """Give up what nobody reads of the log: tried again at the end, it would be the exit code."""
+    try:
+        sys.stderr.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
 def _open_what_is_closed() -> None:

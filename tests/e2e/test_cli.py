@@ -294,6 +294,19 @@ def test_a_reload_that_is_asked_for_while_it_starts_is_done_when_it_has(
         told = iter(process.stderr.readline, b"")
         assert any(b"settings reloaded" in line for line in told)
         process.terminate()
+        assert b"stopped" in process.stderr.read()
+    assert process.returncode == 0
+
+
+def test_a_log_that_nobody_reads_any_more_is_not_the_exit_code(
+    server: AgentsServer, config: Config
+) -> None:
+    config.write(target(server))
+    with _starting(config) as process:
+        assert process.stderr is not None
+        assert any(b"serving" in line for line in iter(process.stderr.readline, b""))
+        process.stderr.close()
+        process.terminate()
     assert process.returncode == 0
 
 
