@@ -60,7 +60,6 @@ def definitions(values: Values) -> Definitions:
         memory=float(values.memory),
         lasting_kinds=values.lasting_kinds,
         ignored_runners=values.ignored_runners,
-        scope_labels=values.scope_labels,
         alerts=tuple(map(_definition, alerting)),
     )
 

@@ -147,7 +147,6 @@ def test_what_all_alerts_share_is_there(with_values: Any) -> None:  # noqa: ANN4
     )
     assert (made.job, made.memory) == ("agents", 120.0)
     assert (made.lasting_kinds, made.ignored_runners) == (("a", "b"), ("ada.*",))
-    assert made.scope_labels == ("cluster", "namespace", "job")
 
 
 def test_those_of_hastened_values_are_hastened() -> None:

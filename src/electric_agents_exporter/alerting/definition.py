@@ -77,7 +77,6 @@ class Definitions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         memory: for how long something counts that is not seen any more, in seconds.
         lasting_kinds: kinds of runner that are meant to stay.
         ignored_runners: runners that raise no alert: patterns of their human label (RE2, whole).
-        scope_labels: labels that keep alike things apart.
         alerts: the alerts, in the order of the rule files.
     """
 
@@ -86,7 +85,6 @@ class Definitions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     memory: _Seconds
     lasting_kinds: tuple[str, ...]
     ignored_runners: tuple[str, ...]
-    scope_labels: tuple[str, ...]
     alerts: tuple[Definition, ...]
 
     def number(self, name: str, number: str) -> float:

@@ -3,8 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import partial
-from types import MappingProxyType
+from functools import cache, partial
 from typing import Final, Generic, TypeVar
 
 from msgspec.structs import replace
@@ -205,7 +204,7 @@ class Engine:
         return Moment(self._clock.time(), self._clock.monotonic())
 
     def _found_of_target(self, whole: Whole, moment: Moment) -> Iterator[Found]:
-        failing = _failing(whole)
+        failing = cache(partial(_failing, whole))
         for part in whole.parts:
             for row in self._rows.parts:
                 yield from self._found(row, part, moment, failing)
@@ -217,7 +216,7 @@ class Engine:
         row: _Row[Subject],
         subject: Subject,
         moment: Moment,
-        failing: Mapping[Reason, float] = MappingProxyType({}),
+        failing: Callable[[], Mapping[Reason, float]] = dict,
     ) -> Iterator[Found]:
         findings = row.findings(subject)
         for finding in findings if self._options.per_runner else _by_kind(findings):
@@ -233,7 +232,7 @@ class Engine:
                 target=finding.part.snapshot if finding.part else None,
                 runner=finding.runner,
                 servers=finding.servers,
-                failing=failing,
+                failing=failing(),
             )
             yield Found(
                 row.definition,
