@@ -36,12 +36,9 @@ class Found(msgspec.Struct, frozen=True):
 
 
 class _Entry:
-    """One alert.
+    """One alert."""
 
-    Invariant: `texts` is what it said last once it is not found any more.
-    """
-
-    __slots__ = ("active", "fired_at", "found", "lost_at", "resolved", "texts")
+    __slots__ = ("active", "fired_at", "found", "lost_at", "resolved")
 
     def __init__(self, found: Found, active: Moment) -> None:
         self.found = found
@@ -49,14 +46,18 @@ class _Entry:
         self.fired_at: float | None = None
         self.lost_at: float | None = None
         self.resolved: Moment | None = None
-        self.texts: Mapping[str, str] | None = None
+
+    def keep_texts(self) -> None:
+        """Keep what it said last, and nothing of what that was made of: a snapshot of a fleet."""
+        texts = self.found.say()
+        self.found = Found(self.found.definition, self.found.labels, lambda: texts)
 
     def alert(self) -> Alert:
         """Give it as it stands."""
         state = AlertState.PENDING if self.fired_at is None else AlertState.FIRING
         return Alert(
             labels=self.found.labels,
-            annotations=self.found.say() if self.texts is None else self.texts,
+            annotations=self.found.say(),
             state=state if self.resolved is None else AlertState.RESOLVED,
             active_at=self.active.time,
             fired_at=self.fired_at,
@@ -105,7 +106,7 @@ class AlertStates:
             entry = entries.get(identity)
             if entry is None or entry.resolved is not None:
                 entry = entries[identity] = _Entry(each, moment)
-            entry.found, entry.texts, entry.lost_at = each, None, None
+            entry.found, entry.lost_at = each, None
             if entry.fired_at is None:
                 entry.fired_at = self._fires(entry, identity, moment)
                 changed |= entry.fired_at is not None
@@ -137,8 +138,8 @@ class AlertStates:
                 del entries[identity]
                 continue
             if entry.lost_at is None:
-                # What it says is of the last time that it was found, and keeps nothing else alive.
-                entry.lost_at, entry.texts = moment.monotonic, entry.found.say()
+                entry.lost_at = moment.monotonic
+                entry.keep_texts()
             if moment.monotonic - entry.lost_at >= entry.found.definition.hold:
                 entry.resolved = moment
                 changed = True
@@ -154,7 +155,7 @@ class AlertStates:
         for subject in subjects:
             for entry in self._subjects.get(subject, {}).values():
                 if entry.fired_at is not None and entry.resolved is None:
-                    entry.texts = entry.found.say() if entry.texts is None else entry.texts
+                    entry.keep_texts()
                     entry.resolved = moment
                     changed = True
             self.follow(subject, (), moment)

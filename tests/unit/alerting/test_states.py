@@ -1,3 +1,5 @@
+import gc
+import weakref
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
@@ -100,6 +102,25 @@ def test_what_an_alert_says_is_what_was_found_last() -> None:
     played = Played().then(found(says="old", hold=60.0), times=3).then(found(says="new", hold=60.0))
     assert played.alerts["a"].annotations == {"summary": "new"}
     assert played.then().alerts["a"].annotations == {"summary": "new"}
+
+
+def test_one_that_is_not_found_any_more_keeps_nothing_alive_but_its_texts() -> None:
+    class Snapshot:
+        """What texts are made of."""
+
+        def say(self) -> dict[str, str]:
+            return {"summary": "so"}
+
+    snapshot = Snapshot()
+    alive = weakref.ref(snapshot)
+    labels = {"runner_id": "a"}
+    played = Played().then(Found(definition(0.0, 60.0), labels, snapshot.say))
+    del snapshot
+    assert alive() is not None
+    played.then()
+    gc.collect()
+    assert alive() is None
+    assert played.alerts["a"].annotations == {"summary": "so"}
 
 
 def test_what_alertmanager_knows_goes_on_under_its_first_moment() -> None:
