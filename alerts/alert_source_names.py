@@ -282,8 +282,10 @@ def _ratio_groups(
     values: Values, nominal: Values
 ) -> Iterator[tuple[str, list[tuple[Duration, Duration]]]]:
     pairs = list(zip(nominal.slo.windows, values.slo.windows, strict=True))
-    yield "fast", [(name, window) for name, window in pairs if name < _SLOW_WINDOW]
-    yield "slow", [(name, window) for name, window in pairs if name >= _SLOW_WINDOW]
+    fast = [(name, window) for name, window in pairs if name < _SLOW_WINDOW]
+    slow = [(name, window) for name, window in pairs if name >= _SLOW_WINDOW]
+    # A group without rules is none.
+    yield from (each for each in (("fast", fast), ("slow", slow)) if each[1])
 
 
 def _slower_burns(values: Values) -> Iterator[tuple[Duration, Duration]]:

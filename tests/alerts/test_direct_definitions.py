@@ -156,6 +156,11 @@ def test_those_of_hastened_values_are_hastened() -> None:
     )
 
 
+def test_an_objective_over_short_windows_alone_has_no_group_without_rules() -> None:
+    """So short that none of its windows is one of the slow ones."""
+    assert definitions(hastened(load(), 20, 120)).alerts
+
+
 def test_a_label_of_the_values_may_be_a_template(with_values: Any) -> None:  # noqa: ANN401
     made = definitions(with_values(labels={"team": "{{ $labels.server }}-team"}))
     assert {one.labels["team"] for one in made.alerts} == {'{{ labels["server"] }}-team'}
