@@ -24,7 +24,7 @@ from tests.alertmanager.test_runbooks import PAGES, blocks, section, text
 import alert_rules
 from alert_values import hastened, load
 from alertmanagers import alertmanager
-from observed_fleet import ObservedFleet, Story
+from observed_fleet import JOB, ObservedFleet, Story
 from programs import program
 from waiting import until
 
@@ -136,7 +136,7 @@ class Demo:
             "RUNNER": quote(runner, safe=""),
             "PROMETHEUS": self.fleet.prometheus,
             "ALERTMANAGER": self.alertmanager,
-            "EXPORTER": self.fleet.exporters[0],
+            "EXPORTER": self.fleet.exporters[JOB][0],
             "TOKEN_FILE": str(self.folder / "token"),
         }
         return subprocess.run(

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import pytest
 
+from electric_agents_dashboards import sight, slo
 from made_dashboards import BUILT_IN, NAMES, BoardQuery, interpolated, queries
 from watched_fleets import (
     AGGREGATED,
@@ -17,6 +18,7 @@ from watched_fleets import (
     LOST,
     PLAIN,
     RESTARTED,
+    SERVERS,
     SINGLE,
     Prometheus,
     fleets,
@@ -35,40 +37,40 @@ QUOTED: Final = LOST.replace('"', r"\"")
 RUNNERS: Final = (LOST, RESTARTED, *AT_WORK)
 """Gone, just restarted, at work: between them they have everything."""
 
+_TILES: Final = ("seen of 30d", "budget left", "burn rate, 1h")
 EMPTY: Final = {
     "exporter: Unrecognized values/min by field, A": "the simulator says what the contract has",
     "exporter: Alerts sent/min, A": "no exporter has an Alertmanager",
     "exporter: Alerts sent/min, B": "no exporter has an Alertmanager",
     **dict.fromkeys(
         (
-            f"slo: {place}"
-            for place in (
-                "Dispatch, 30d, A",
-                "Dispatch: budget left, A",
-                "Dispatch: burn rate, 1h, A",
-                *(f"By server, {column}" for column in "DEF"),
-                *(
-                    f"Dispatch, {windows}, {query}"
-                    for windows in (
-                        "1h and 5m: pages at 14.4",
-                        "6h and 30m: makes a ticket at 6",
-                        "1d and 2h: makes a ticket at 3",
-                        "3d and 6h: makes a ticket at 1",
-                    )
-                    for query in "AB"
-                ),
-                "Dispatch: budget left of 30d, A",
-                *(f"Wakes/min claimed, and late, {query}" for query in "AB"),
-            )
+            *(f"slo: Dispatch{of}" for of in (", 30d, A", ", 30d, B")),
+            *(f"slo: Dispatch: {tile}, {query}" for tile in _TILES for query in "AB"),
+            "slo: Dispatch: budget left of 30d, A",
+            *(f"slo: By server, {column}" for column in "EFGH"),
+            *(f"slo: Wakes/min claimed, and late, {query}" for query in "AB"),
+            *(f"fleet: Dispatch: from a wake to its claim, {query}" for query in "AB"),
         ),
         "no target reads both the wakes and the database",
     ),
     **dict.fromkeys(
-        (f"{name}: variable tenant" for name in NAMES), "no target polls several tenants"
+        (
+            *(f"fleet: Claim duration by kind, {query}" for query in "AB"),
+            "fleet: Wake events and finished claims/min, B",
+            *(f"exporter: Certificates, credentials and scans, {column}" for column in "ABCD"),
+        ),
+        "no database, no TLS and no files with credentials",
+    ),
+    **dict.fromkeys(
+        (f"{name}: variable {label}" for name in NAMES for label in ("tenant", "cluster")),
+        "no target polls several tenants, and there is one cluster",
     ),
 }
 """What the ordinary fleet has none of, and why."""
+NO_EXPORTER: Final = {str(factor * sight.NO_EXPORTER.code) for factor in (1, slo.FAR)}
+"""What a tile that judges says where nothing was ever scraped."""
 MAY_BE_EMPTY: Final = {
+    "exporter: Parts of polls that fail, A": "every part is had on a machine that has time",
     "exporter: Failed requests/min by reason, A": "no request fails on a machine that has time",
 }
 
@@ -108,11 +110,15 @@ def answer(
     """Ask as Grafana would; an error or a warning fails."""
     chosen = {
         "job": job,
+        "cluster": ".*",
         "instance": EVERYTHING,
         "server": EVERYTHING,
         "tenant": ".*",
         "runner": runner,
     }
+    if query.board == "runner":
+        # Of one server, without a cluster and a tenant.
+        chosen |= {"cluster": "", "server": SERVERS.get(job, "nobody"), "tenant": ""}
     expr = interpolated(query.expr, {**BUILT_IN, **chosen, "__rate_interval": "15s"})
     now = time.time()
     if query.label:
@@ -154,13 +160,15 @@ def test_no_query_fails_on_a_degenerate_fleet(watched: Prometheus, name: str, jo
 def test_no_query_fails_where_nothing_was_ever_scraped(tmp_path: Path, name: str) -> None:
     with prometheus(tmp_path / "empty", {}, rules=False) as blank:
         for query in queries(name):
-            assert answer(blank, query, "nobody") == []
+            for series in answer(blank, query, "nobody"):
+                values = [value for _, value in series.get("values", [series.get("value")])]
+                assert set(values) <= NO_EXPORTER, query
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_legend_names_labels_that_its_series_have(watched: Prometheus, name: str) -> None:
     for query in queries(name):
-        named = set(re.findall(r"\{\{(\w+)\}\}", query.legend)) - {"tenant"}
+        named = set(re.findall(r"\{\{(\w+)\}\}", query.legend)) - {"tenant", "cluster"}
         for series in answer(watched, query, PLAIN) if named else []:
             assert named <= set(series["metric"]), query
 
@@ -169,10 +177,13 @@ def tile(watched: Prometheus, title: str, job: str) -> float | None:
     """Give what a tile of the fleet's dashboard shows."""
     (query,) = [q for q in queries("fleet") if q.place == f"{title}, A"]
     result = answer(watched, query, job)
-    return float(result[0]["value"][1]) if result else None
+    if not result:
+        return None
+    last = result[0]["value"] if query.instant else result[0]["values"][-1]
+    return float(last[1])
 
 
-@pytest.mark.parametrize("title", ["Healthy", "Disabled", "Unhealthy", "Servers down"])
+@pytest.mark.parametrize("title", ["Listed", "Unhealthy", "Not known", "Work waits"])
 def test_two_replicas_double_nothing(watched: Prometheus, title: str) -> None:
     """The fleet under two replicas, with runners' series, against one without."""
     until(
@@ -187,13 +198,15 @@ def test_two_replicas_double_nothing(watched: Prometheus, title: str) -> None:
 @pytest.mark.parametrize(
     "title, job, shown",
     [
-        ("Unhealthy", PLAIN, 1),
-        ("Disabled", PLAIN, 1),
-        ("Servers down", PLAIN, 0),
-        ("Servers down", DOWN, 1),
-        ("Healthy", DOWN, None),
+        ("Listed", SINGLE, 1),
         ("Unhealthy", SINGLE, 0),
-        ("Healthy", SINGLE, 1),
+        ("Not known", SINGLE, 0),
+        ("Available", SINGLE, 1),
+        ("Listed", DOWN, None),
+        ("Work waits", DOWN, sight.SERVER_DOWN.code),
+        ("Unhealthy", DOWN, sight.SERVER_DOWN.code),
+        ("Available", DOWN, sight.SERVER_DOWN.code),
+        ("Work waits", "nobody", sight.NO_EXPORTER.code),
     ],
 )
 def test_the_page_of_a_fleet_says_what_is_wrong_with_it(

@@ -1,4 +1,4 @@
-"""Simulated fleets, an exporter that polls them, and a real Prometheus that scrapes it."""
+"""Simulated fleets, exporters that poll them, and a real Prometheus that scrapes these."""
 
 import json
 import shutil
@@ -18,16 +18,22 @@ from loopback import free_port
 from waiting import until
 
 _READY = "simulator ready on "
+JOB = "electric-agents"
 
 
 @dataclass(frozen=True)
 class Story:
-    """A target's name, and what its fleet plays, how many times as fast as it would be."""
+    """A target's name, and what its fleet plays, how many times as fast as it would be.
+
+    A fleet of no runners is a server without any. Targets of one `job` have one exporter; each has
+    a name of its own.
+    """
 
     server: str
     scenario: str
     runners: int
     speed: float = 1.0
+    job: str = JOB
 
 
 class ObservedFleet:
@@ -47,6 +53,7 @@ class ObservedFleet:
         settings: Mapping[str, object] | None = None,
         replicas: int = 1,
         alertmanager: str = "",
+        settings_of: Mapping[str, Mapping[str, object]] | None = None,
     ) -> None:
         """Set it up.
 
@@ -59,13 +66,16 @@ class ObservedFleet:
             settings: more settings of the exporter.
             replicas: how many exporters poll the same.
             alertmanager: the host and port that Prometheus sends alerts to.
+            settings_of: more settings of the exporter of a job.
         """
         self.simulators: dict[str, str] = {}
         self.prometheus = f"http://127.0.0.1:{free_port()}"
         self._folder = folder
         self._stories = tuple(stories)
         self._rules = rules
-        self.exporters: list[str] = []
+        self.exporters: dict[str, list[str]] = {}
+        self._settings_of = settings_of or {}
+        self._playing: dict[str, subprocess.Popen[str]] = {}
         self.config = folder / "exporter.yaml"
         self._seconds = poll_seconds
         self._target = dict(target or {})
@@ -76,9 +86,14 @@ class ObservedFleet:
 
     def __enter__(self) -> Self:
         try:
-            targets = [self._play(story) for story in self._stories]
-            self.exporters = [self._export(targets, each) for each in range(self._replicas)]
-            self._scrape()
+            targets: dict[str, list[dict[str, object]]] = {}
+            for story in self._stories:
+                targets.setdefault(story.job, []).append(self._play(story))
+            self.exporters = {
+                job: [self._export(job, some, each) for each in range(self._replicas)]
+                for job, some in targets.items()
+            }
+            self._scrape(self.prometheus, self._rules)
             until(lambda: bool(self.ask("electric_agents_server_up == 1")), "a fleet in Prometheus")
         except BaseException:
             self._running.close()
@@ -98,6 +113,16 @@ class ObservedFleet:
         except (OSError, urllib.error.HTTPError):
             return []
 
+    def without_rules(self) -> str:
+        """Let another Prometheus scrape the same, which has no rules; gives its URL."""
+        url = f"http://127.0.0.1:{free_port()}"
+        self._scrape(url, ())
+        return url
+
+    def end(self, server: str) -> None:
+        """End a server, and its runners with it."""
+        _end(self._playing[server])
+
     def trouble(self, server: str, fault: Mapping[str, object] | None) -> None:
         """Switch a fault on at a simulator's switchboard, or with None all of them off."""
         request = urllib.request.Request(  # noqa: S310
@@ -108,12 +133,14 @@ class ObservedFleet:
         urllib.request.urlopen(request, timeout=10).close()  # noqa: S310
 
     def _play(self, story: Story) -> dict[str, object]:
+        fleet = ("--runners", str(story.runners), "--scenario", story.scenario)
         simulator = self._start(
-            *(sys.executable, "-m", "electric_agents_simulator", "demo", "--listen", "127.0.0.1:0"),
-            *("--runners", str(story.runners), "--scenario", story.scenario),
-            *("--speed", str(story.speed)),
+            *(sys.executable, "-m", "electric_agents_simulator"),
+            *(("demo", *fleet, "--speed", str(story.speed)) if story.runners else ("serve",)),
+            *("--listen", "127.0.0.1:0"),
             stdout=subprocess.PIPE,
         )
+        self._playing[story.server] = simulator
         line = simulator.stdout.readline() if simulator.stdout else ""
         if not line.startswith(_READY):
             raise RuntimeError(f"the simulator does not start: {line}")
@@ -124,9 +151,10 @@ class ObservedFleet:
         # A caller that lives in real time is told real times.
         return target if story.speed == 1 else {**target, "headers": {"simulator-time": "real"}}
 
-    def _export(self, targets: list[dict[str, object]], replica: int) -> str:
+    def _export(self, job: str, targets: list[dict[str, object]], replica: int) -> str:
         address = f"127.0.0.1:{free_port()}"
-        config = self.config.with_stem(f"exporter-{replica}") if replica else self.config
+        first = job == JOB and not replica
+        config = self.config if first else self.config.with_stem(f"exporter-{job}-{replica}")
         timing = {
             "interval": f"{self._seconds}s",
             "timeout": f"{self._seconds / 2}s",
@@ -139,6 +167,7 @@ class ObservedFleet:
                     "listen": address,
                     "targets": [{**timing, **each} for each in targets],
                     **self._settings,
+                    **self._settings_of.get(job, {}),
                 }
             )
         )
@@ -146,15 +175,19 @@ class ObservedFleet:
         self._start(*exporter, str(config))
         return address
 
-    def _scrape(self) -> None:
-        config = self._folder / "prometheus.yml"
+    def _scrape(self, url: str, rules: Sequence[Path]) -> None:
+        name = f"prometheus-{url.rpartition(':')[2]}"
+        config = self._folder / f"{name}.yml"
         every = f"{self._seconds}s"
-        job = {"job_name": "electric-agents", "static_configs": [{"targets": self.exporters}]}
+        jobs = [
+            {"job_name": job, "static_configs": [{"targets": addresses}]}
+            for job, addresses in self.exporters.items()
+        ]
         paces = ("scrape_interval", "scrape_timeout", "evaluation_interval")
         settings = {
             "global": dict.fromkeys(paces, every),
-            "rule_files": [str(path.resolve()) for path in self._rules],
-            "scrape_configs": [job],
+            "rule_files": [str(path.resolve()) for path in rules],
+            "scrape_configs": jobs,
         }
         if self._alertmanager:
             told = {"static_configs": [{"targets": [self._alertmanager]}]}
@@ -166,8 +199,8 @@ class ObservedFleet:
         self._start(
             binary,
             f"--config.file={config}",
-            f"--storage.tsdb.path={self._folder / 'tsdb'}",
-            f"--web.listen-address={self.prometheus.removeprefix('http://')}",
+            f"--storage.tsdb.path={self._folder / name}",
+            f"--web.listen-address={url.removeprefix('http://')}",
             "--web.enable-lifecycle",
         )
 

@@ -1,46 +1,48 @@
 """What is firing, as a table and as numbers: the same wherever it is shown."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from grafana_foundation_sdk.models import dashboard
 
-from electric_agents_dashboards.panels import PanelSpec, Query, override, stat_panel
+from electric_agents_dashboards import sight
+from electric_agents_dashboards.panels import (
+    PanelSpec,
+    Query,
+    TileStyle,
+    data_link,
+    override,
+    stat_panel,
+)
+from electric_agents_dashboards.query_builder import QueryBuilder
 from electric_agents_dashboards.skeleton import FIRING
 from electric_agents_dashboards.tables import Column, table_panel
-from electric_agents_dashboards.theme import BAD, NEUTRAL, TEXT, WARNING, above
+from electric_agents_dashboards.theme import (
+    BAD,
+    NEUTRAL,
+    WARNING,
+    MappedValue,
+    Thresholds,
+    above,
+    value_mappings,
+)
 
+TITLE: Final = "Firing alerts"
 NONE_FIRING: Final = "nothing fires"
 NO_RULES: Final = "no alert rules here"
-ROWS: Final = 25
-"""Alerts of each severity that a table lists."""
-SHORT_NAMES: Final = (
-    dashboard.RegexMap(
-        options=dashboard.DashboardRegexMapOptions(
-            pattern="^ElectricAgents(.*)$",
-            result=dashboard.ValueMappingResult(text="$1", color=TEXT, index=0),
-        )
-    ),
-)
-"""An alert's name as its runbook is called."""
-SEVERITIES: Final = (
-    dashboard.ValueMap(
-        options={
-            "critical": dashboard.ValueMappingResult(text="critical", color=BAD, index=0),
-            "warning": dashboard.ValueMappingResult(text="warning", color=WARNING, index=1),
-            "info": dashboard.ValueMappingResult(text="info", color=NEUTRAL, index=2),
-        }
-    ),
-)
+_LAYERS: Final = ("exporter", "server", "fleet", "runner", "slo")
+"""What may be the cause of what comes after it."""
+_SEVERITIES: Final = (("critical", BAD), ("warning", WARNING))
 
 
-def firing_count(matchers: str) -> dashboard.Panel:
+def firing_count(promql: QueryBuilder, matchers: str) -> dashboard.Panel:
     """Count firing alerts by severity."""
 
     def count(severity: str) -> str:
         # The watchdog always fires: without it there are no rules, and 0 would be a lie.
         return (
-            f'count(ALERTS{{{FIRING}, severity="{severity}", {matchers}}})\n'
-            'or 0 * count(ALERTS{alertname="ElectricAgentsWatchdog"})'
+            f'(count(ALERTS{{{FIRING}, severity="{severity}", {matchers}}})\n'
+            'or 0 * count(ALERTS{alertname="ElectricAgentsWatchdog"}))'
         )
 
     return stat_panel(
@@ -50,31 +52,91 @@ def firing_count(matchers: str) -> dashboard.Panel:
             no_value=NO_RULES,
             unit="none",
             thresholds=above((1, BAD)),
-            overrides=(override("byName", "warning", {"thresholds": above((1, WARNING)).model()}),),
+            mappings=value_mappings(*sight.UNSEEN),
+            overrides=(
+                override(
+                    "byName",
+                    "warning",
+                    {"thresholds": Thresholds(NEUTRAL, ((1, WARNING),)).model()},
+                ),
+            ),
+            detail=TITLE,
         ),
-        Query(count("critical"), "critical"),
+        Query(sight.judged(promql, count("critical"), record=True), "critical"),
         Query(count("warning"), "warning"),
-        show_names=True,
+        style=TileStyle(names=True),
     )
 
 
-def firing_table(title: str, description: str, matchers: str, *columns: Column) -> dashboard.Panel:
-    """List firing alerts, critical ones first; `columns` say of whom."""
-    labels = ", ".join(["alertname", "severity", *(column.label for column in columns)])
-    firing = f"{FIRING}, {matchers}"
-    known = f'alertname=~"ElectricAgents.+", {matchers}'
-    since = (
-        f"topk by (severity) ({ROWS}, max by ({labels}) (\n"
-        f"  1000 * ALERTS_FOR_STATE{{{known}}} and ignoring (alertstate) ALERTS{{{firing}}}\n))"
+def firing_table(
+    promql: QueryBuilder, description: str, *matchers: str, whose: bool = False
+) -> dashboard.Panel:
+    """List firing alerts by name: critical ones first, and of each severity what may be the cause.
+
+    Args:
+        promql: knows where runbooks are.
+        description: what to conclude.
+        matchers: of the alerts; several are alternatives.
+        whose: tells those of a runner from those of its server.
+    """
+    of_whom = [Column(title="Of", label="of", width=90)] if whose else []
+    by = "by (alert, of)" if whose else "by (alert)"
+
+    def named(expr: str) -> str:
+        short = f'label_replace({expr}, "alert", "$1", "alertname", "ElectricAgents(.*)")'
+        if not whose:
+            return short
+        of_server = f'label_replace({short}, "of", "its server", "runner_id", "")'
+        return f'label_replace({of_server}, "of", "the runner", "runner_id", "(?s:.+)")'
+
+    def firing(*more: str) -> str:
+        found = (f"ALERTS{{{', '.join((FIRING, *more, each))}}}" for each in matchers)
+        return named(f"({' or '.join(found)})")
+
+    def ranked(severity: int, layer: int) -> str:
+        word, name = _SEVERITIES[severity][0], _LAYERS[layer]
+        alike = firing(f'severity="{word}"', f'layer="{name}"')
+        return f"{_rank(severity, layer)} * group {by} ({alike})"
+
+    rank = "\nor ".join(
+        ranked(severity, layer)
+        for severity in range(len(_SEVERITIES))
+        for layer in range(len(_LAYERS))
+    )
+    begun = " or ".join(
+        f'ALERTS_FOR_STATE{{alertname=~"ElectricAgents.+", {each}}}' for each in matchers
+    )
+    fires = " or ".join(f"ALERTS{{{FIRING}, {each}}}" for each in matchers)
+    since = named(f"(({begun}) and ignoring (alertstate) ({fires}))")
+    runbook = data_link(
+        "Its runbook", f"{promql.values.links.runbooks}/${{__data.fields.alert}}.md"
     )
     return table_panel(
-        PanelSpec(title=title, description=description, no_value=NONE_FIRING, unit="none"),
-        Column(title="Severity", label="severity", width=105, mappings=SEVERITIES, filled=True),
+        PanelSpec(title=TITLE, description=description, no_value=NONE_FIRING, unit="none"),
+        Column(title="Severity", query=rank, width=90, mappings=_severities(), filled=True),
+        Column(title="Alert", label="alert", links=(runbook,)),
+        *of_whom,
+        Column(title="Firing", query=f"count {by} ({firing()})", width=75, unit="none"),
         Column(
-            title="Alert", label="alertname", width=175 if columns else None, mappings=SHORT_NAMES
+            title="Since",
+            query=f"1000 * min {by} ({since})",
+            width=125,
+            unit="dateTimeFromNow",
         ),
-        *columns,
-        Column(title="Since", query=since, width=125, unit="dateTimeFromNow"),
         sort_by="Severity",
         descending=False,
+    )
+
+
+def _rank(severity: int, layer: int) -> int:
+    return 1 + severity * len(_LAYERS) + layer
+
+
+def _severities() -> Sequence[dashboard.ValueMapping]:
+    return value_mappings(
+        *(
+            MappedValue(_rank(place, layer), severity, color)
+            for place, (severity, color) in enumerate(_SEVERITIES)
+            for layer in range(len(_LAYERS))
+        )
     )

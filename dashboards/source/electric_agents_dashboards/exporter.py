@@ -6,7 +6,7 @@ from grafana_foundation_sdk.models import dashboard
 
 from alert_values import Values
 from electric_agents_dashboards import skeleton
-from electric_agents_dashboards.layout import Line, Section, line, place
+from electric_agents_dashboards.layout import Line, Section, line
 from electric_agents_dashboards.panels import (
     NAMES_ONLY,
     GraphStyle,
@@ -18,27 +18,38 @@ from electric_agents_dashboards.panels import (
     stat_panel,
     timeline_panel,
 )
-from electric_agents_dashboards.query_builder import BY_SERVER, EXPORTER, TARGET, QueryBuilder
+from electric_agents_dashboards.query_builder import (
+    BY_SERVER,
+    EXPORTER,
+    ON_SERVER,
+    SERVER,
+    TARGET,
+    QueryBuilder,
+)
 from electric_agents_dashboards.tables import Column, table_panel
 from electric_agents_dashboards.theme import (
     BAD,
     DISABLED,
     GOOD,
     INTERVALS,
+    NEUTRAL,
     PER_MINUTE,
     WARNING,
     MappedValue,
     above,
+    below,
+    calm_until,
     value_mappings,
 )
 
 NO_EXPORTER: Final = "no exporter"
 NO_TARGET: Final = "no server polled"
+_TARGET: Final = "{{server}} {{tenant}} {{cluster}} by {{instance}}"
 SHOWN: Final = 10
-"""GraphStyle of a graph: the worst targets."""
+"""Lines of a graph: the worst targets."""
 UP: Final = (MappedValue(1, "up", GOOD), MappedValue(0, "down", BAD))
 RELOADED: Final = (
-    MappedValue(1, "as in its file", GOOD),
+    MappedValue(1, "as in its file", NEUTRAL),
     MappedValue(0, "old settings kept", WARNING),
 )
 
@@ -52,28 +63,33 @@ def build(values: Values) -> dashboard.Dashboard:
         title="Electric Agents / Exporter",
         description="Can the other dashboards be believed: is everything polled, in time, in full?",
         since="now-3h",
-        variables=(skeleton.JOB, skeleton.INSTANCE, skeleton.SERVER, skeleton.TENANT),
+        variables=(
+            skeleton.JOB,
+            skeleton.CLUSTER,
+            skeleton.INSTANCE,
+            skeleton.SERVER,
+            skeleton.TENANT,
+        ),
         annotations=(skeleton.alerts_of_servers(), restarts),
     ).fill(
-        place(
-            Section("Now", (*_now(promql, target), line(8, (24, _targets(target))))),
-            Section(
-                "Polling",
-                (
-                    line(9, (8, _up(target)), (8, _age(target)), (8, _errors(target))),
-                    line(9, (8, _duration(target)), (8, _latency(target)), (8, _requests(target))),
-                    line(9, (8, _skipped(target)), (8, _listed(target)), (8, _hidden(target))),
-                ),
+        Section("Now", (*_now(promql, target), line(8, (24, _targets(target))))),
+        Section(
+            "Polling",
+            (
+                line(9, (8, _up(target)), (8, _age(target)), (8, _errors(target))),
+                line(9, (8, _duration(target)), (8, _latency(target)), (8, _requests(target))),
+                line(9, (8, _skipped(target)), (8, _listed(target)), (8, _hidden(target))),
+                line(6, (12, _parts(target)), (12, _certificates(target))),
             ),
-            Section(
-                "This process",
-                (
-                    line(8, (8, _drift(promql)), (8, _size(promql)), (8, _time(promql))),
-                    line(8, (8, _cpu(promql)), (8, _memory(promql)), (8, _alerts_sent(promql))),
-                    line(5, (24, _builds(promql))),
-                ),
+        ),
+        Section(
+            "This process",
+            (
+                line(8, (8, _drift(promql)), (8, _size(promql)), (8, _time(promql))),
+                line(8, (8, _cpu(promql)), (8, _memory(promql)), (8, _alerts_sent(promql))),
+                line(5, (24, _builds(promql))),
             ),
-        )
+        ),
     )
 
 
@@ -119,7 +135,7 @@ def _exporters_down(promql: QueryBuilder) -> dashboard.Panel:
             no_value=NO_EXPORTER,
             unit="none",
             decimals=0,
-            thresholds=above((1, BAD)),
+            thresholds=calm_until((1, BAD)),
         ),
         Query(f"sum(1 - {up})", "down"),
     )
@@ -135,7 +151,7 @@ def _servers_down(promql: QueryBuilder) -> dashboard.Panel:
             no_value=NO_TARGET,
             unit="none",
             decimals=0,
-            thresholds=above((1, BAD)),
+            thresholds=calm_until((1, BAD)),
         ),
         Query(f"sum(1 - {up})", "down"),
     )
@@ -151,7 +167,7 @@ def _worst_age(promql: QueryBuilder) -> dashboard.Panel:
             no_value="never any",
             unit=INTERVALS,
             decimals=1,
-            thresholds=above((limit, WARNING)),
+            thresholds=calm_until((limit, WARNING)),
         ),
         Query(f"max({_intervals(promql)})", "age"),
     )
@@ -167,7 +183,7 @@ def _clock_offset(promql: QueryBuilder) -> dashboard.Panel:
             no_value=NO_TARGET,
             unit="s",
             decimals=1,
-            thresholds=above((promql.values.number("ClockSkew", "seconds"), WARNING)),
+            thresholds=calm_until((promql.values.number("ClockSkew", "seconds"), WARNING)),
         ),
         Query(f"max(abs({offset}))", "offset"),
     )
@@ -183,7 +199,7 @@ def _over_limit(promql: QueryBuilder) -> dashboard.Panel:
             no_value=NO_TARGET,
             unit="none",
             decimals=0,
-            thresholds=above((1, WARNING)),
+            thresholds=calm_until((1, WARNING)),
         ),
         Query(f"sum({over})", "runners"),
     )
@@ -201,7 +217,7 @@ def _unrecognized(promql: QueryBuilder) -> dashboard.Panel:
             no_value=NO_EXPORTER,
             unit="none",
             decimals=0,
-            thresholds=above((1, WARNING)),
+            thresholds=calm_until((1, WARNING)),
         ),
         # There is no series before the first one: that is 0, where there is an exporter.
         Query(f"sum(increase({values}[{window}])) or 0 * sum({build})", "values"),
@@ -233,7 +249,7 @@ def _last_tick(promql: QueryBuilder) -> dashboard.Panel:
             no_value=NO_EXPORTER,
             unit="s",
             decimals=1,
-            thresholds=above((limit, WARNING)),
+            thresholds=calm_until((limit, WARNING)),
         ),
         Query(f"max(time() - {tick})", "tick"),
     )
@@ -241,7 +257,7 @@ def _last_tick(promql: QueryBuilder) -> dashboard.Panel:
 
 def _targets(promql: QueryBuilder) -> dashboard.Panel:
     def each(expr: str) -> str:
-        return f"max by (instance, server, tenant) ({expr})"
+        return f"max by (instance, {SERVER}) ({expr})"
 
     number = promql.values.number
     interval = promql.select("electric_agents_server_poll_interval_seconds")
@@ -264,6 +280,7 @@ def _targets(promql: QueryBuilder) -> dashboard.Panel:
         ),
         Column(title="Server", label="server"),
         Column(title="Tenant", label="tenant"),
+        Column(title="Cluster", label="cluster"),
         Column(title="Exporter", label="instance", width=170),
         Column(
             title="Data age",
@@ -282,7 +299,7 @@ def _targets(promql: QueryBuilder) -> dashboard.Panel:
         ),
         Column(
             title="Runners listed",
-            query=f"sum by (instance, server, tenant) ({listed})",
+            query=f"sum by (instance, {SERVER}) ({listed})",
             unit="none",
         ),
         Column(
@@ -314,8 +331,8 @@ def _up(promql: QueryBuilder) -> dashboard.Panel:
         ),
         Query(
             f"min {BY_SERVER} ({up})\n"
-            f"and on (server, tenant) bottomk({SHOWN}, min {BY_SERVER} ({up} @ end()))",
-            "{{server}} {{tenant}}",
+            f"and {ON_SERVER} bottomk({SHOWN}, min {BY_SERVER} ({up} @ end()))",
+            "{{server}} {{tenant}} {{cluster}}",
         ),
     )
 
@@ -331,8 +348,81 @@ def _age(promql: QueryBuilder) -> dashboard.Panel:
             decimals=1,
             thresholds=above((promql.values.number("ExporterDataStale", "intervals"), WARNING)),
         ),
-        Query(f"topk({SHOWN}, {_intervals(promql)})", "{{server}} {{tenant}} by {{instance}}"),
+        Query(
+            f"topk({SHOWN}, {_intervals(promql)})",
+            _TARGET,
+        ),
         style=GraphStyle(threshold_line=True, legend_calcs=()),
+    )
+
+
+def _parts(promql: QueryBuilder) -> dashboard.Panel:
+    """Show which part of its polls each server failed at."""
+    success = promql.select("electric_agents_server_poll_success")
+    return timeline_panel(
+        PanelSpec(
+            title="Parts of polls that fail",
+            description="What is not had of which server? list: who there is. health: the reports "
+            "of runners. wakes: what waits for them. server: whether it answers at all. A row "
+            f"while the last poll had not all of it, at most {SHOWN}.",
+            no_value="every part is had, or no server polled",
+            mappings=value_mappings(MappedValue(0, "not had", WARNING)),
+        ),
+        Query(
+            f"bottomk({SHOWN}, min by ({SERVER}, operation) ({success}) == 0)",
+            "{{server}} {{tenant}} {{cluster}}: {{operation}}",
+        ),
+    )
+
+
+def _certificates(promql: QueryBuilder) -> dashboard.Panel:
+    """Show how long certificates are valid, and when credentials changed."""
+    until = promql.select("electric_agents_server_tls_not_after_timestamp_seconds")
+    changed = promql.select("electric_agents_server_credential_last_change_timestamp_seconds")
+    scanned = promql.select("electric_agents_server_claims_last_full_scan_timestamp_seconds")
+    took = promql.select("electric_agents_server_claims_last_full_scan_duration_seconds")
+
+    def each(expr: str) -> str:
+        return f"max by (instance, {SERVER}) ({expr})"
+
+    return table_panel(
+        PanelSpec(
+            title="Certificates, credentials and scans",
+            description="What runs out, and what changed? Until when the server's certificate is "
+            "valid, when the newest file with a credential changed, and when a database was last "
+            "searched for every active claim.",
+            no_value="no TLS, no files with credentials, no database",
+            unit="none",
+        ),
+        Column(title="Server", label="server"),
+        Column(title="Tenant", label="tenant"),
+        Column(title="Cluster", label="cluster"),
+        Column(title="Exporter", label="instance", width=170),
+        Column(
+            title="Certificate valid for",
+            query=f"{each(until)} - time()",
+            width=165,
+            unit="s",
+            thresholds=below(0),
+            no_value="no TLS",
+        ),
+        Column(
+            title="Credentials changed",
+            query=f"1000 * {each(changed)}",
+            width=165,
+            unit="dateTimeFromNow",
+            no_value="no files",
+        ),
+        Column(
+            title="Claims searched",
+            query=f"1000 * {each(scanned)}",
+            width=140,
+            unit="dateTimeFromNow",
+            no_value="no database",
+        ),
+        Column(title="Search took", query=each(took), width=105, unit="s", no_value="-"),
+        sort_by="Certificate valid for",
+        descending=False,
     )
 
 
@@ -368,7 +458,10 @@ def _duration(promql: QueryBuilder) -> dashboard.Panel:
             unit="percentunit",
             thresholds=above((1, WARNING)),
         ),
-        Query(f"topk({SHOWN}, {took} / {interval})", "{{server}} {{tenant}} by {{instance}}"),
+        Query(
+            f"topk({SHOWN}, {took} / {interval})",
+            _TARGET,
+        ),
         style=GraphStyle(threshold_line=True, legend_calcs=()),
     )
 
@@ -440,8 +533,8 @@ def _listed(promql: QueryBuilder) -> dashboard.Panel:
             decimals=0,
         ),
         Query(
-            f"bottomk({SHOWN}, max by (server, tenant, principal) ({listed}))",
-            "{{server}} {{tenant}}: {{principal}}",
+            f"bottomk({SHOWN}, max by ({SERVER}, principal) ({listed}))",
+            "{{server}} {{tenant}} {{cluster}}: {{principal}}",
         ),
         style=NAMES_ONLY,
     )

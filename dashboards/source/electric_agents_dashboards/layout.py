@@ -6,6 +6,8 @@ from typing import Final
 
 from grafana_foundation_sdk.models import dashboard
 
+from electric_agents_dashboards.panels import DETAIL
+
 COLUMNS: Final = 24
 """How many columns Grafana's grid has."""
 
@@ -39,8 +41,8 @@ def line(height: int, *panels: tuple[int, dashboard.Panel]) -> Line:
     return Line(height, panels)
 
 
-def place(*sections: Section) -> list[dashboard.Panel | dashboard.RowPanel]:
-    """Give every panel an id and its place."""
+def place(uid: str, *sections: Section) -> list[dashboard.Panel | dashboard.RowPanel]:
+    """Give every panel of the dashboard of this uid an id and its place, and its links an end."""
     placed: list[dashboard.Panel | dashboard.RowPanel] = []
     ids = count(1)
     top = 0
@@ -61,4 +63,21 @@ def place(*sections: Section) -> list[dashboard.Panel | dashboard.RowPanel]:
                 placed.append(panel)
                 left += width
             top += row.height
+    _lead_to_details(uid, placed)
     return placed
+
+
+def _lead_to_details(uid: str, placed: list[dashboard.Panel | dashboard.RowPanel]) -> None:
+    """Let links to panels, which were by title, lead to that panel alone, for the same choice.
+
+    Raises:
+        KeyError: no panel has such a title.
+    """
+    ids = {f"{DETAIL}{panel.title}": panel.id_val for panel in placed}
+    for panel in placed:
+        config = getattr(panel, "field_config", None)
+        for link in (config and config.defaults.links) or ():
+            if link.url and link.url.startswith(DETAIL):
+                link.url = (
+                    f"/d/{uid}?viewPanel={ids[link.url]}&${{__all_variables}}&${{__url_time_range}}"
+                )

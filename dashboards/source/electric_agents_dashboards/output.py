@@ -7,9 +7,9 @@ from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models import dashboard
 
 from alert_values import Values
-from electric_agents_dashboards import exporter, fleet, runner, slo
+from electric_agents_dashboards import exporter, fleet, runner, slo, wall
 
-_MADE: Final = (fleet, runner, slo, exporter)
+_MADE: Final = (fleet, runner, slo, exporter, wall)
 
 
 def dashboards(values: Values) -> dict[str, dashboard.Dashboard]:

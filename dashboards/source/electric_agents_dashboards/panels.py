@@ -19,14 +19,24 @@ from grafana_foundation_sdk.models import (
     timeseries,
 )
 
-from electric_agents_dashboards.theme import DISABLED, PLAIN, Thresholds, null_mapping
+from electric_agents_dashboards.theme import (
+    DISABLED,
+    PER_MINUTE,
+    PER_SECOND,
+    PLAIN,
+    Thresholds,
+    null_mapping,
+)
 
 DATASOURCE: Final = common.DataSourceRef(type_val="prometheus", uid="${datasource}")
 REF_IDS: Final = string.ascii_uppercase
+DETAIL: Final = "detail:"
+"""How the address of a panel of the same dashboard begins, until the panel has an id."""
 _SHOW_THE_END: Final = {"stat", "bargauge", "table"}
 """Kinds of panel that show the end of the time range alone; the others show all of it."""
 _THRESHOLDS: Final = dashboard.FieldColorModeId.THRESHOLDS
-_PALETTE: Final = dashboard.FieldColorModeId.PALETTE_CLASSIC
+_PALETTE: Final = dashboard.FieldColorModeId.PALETTE_CLASSIC_BY_NAME
+"""By name, so that a server has one colour wherever it is drawn."""
 Override = dashboard.DashboardFieldConfigSourceOverrides
 Mappings = Sequence[dashboard.ValueMapping]
 
@@ -59,6 +69,8 @@ class PanelSpec:
         min_value: where the scale begins.
         max_value: where the scale ends.
         links: where a click on a value leads.
+        detail: the title of the panel of the same dashboard that a click on a value leads to: what
+            is counted here, as a list.
         overrides: what differs for some of its series.
     """
 
@@ -72,43 +84,81 @@ class PanelSpec:
     min_value: float | None = None
     max_value: float | None = None
     links: Sequence[dashboard.DashboardLink] = ()
+    detail: str = ""
     overrides: Sequence[Override] = ()
 
 
-def stat_panel(
-    spec: PanelSpec, *queries: Query, filled: bool = True, show_names: bool = False
-) -> dashboard.Panel:
-    """Show one number, big; `filled` colours its whole tile, `show_names` adds the series' name."""
+_COUNTED: Final = {"none", "reqps", PER_MINUTE, PER_SECOND}
+"""Units of which there is no less than one, or it is nothing: a line of 0 is under 1, not 100."""
+_TREND: Final = "1h"
+"""How far back the line in a tile goes, whatever the dashboard's range: each of its points is a
+scrape, so that the last one, which is the number, is never old."""
+_TREND_POINTS: Final = 240
+
+
+@dataclass(frozen=True)
+class TileStyle:
+    """How a tile looks.
+
+    Attributes:
+        filled: colours the whole tile, and not the number alone.
+        names: adds the name of each series to its number.
+        trend: draws the last hour behind the number. Only of a query that always has an answer: of
+            another one the last number that there was would stay.
+        size: of the number, in pixels; as large as there is room for by default.
+    """
+
+    filled: bool = True
+    names: bool = False
+    trend: bool = False
+    size: float | None = None
+
+
+def stat_panel(spec: PanelSpec, *queries: Query, style: TileStyle | None = None) -> dashboard.Panel:
+    """Show one number, big."""
+    drawn = style or TileStyle()
     mode = common.BigValueColorMode
     text = common.BigValueTextMode
+    graph = common.BigValueGraphMode
     options = stat.Options(
-        graph_mode=common.BigValueGraphMode.NONE,
-        color_mode=mode.BACKGROUND_SOLID if filled else mode.VALUE,
+        graph_mode=graph.AREA if drawn.trend else graph.NONE,
+        color_mode=mode.BACKGROUND_SOLID if drawn.filled else mode.VALUE,
         justify_mode=common.BigValueJustifyMode.CENTER,
-        text_mode=text.VALUE_AND_NAME if show_names else text.VALUE,
+        text_mode=text.VALUE_AND_NAME if drawn.names else text.VALUE,
         wide_layout=True,
         show_percent_change=False,
         reduce_options=_last(),
         orientation=common.VizOrientation.AUTO,
+        text=None if drawn.size is None else common.VizTextDisplayOptions(value_size=drawn.size),
     )
     # Without a value a tile would have the colour of the first threshold: good, mostly.
     mappings = (*spec.mappings, null_mapping(spec.no_value, DISABLED))
     config = field_config(replace(spec, mappings=mappings), _THRESHOLDS)
-    return assemble("stat", spec, queries, options, config)
+    panel = assemble("stat", spec, queries, options, config)
+    if drawn.trend:
+        for target in panel.targets or []:
+            assert isinstance(target, prometheus.Dataquery)  # noqa: S101  (made above)
+            target.instant, target.range_val = False, True
+        panel.time_from, panel.hide_time_override = _TREND, True
+        panel.max_data_points = _TREND_POINTS
+    return panel
 
 
-def name_panel(spec: PanelSpec, query: Query) -> dashboard.Panel:
-    """Show the names of series, big, where a number says nothing."""
+def name_panel(
+    spec: PanelSpec, *queries: Query, filled: bool = False, size: float = 16
+) -> dashboard.Panel:
+    """Show the names of series, big, where a number says nothing but, `filled`, their colour."""
+    mode = common.BigValueColorMode
     options = stat.Options(
         graph_mode=common.BigValueGraphMode.NONE,
-        color_mode=common.BigValueColorMode.NONE,
+        color_mode=mode.BACKGROUND_SOLID if filled else mode.NONE,
         justify_mode=common.BigValueJustifyMode.CENTER,
         text_mode=common.BigValueTextMode.NAME,
-        text=common.VizTextDisplayOptions(title_size=16, value_size=16),
+        text=common.VizTextDisplayOptions(title_size=size, value_size=size),
         reduce_options=_last(),
         orientation=common.VizOrientation.HORIZONTAL,
     )
-    return assemble("stat", spec, [query], options, field_config(spec, _THRESHOLDS))
+    return assemble("stat", spec, queries, options, field_config(spec, _THRESHOLDS))
 
 
 @dataclass(frozen=True)
@@ -118,14 +168,15 @@ class GraphStyle:
     Attributes:
         stacked: on top of each other, so that the upper edge is their sum.
         threshold_line: draws a dashed line at each threshold.
-        legend_calcs: what a legend tells of each series, as `lastNotNull`; none leaves room for
-            many names.
-        soft_max: what the scale shows at least; where all is 0, Grafana's choice would be 100.
+        legend_calcs: what a legend tells of each series, as `last`, which is empty where a series
+            has ended; none leaves room for many names.
+        soft_max: what the scale shows at least; 1 of what is counted, where Grafana's choice for a
+            line of 0 would be 100.
     """
 
     stacked: bool = False
     threshold_line: bool = False
-    legend_calcs: tuple[str, ...] = ("lastNotNull", "max")
+    legend_calcs: tuple[str, ...] = ("last", "max")
     soft_max: float | None = None
 
 
@@ -145,7 +196,9 @@ def graph_panel(
         line_width=1 if drawn.stacked else 2,
         fill_opacity=40 if drawn.stacked else 8,
         gradient_mode=common.GraphGradientMode.NONE,
-        show_points=common.VisibilityMode.NEVER,
+        # A value between two gaps is no line.
+        show_points=common.VisibilityMode.AUTO,
+        point_size=4,
         span_nulls=False,
         stacking=common.StackingConfig(
             mode=common.StackingMode.NORMAL if drawn.stacked else common.StackingMode.NONE,
@@ -155,7 +208,7 @@ def graph_panel(
             mode=mode.DASHED if drawn.threshold_line else mode.OFF
         ),
         axis_soft_min=0 if spec.min_value is None else None,
-        axis_soft_max=drawn.soft_max,
+        axis_soft_max=1 if drawn.soft_max is None and spec.unit in _COUNTED else drawn.soft_max,
     )
     return assemble(
         "timeseries",
@@ -171,7 +224,9 @@ def bars_panel(spec: PanelSpec, *queries: Query) -> dashboard.Panel:
     options = bargauge.Options(
         display_mode=common.BarGaugeDisplayMode.BASIC,
         value_mode=common.BarGaugeValueMode.TEXT,
-        name_placement=common.BarGaugeNamePlacement.LEFT,
+        # Beside its bar a name is cut where there are few of them, and so each is large.
+        name_placement=common.BarGaugeNamePlacement.TOP,
+        text=common.VizTextDisplayOptions(title_size=13, value_size=14),
         show_unfilled=True,
         sizing=common.BarGaugeSizing.AUTO,
         legend=_no_legend(),
@@ -238,7 +293,7 @@ def field_config(
             mappings=list(spec.mappings),
             thresholds=spec.thresholds.model(),
             color=dashboard.FieldColor(mode=color),
-            links=list(spec.links) or None,
+            links=[*spec.links, *([detail_link(spec.detail)] if spec.detail else ())] or None,
             no_value=spec.no_value,
             custom=custom,
         ),
@@ -266,6 +321,11 @@ def color_of(series: str, color: str, *, dashed: bool = False) -> Override:
         properties["custom.lineWidth"] = 1
         properties["custom.stacking"] = {"group": "A", "mode": "none"}
     return override("byName", series, properties)
+
+
+def detail_link(title: str) -> dashboard.DashboardLink:
+    """Lead to another panel of the same dashboard, alone; `layout` puts in which one that is."""
+    return data_link(f"See who: {title}", f"{DETAIL}{title}")
 
 
 def right_axis(pattern: str) -> Override:

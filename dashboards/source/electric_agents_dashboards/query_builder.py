@@ -5,16 +5,22 @@ from typing import Final
 
 from alert_values import Duration, Values
 
-FLEET: Final = 'job=~"$job", server=~"$server", tenant=~"$tenant"'
-RUNNER: Final = f"{FLEET}, runner_id=${{runner:doublequote}}"
-"""`doublequote`, as a runner's id is free text: its quotes are escaped, and it is no pattern."""
-EXPORTER: Final = 'job=~"$job", instance=~"$instance"'
-TARGET: Final = f'{EXPORTER}, server=~"$server", tenant=~"$tenant"'
+_SERVERS: Final = 'cluster=~"$cluster", server=~"$server", tenant=~"$tenant"'
+FLEET: Final = f'job=~"$job", {_SERVERS}'
+ONE_SERVER: Final = "cluster=`${cluster:raw}`, server=`${server:raw}`, tenant=`${tenant:raw}`"
+ONE_RUNNER: Final = "runner_id=`${runner:raw}`"
+"""Between backticks PromQL takes everything as it stands, a backslash and a line break too.
+Grafana's own quoting escapes some of what an id may hold, each of its versions something else."""
+RUNNER: Final = f'job=~"$job", {ONE_SERVER}, {ONE_RUNNER}'
+EXPORTER: Final = 'job=~"$job", cluster=~"$cluster", instance=~"$instance"'
+TARGET: Final = f'job=~"$job", {_SERVERS}, instance=~"$instance"'
 
-BY_SERVER: Final = "by (server, tenant)"
-"""Once for each server, or for each tenant where a database has several."""
-BY_RUNNER: Final = "by (server, tenant, runner_id)"
-ON_RUNNER: Final = "on (job, server, tenant, runner_id)"
+SERVER: Final = "cluster, server, tenant"
+"""The labels of a server, or of a tenant of a database that several share."""
+BY_SERVER: Final = f"by ({SERVER})"
+BY_RUNNER: Final = f"by ({SERVER}, runner_id)"
+ON_SERVER: Final = f"on ({SERVER})"
+ON_RUNNER: Final = f"on ({SERVER}, runner_id)"
 
 
 @dataclass(frozen=True)
@@ -58,6 +64,10 @@ class QueryBuilder:
         return (
             f"max without ({self.replicas}) (increase({self.select(metric, *matchers)}[{window}]))"
         )
+
+    def exporters(self, metric: str) -> str:
+        """Select series of exporters, which are of no server."""
+        return f'{metric}{{job=~"$job", cluster=~"$cluster"}}{self.modifier}'
 
     @property
     def lasting(self) -> str:

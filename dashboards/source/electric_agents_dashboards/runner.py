@@ -1,17 +1,19 @@
 """Runner: what happened to this one?"""
 
+from dataclasses import replace
 from typing import Final
 
 from grafana_foundation_sdk.models import dashboard
 
 from alert_values import Values
-from electric_agents_dashboards import alerts, skeleton, states
-from electric_agents_dashboards.layout import Line, Section, line, place
+from electric_agents_dashboards import alerts, runner_lists, skeleton, states, tiles
+from electric_agents_dashboards.layout import Line, Section, line
 from electric_agents_dashboards.panels import (
     GraphStyle,
     Override,
     PanelSpec,
     Query,
+    TileStyle,
     color_of,
     graph_panel,
     name_panel,
@@ -23,7 +25,8 @@ from electric_agents_dashboards.panels import (
 from electric_agents_dashboards.query_builder import (
     BY_RUNNER,
     BY_SERVER,
-    FLEET,
+    ON_SERVER,
+    ONE_SERVER,
     RUNNER,
     QueryBuilder,
 )
@@ -34,16 +37,21 @@ from electric_agents_dashboards.theme import (
     NEUTRAL,
     PER_MINUTE,
     PER_SECOND,
+    PLAIN,
     WARNING,
     MappedValue,
     Thresholds,
     above,
     below,
+    calm_until,
     value_mappings,
 )
 from electric_agents_exporter import conditions
 
-NOBODY: Final = "per-runner series are off, or nobody matches"
+NOBODY: Final = "not known: see State"
+NOT_READ: Final = "not read"
+SERVERS_OF_JOB: Final = f'job=~"$job", {ONE_SERVER}'
+"""Matches what is of the runner's server."""
 STUCK_AFTER: Final = conditions.Thresholds().stuck_after
 """From when on the exporter calls a claim stuck, unless its settings say otherwise."""
 DEAD_SAYS: Final = "Of its last heartbeat: shown only while it is online."
@@ -58,30 +66,28 @@ def build(values: Values) -> dashboard.Dashboard:
         title="Electric Agents / Runner",
         description="What happened to this runner, is it at work now, and what holds it up?",
         since="now-3h",
-        variables=(skeleton.JOB, skeleton.SERVER, skeleton.TENANT, skeleton.RUNNER),
+        variables=skeleton.ONE,
         annotations=(skeleton.alerts_of_runner(), restarts),
     ).fill(
-        place(
-            Section("Now", (_now(promql), line(5, (24, _alerts())))),
-            Section(
-                "History",
-                (
-                    line(10, (24, _history(promql))),
-                    line(6, (12, _issues(promql)), (12, _conditions(promql))),
-                ),
+        Section(
+            "Now", (_now(promql), _work(promql), _life(promql), line(5, (24, _alerts(promql))))
+        ),
+        Section(
+            "History",
+            (
+                line(10, (24, _history(promql))),
+                line(6, (12, _issues(promql)), (12, _conditions(promql))),
             ),
-            Section("Heartbeat", (line(9, (12, _heartbeat(promql)), (12, _polled(promql))),)),
-            Section(
-                "Work",
-                (
-                    line(9, (8, _outcomes(promql)), (8, _success(promql)), (8, _events(promql))),
-                    line(
-                        8, (8, _wakes(promql)), (8, _held(promql)), (8, _oldest_over_time(promql))
-                    ),
-                ),
+        ),
+        Section("Heartbeat", (line(9, (12, _heartbeat(promql)), (12, _polled(promql))),)),
+        Section(
+            "Work",
+            (
+                line(9, (8, _outcomes(promql)), (8, _success(promql)), (8, _events(promql))),
+                line(8, (8, _wakes(promql)), (8, _held(promql)), (8, _oldest_over_time(promql))),
             ),
-            Section("Stability", (line(8, (12, _reconnects(promql)), (12, _restarts(promql))),)),
-        )
+        ),
+        Section("Stability", (line(8, (12, _reconnects(promql)), (12, _restarts(promql))),)),
     )
 
 
@@ -92,8 +98,164 @@ def _runner_max(promql: QueryBuilder, metric: str, *matchers: str) -> str:
 def _oldest(promql: QueryBuilder) -> str:
     """Give how long ago the oldest claim sent a heartbeat, on the server's clock."""
     beaten = _runner_max(promql, "electric_agents_runner_oldest_claim_heartbeat_timestamp_seconds")
-    now = f"max {BY_SERVER} (server:electric_agents_server_time:seconds{{{FLEET}}})"
-    return f"{now} - on (server, tenant) group_right () {beaten}"
+    now = f"max {BY_SERVER} (server:electric_agents_server_time:seconds{{{SERVERS_OF_JOB}}})"
+    return f"{now} - {ON_SERVER} group_right () {beaten}"
+
+
+def _state(promql: QueryBuilder) -> str:
+    """Give the runner's state, or why there is none."""
+    of_server = replace(promql, scope=SERVERS_OF_JOB)
+    return f"{states.state(promql)}\nor {ON_SERVER} ({runner_lists.unlisted(of_server)})"
+
+
+def _work(promql: QueryBuilder) -> Line:
+    """Show what it works on, what waits for it, and what it was told."""
+
+    def tile(spec: PanelSpec, metric: str) -> tuple[int, dashboard.Panel]:
+        return 4, stat_panel(spec, Query(_runner_max(promql, metric), spec.title))
+
+    waits = calm_until((1, BAD))
+    silent = calm_until((promql.values.number("RunnerUnhealthy", "for"), BAD))
+    return line(
+        4,
+        tile(
+            PanelSpec(
+                title="Works on",
+                description="Is it at work? Entities with an active claim of it, which its agents "
+                "work on.",
+                no_value=NOBODY,
+                unit="none",
+                thresholds=calm_until(),
+            ),
+            "electric_agents_runner_entities_with_active_claim",
+        ),
+        tile(
+            PanelSpec(
+                title="Wakes waiting",
+                description="What waits for it? Entities whose wakes it has not heard; a few are "
+                "normal for moments.",
+                no_value=NOT_READ,
+                unit="none",
+                thresholds=calm_until(),
+            ),
+            "electric_agents_runner_wakes_unheard",
+        ),
+        tile(
+            PanelSpec(
+                title="Oldest wake",
+                description="Since when does work wait for it? Over a minute somebody notices.",
+                no_value=NOT_READ,
+                unit="s",
+                thresholds=calm_until((tiles.WAITS_FROM, BAD)),
+            ),
+            "electric_agents_runner_wake_oldest_unheard_age_seconds",
+        ),
+        tile(
+            PanelSpec(
+                title="Dispatched, unclaimed",
+                description="Does the server hold wakes of it that nobody claimed? Current servers "
+                "always say 0, whatever waits: believe the wakes.",
+                no_value=NOBODY,
+                unit="none",
+                thresholds=waits,
+            ),
+            "electric_agents_runner_entities_with_outstanding_wake",
+        ),
+        tile(
+            PanelSpec(
+                title="Pending work",
+                description="Does the server know of work that waits for it? Current servers "
+                "always say 0: believe the wakes.",
+                no_value=NOBODY,
+                unit="none",
+                thresholds=waits,
+            ),
+            "electric_agents_runner_entities_with_pending_work",
+        ),
+        tile(
+            PanelSpec(
+                title="Sign of life",
+                description="Does it live? The age of the newest of its heartbeat and those of its "
+                "claims.",
+                no_value=NOBODY,
+                unit="s",
+                thresholds=silent,
+            ),
+            "electric_agents_runner_sign_of_life_age_seconds",
+        ),
+    )
+
+
+def _life(promql: QueryBuilder) -> Line:
+    """Show when it did what it says of itself."""
+
+    def when(title: str, description: str, metric: str, no_value: str) -> dashboard.Panel:
+        since = (
+            f"1000 * {_runner_max(promql, f'electric_agents_runner_{metric}_timestamp_seconds')}"
+        )
+        return stat_panel(
+            PanelSpec(
+                title=title,
+                description=description,
+                no_value=no_value,
+                unit="dateTimeFromNow",
+                thresholds=PLAIN,
+            ),
+            Query(since, title),
+            style=TileStyle(filled=False, size=18),
+        )
+
+    own = "By its own clock, as of its last heartbeat."
+    return line(
+        3,
+        (
+            4,
+            when(
+                "Registered",
+                "Since when is it known? By the server's database clock, when it "
+                "was first registered.",
+                "registered",
+                NOBODY,
+            ),
+        ),
+        (4, when("Started", f"Since when does it run? {own}", "client_start", "not told")),
+        (
+            4,
+            when(
+                "Connected since",
+                "Since when does it hear? By its own clock; shown only while it is online.",
+                "client_stream_connected_since",
+                "not connected, or not told",
+            ),
+        ),
+        (
+            4,
+            when(
+                "Last claim",
+                f"When did it last try to take work? {own}",
+                "client_last_claim",
+                "none, or not told",
+            ),
+        ),
+        (
+            4,
+            when(
+                "Last dispatch",
+                f"When did it last hand work to an agent? {own}",
+                "client_last_dispatch",
+                "none, or not told",
+            ),
+        ),
+        (
+            4,
+            when(
+                "Last error",
+                f"When did something last go wrong in it? {own} What it was stands in its log.",
+                "client_last_error",
+                "none, or not told",
+            ),
+        ),
+    )
 
 
 def _lease_left(promql: QueryBuilder) -> str:
@@ -115,9 +277,9 @@ def _now(promql: QueryBuilder) -> Line:
                     title="State",
                     description=f"How is it? {states.STATES_EXPLAINED}",
                     no_value=NOBODY,
-                    mappings=value_mappings(*states.STATES),
+                    mappings=value_mappings(*states.STATES, *states.UNLISTED),
                 ),
-                Query(states.state(promql), "state"),
+                Query(_state(promql), "state"),
             ),
         ),
         (3, _who(promql)),
@@ -128,7 +290,7 @@ def _now(promql: QueryBuilder) -> Line:
                     title="Last heartbeat",
                     description="When did the server last hear from it? A heartbeat comes every "
                     "30 seconds. The age is by the server's clock alone.",
-                    no_value="never one, or nobody matches",
+                    no_value="never one, or not known",
                     unit="s",
                     thresholds=above((number("RunnerUnhealthy", "for"), BAD)),
                 ),
@@ -142,7 +304,7 @@ def _now(promql: QueryBuilder) -> Line:
                     title="Lease left",
                     description="Does the server hold it for alive? Under 0 the lease has run "
                     "out. A lease of hours or years was asked for by the runner, and says nothing.",
-                    no_value="no lease",
+                    no_value="no lease, or not known",
                     unit="s",
                     thresholds=below(0),
                 ),
@@ -169,7 +331,7 @@ def _now(promql: QueryBuilder) -> Line:
                 Query(
                     _runner_max(promql, "electric_agents_runner_superseded_claims"), "superseded"
                 ),
-                show_names=True,
+                style=TileStyle(names=True),
             ),
         ),
         (
@@ -179,7 +341,7 @@ def _now(promql: QueryBuilder) -> Line:
                     title="Oldest claim heartbeat",
                     description="Is it stuck on something? The age of the oldest heartbeat of its "
                     "claims; a claim that is worked on sends one every 10 seconds.",
-                    no_value="no claims",
+                    no_value="no claims, or not known",
                     unit="s",
                     thresholds=above((STUCK_AFTER, WARNING)),
                 ),
@@ -199,15 +361,21 @@ def _who(promql: QueryBuilder) -> dashboard.Panel:
             no_value=NOBODY,
             unit="none",
         ),
-        Query(f"group by (server, tenant, runner_id, kind, label) ({info})", "{{kind}} {{label}}"),
+        Query(
+            f"group by (kind, label) ({info})",
+            "{{kind}} {{label}}",
+        ),
     )
 
 
-def _alerts() -> dashboard.Panel:
+def _alerts(promql: QueryBuilder) -> dashboard.Panel:
     return alerts.firing_table(
-        "Firing alerts",
-        "What is wrong with it, and since when? The name of an alert is the name of its runbook.",
+        promql,
+        "What is wrong with it, or with its server, and since when? A click on a name opens its "
+        "runbook.",
         skeleton.ALERTS_OF_RUNNER,
+        skeleton.ALERTS_OF_ITS_SERVER,
+        whose=True,
     )
 
 
@@ -238,6 +406,11 @@ def _history(promql: QueryBuilder) -> dashboard.Panel:
             states.ENABLED_OR_NOT,
         ),
         ("poll", _runner_max(promql, "electric_agents_runner_poll_success"), states.POLLED),
+        (
+            "wakes",
+            _runner_max(promql, "electric_agents_runner_wake_read_success"),
+            states.WAKES_READ,
+        ),
     )
     return timeline_panel(
         PanelSpec(
@@ -264,7 +437,7 @@ def _issues(promql: QueryBuilder) -> dashboard.Panel:
             title="Issues",
             description="Why is it not healthy? A row for each issue, while the server named it. "
             "reconnects_high stays until the runner restarts, however well it is since.",
-            no_value="no issue, or nobody matches",
+            no_value="no issue, or not known",
             mappings=value_mappings(MappedValue(1, "named", WARNING)),
         ),
         Query(f"max by (issue) ({issue}) == 1", "{{issue}}"),
@@ -279,7 +452,7 @@ def _conditions(promql: QueryBuilder) -> dashboard.Panel:
             description="What does this exporter judge? A row for each condition, while it was "
             "true: by its wakes and its signs of life, not by what it says of itself. draining is "
             "no fault: it was stopped and ends its work.",
-            no_value="none is true, or nobody matches",
+            no_value="none is true, or not known",
             mappings=value_mappings(MappedValue(1, "true", WARNING)),
             overrides=[
                 _mapped(name, (MappedValue(1, "true", color),))
@@ -297,7 +470,7 @@ def _wakes(promql: QueryBuilder) -> dashboard.Panel:
             description="Does work wait for it? The age of the oldest wake that it has not heard, "
             "and on the right axis how many there are. A line that climbs is a runner that is "
             "dead or deaf.",
-            no_value="not known, or nobody matches",
+            no_value="not known",
             unit="s",
             overrides=(color_of("age of the oldest", BAD), right_axis("wakes")),
         ),
@@ -341,8 +514,8 @@ def _heartbeat(promql: QueryBuilder) -> dashboard.Panel:
 def _polled(promql: QueryBuilder) -> dashboard.Panel:
     last = _runner_max(promql, "electric_agents_runner_last_poll_success_timestamp_seconds")
     stale = (
-        f"max {BY_SERVER} (electric_agents_server_stale_after_seconds{{{FLEET}}}"
-        " and on (job, server, tenant) "
+        f"max {BY_SERVER} (electric_agents_server_stale_after_seconds{{{SERVERS_OF_JOB}}}"
+        f" and {ON_SERVER} "
         f"{promql.select('electric_agents_runner_poll_success')})"
     )
     return graph_panel(
@@ -393,14 +566,14 @@ def _success(promql: QueryBuilder) -> dashboard.Panel:
             title=f"Claims that succeed, {window}",
             description=f"Do its claims fail? An alert fires under the line ({1 - limit:.0%}), if "
             "there are enough of them.",
-            no_value="no claims, or nobody matches",
+            no_value="no claims, or not known",
             unit="percentunit",
             min_value=0,
             max_value=1,
             thresholds=below(1 - limit, WARNING),
         ),
         Query(f"sum {BY_RUNNER} ({good}) / (sum {BY_RUNNER} ({tried}) > 0)", "success"),
-        style=GraphStyle(threshold_line=True, legend_calcs=("lastNotNull", "min")),
+        style=GraphStyle(threshold_line=True, legend_calcs=("last", "min")),
     )
 
 
@@ -446,7 +619,7 @@ def _oldest_over_time(promql: QueryBuilder) -> dashboard.Panel:
         PanelSpec(
             title="Age of the oldest claim heartbeat",
             description="Is it stuck? A line that climbs is a claim that nobody works on any more.",
-            no_value="no claims, or nobody matches",
+            no_value="no claims, or not known",
             unit="s",
             thresholds=above((STUCK_AFTER, WARNING)),
         ),

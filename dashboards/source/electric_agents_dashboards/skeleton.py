@@ -1,13 +1,14 @@
 """What all dashboards have in common: variables, annotations, links and settings."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from grafana_foundation_sdk.models import dashboard, prometheus
 
+from electric_agents_dashboards.layout import Section, place
 from electric_agents_dashboards.panels import DATASOURCE
-from electric_agents_dashboards.query_builder import FLEET, QueryBuilder
+from electric_agents_dashboards.query_builder import ONE_RUNNER, ONE_SERVER, QueryBuilder
 from electric_agents_dashboards.theme import BAD, NEUTRAL
 
 TAG: Final = "electric-agents"
@@ -18,12 +19,17 @@ FIRING: Final = 'alertname=~"ElectricAgents.+", alertstate="firing", severity!~"
 """Matchers of alerts that somebody is told of. `info` and the watchdog are not."""
 ANY_JOB: Final = 'job=~"$job|"'
 """Matches alerts of the chosen jobs, and those that are of no job."""
-ALERTS_OF_SERVER: Final = f'{ANY_JOB}, server=~"$server|", tenant=~"$tenant|"'
-"""Matches alerts of the chosen servers, and those that are of no server: the exporter's own."""
-ALERTS_OF_RUNNER: Final = (
-    f'{ANY_JOB}, server=~"$server", tenant=~"$tenant|", runner_id=${{runner:doublequote}}'
+ALERTS_OF_SERVERS: Final = (
+    f'{ANY_JOB}, cluster=~"$cluster|", server=~"$server|", tenant=~"$tenant|"'
 )
+"""Matches alerts of the chosen servers, and those that are of no server: the exporter's own."""
+ALERTS_OF_RUNNER: Final = f"{ANY_JOB}, {ONE_SERVER}, {ONE_RUNNER}"
 """Matches alerts of the chosen runner."""
+ALERTS_OF_ITS_SERVER: Final = (
+    f'{ANY_JOB}, cluster=~"|${{cluster}}", server=`${{server:raw}}`, tenant=~"|${{tenant}}", '
+    'runner_id=""'
+)
+"""Matches alerts of the chosen runner's server as a whole."""
 
 EVERY: Final = "60s"
 """How often annotations look; what lies no further apart is one mark."""
@@ -89,32 +95,65 @@ JOB: Final = Variable(
     "label_values(electric_agents_exporter_build_info, job)",
     "The scrape job of the exporters.",
 )
+CLUSTER: Final = Variable(
+    "cluster",
+    "Cluster",
+    'label_values(electric_agents_exporter_build_info{job=~"$job"}, cluster)',
+    "Where several clusters are told apart by a label. Elsewhere there is nothing to choose.",
+    every=".*",
+)
 INSTANCE: Final = Variable(
     "instance",
     "Exporter",
-    'label_values(electric_agents_exporter_build_info{job=~"$job"}, instance)',
+    'label_values(electric_agents_exporter_build_info{job=~"$job", cluster=~"$cluster"}, instance)',
     "One exporter, or one replica of it.",
 )
 SERVER: Final = Variable(
     "server",
     "Server",
-    'label_values(electric_agents_server_up{job=~"$job"}, server)',
+    'label_values(electric_agents_server_up{job=~"$job", cluster=~"$cluster"}, server)',
     "An agents-server, as the exporter's configuration calls it.",
 )
 TENANT: Final = Variable(
     "tenant",
     "Tenant",
-    'label_values(electric_agents_server_up{job=~"$job", server=~"$server"}, tenant)',
+    "label_values(electric_agents_server_up"
+    '{job=~"$job", cluster=~"$cluster", server=~"$server"}, tenant)',
     "A tenant of a database that several share. Elsewhere there is nothing to choose.",
     every=".*",
 )
-RUNNER: Final = Variable(
-    "runner",
-    "Runner",
-    f"label_values(electric_agents_runner_poll_success{{{FLEET}}}, runner_id)",
-    "A runner's id.",
-    single=True,
+FLEETS: Final = (JOB, CLUSTER, SERVER, TENANT)
+"""What is chosen where fleets are told of: of each label several values, or all."""
+
+_ONE_CLUSTER: Final = "cluster=`${cluster:raw}`"
+ONE: Final = (
+    JOB,
+    replace(CLUSTER, single=True),
+    Variable(
+        "server",
+        SERVER.label,
+        f'label_values(electric_agents_server_up{{job=~"$job", {_ONE_CLUSTER}}}, server)',
+        SERVER.description,
+        single=True,
+    ),
+    Variable(
+        "tenant",
+        TENANT.label,
+        "label_values(electric_agents_server_up"
+        f'{{job=~"$job", {_ONE_CLUSTER}, server=`${{server:raw}}`}}, tenant)',
+        TENANT.description,
+        single=True,
+    ),
+    Variable(
+        "runner",
+        "Runner",
+        "label_values(electric_agents_runner_poll_success"
+        f'{{job=~"$job", {ONE_SERVER}}}, runner_id)',
+        "A runner's id.",
+        single=True,
+    ),
 )
+"""What is chosen where one runner is told of: two servers may each have one of that id."""
 
 
 def annotation(
@@ -146,13 +185,12 @@ def annotation(
 
 def alerts_of_servers() -> dashboard.AnnotationQuery:
     """Mark where alerts begin to fire, once for a server however many runners it concerns."""
-    return _alerts(f"{FIRING}, {ALERTS_OF_SERVER}")
+    return _alerts(f"{FIRING}, {ALERTS_OF_SERVERS}")
 
 
 def alerts_of_runner() -> dashboard.AnnotationQuery:
     """Mark where alerts of the runner begin to fire, and those of its server as a whole."""
-    server = f'{ANY_JOB}, server=~"$server", tenant=~"$tenant|", runner_id=""'
-    return _alerts(f"{FIRING}, {ALERTS_OF_RUNNER}", f"{FIRING}, {server}")
+    return _alerts(f"{FIRING}, {ALERTS_OF_RUNNER}", f"{FIRING}, {ALERTS_OF_ITS_SERVER}")
 
 
 def _alerts(*matchers: str) -> dashboard.AnnotationQuery:
@@ -191,10 +229,15 @@ class Skeleton:
     variables: Sequence[Variable]
     annotations: Sequence[dashboard.AnnotationQuery]
 
-    def fill(self, panels: list[dashboard.Panel | dashboard.RowPanel]) -> dashboard.Dashboard:
-        """Put the dashboard together."""
+    def fill(self, *sections: Section) -> dashboard.Dashboard:
+        """Put the dashboard together.
+
+        Raises:
+            KeyError: a tile leads to a panel that is not there.
+        """
+        uid = f"{UID}{self.name}"
         return dashboard.Dashboard(
-            uid=f"{UID}{self.name}",
+            uid=uid,
             title=self.title,
             description=self.description,
             tags=[TAG],
@@ -207,7 +250,7 @@ class Skeleton:
             ),
             refresh="30s",
             schema_version=SCHEMA_VERSION,
-            panels=panels,
+            panels=place(uid, *sections),
             templating=dashboard.DashboardDashboardTemplating(
                 list_val=[_datasource(), *(variable.model() for variable in self.variables)]
             ),

@@ -13,6 +13,7 @@ from electric_agents_dashboards.theme import (
     DISABLED,
     GOOD,
     NEUTRAL,
+    TEXT,
     UNKNOWN,
     WARNING,
     MappedValue,
@@ -39,6 +40,20 @@ STATES: Final = (
     SWITCHED_OFF,
     NO_FAULT,
 )
+SERVER_DOWN: Final = MappedValue(12, "server down", UNKNOWN)
+NO_RULES: Final = MappedValue(11, "rules not loaded", UNKNOWN)
+SERIES_OFF: Final = MappedValue(10, "per-runner series off", DISABLED)
+NO_RUNNERS: Final = MappedValue(-1, "no runners", DISABLED)
+UNLISTED: Final = (SERVER_DOWN, NO_RULES, SERIES_OFF, NO_RUNNERS)
+"""Why a server has no runners to list."""
+
+WORK: Final = {
+    "work_abandoned": MappedValue(3, "abandoned", BAD),
+    "work_unheard": MappedValue(2, "waits", BAD),
+    "work_refused": MappedValue(1, "refused", WARNING),
+}
+"""Conditions in which somebody waits, the worst first."""
+
 STATES_EXPLAINED: Final = (
     "work waits: it abandoned its work, or has not heard that somebody waits. gone: its lease is "
     "over, and it is of a kind that is meant to stay. deaf or stuck: it lives, and does not hear, "
@@ -57,6 +72,7 @@ ISSUES: Final = (
     MappedValue(2, "reconnects_high", NEUTRAL),
     MappedValue(1, "disabled", DISABLED),
 )
+NO_ISSUE: Final = MappedValue(0, "none", TEXT)
 CONDITIONS: Final = {
     "unknown": UNKNOWN,
     "work_unheard": BAD,
@@ -101,6 +117,7 @@ CLAIM: Final = (
 CONNECTED: Final = (MappedValue(1, "connected", GOOD), MappedValue(0, "disconnected", BAD))
 LAST_OK: Final = (MappedValue(1, "ok", GOOD), MappedValue(0, "failed", WARNING))
 ENABLED_OR_NOT: Final = (MappedValue(1, "enabled", GOOD), MappedValue(0, "disabled", DISABLED))
+WAKES_READ: Final = (MappedValue(1, "read", GOOD), MappedValue(0, "not read", UNKNOWN))
 POLLED: Final = (MappedValue(1, "polled", GOOD), MappedValue(0, "no report", UNKNOWN))
 
 

@@ -21,6 +21,8 @@ TEXT: Final = "text"
 PER_MINUTE: Final = "suffix:/min"
 """Units in Grafana's words: it has `c/m` for this, and none for the others."""
 PER_SECOND: Final = "suffix:/s"
+SECONDS: Final = "suffix: s"
+"""Not minutes, where what is looked at is whether there are few."""
 INTERVALS: Final = "suffix:intervals"
 TIMES: Final = "suffix:x"
 
@@ -51,6 +53,11 @@ PLAIN: Final = Thresholds(TEXT)
 def above(*steps: tuple[float, str]) -> Thresholds:
     """Colour a value of which more is worse: each colour from its value on, good before."""
     return Thresholds(GOOD, steps)
+
+
+def calm_until(*steps: tuple[float, str]) -> Thresholds:
+    """Colour a value of which more is worse, and which says nothing good where it is low."""
+    return Thresholds(NEUTRAL, steps)
 
 
 def below(value: float, color: str = BAD) -> Thresholds:

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any, Final
 
 FOLDER: Final = Path(__file__).parents[3] / "dashboards"
-NAMES: Final = ("fleet", "runner", "slo", "exporter")
+NAMES: Final = ("fleet", "runner", "slo", "exporter", "wall")
 
 # What Grafana puts in by itself; a rate's window of a shape that no query has by chance.
 BUILT_IN: Final = {"__rate_interval": "4243s"}
 
-_VARIABLE: Final = re.compile(r"\$\{(?P<braced>\w+)(?::(?P<format>\w+))?\}|\$(?P<plain>\w+)")
+_VARIABLE: Final = re.compile(
+    r"\$\{(?P<braced>\w+)(?::(?P<format>\w+))?\}|\$(?P<plain>[a-zA-Z_]\w*)"
+)
 _LABEL_VALUES: Final = re.compile(r"label_values\((?P<series>.+), (?P<label>\w+)\)")
 
 
@@ -79,9 +81,7 @@ def interpolated(expr: str, values: Mapping[str, str]) -> str:
 
     def value(match: re.Match[str]) -> str:
         known = values[match["braced"] or match["plain"]]
-        if match["format"] == "doublequote":
-            return '"' + known.replace('"', '\\"') + '"'
-        assert match["format"] is None, match[0]
+        assert match["format"] in {None, "raw"}, match[0]
         return known
 
     return _VARIABLE.sub(value, expr)

@@ -29,6 +29,8 @@ PLAIN: Final = "electric-agents"
 SINGLE: Final = "single"
 AGGREGATED: Final = "aggregated"
 DOWN: Final = "down"
+SERVERS: Final = {PLAIN: "demo", SINGLE: "single", AGGREGATED: "whole", DOWN: "lost"}
+"""The server of each job."""
 HASTE: Final = 30.0
 MEMORY: Final = 60.0
 """How long rules remember the last samples, in seconds."""

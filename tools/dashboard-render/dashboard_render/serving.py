@@ -2,6 +2,7 @@
 
 import http.server
 import json
+import sys
 import threading
 import urllib.error
 import urllib.request
@@ -27,6 +28,11 @@ class _Server(http.server.ThreadingHTTPServer):
         self.documents = documents
         self.prometheus = prometheus
         super().__init__(("127.0.0.1", 0), _Handler)
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing of a browser that went away, and all of anything else."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
 
 
 class _Handler(http.server.SimpleHTTPRequestHandler):

@@ -32,7 +32,7 @@ async function main() {
   fillRegistries();
   installRuntime(theme, new PrometheusDataSource('/prometheus', settings.scrapeInterval));
   document.title = dashboard.title;
-  const scene = buildScene(dashboard, dashboards);
+  const scene = buildScene(dashboard, dashboards, parameters.get('viewPanel'));
   createRoot(document.getElementById('root')).render(
     <Page scene={scene} theme={theme} title={dashboard.title} />,
   );

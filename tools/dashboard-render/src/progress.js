@@ -10,13 +10,17 @@ const fail = (reason) => {
 window.addEventListener('error', ({ error }) => error && fail(error));
 window.addEventListener('unhandledrejection', ({ reason }) => fail(reason));
 
+// Grafana draws what is no number as it draws nothing.
+const drawn = ([, text]) => text !== 'NaN';
+const count = ({ value, values = [value] }) => values.filter(drawn).length;
+
 /** Runs a query and notes it: its panel, its final text, how many samples came or which error. */
 export async function noted({ panel, refId, expr }, run) {
   const entry = { panel, refId, expr, samples: 0, error: null };
   progress.pending += 1;
   try {
     const result = await run();
-    entry.samples = result.reduce((sum, { values }) => sum + (values?.length ?? 1), 0);
+    entry.samples = result.reduce((sum, series) => sum + count(series), 0);
     return result;
   } catch (error) {
     entry.error = error.message;

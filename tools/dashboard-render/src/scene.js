@@ -97,7 +97,14 @@ function buildAnnotations({ list = [] } = {}) {
   );
 }
 
-export function buildScene(dashboard, dashboards) {
+/** All panels, or as `viewPanel` in an address wants it one alone, which has the page. */
+function viewed(panels, only) {
+  const everything = panels.flatMap((panel) => [panel, ...(panel.panels ?? [])]);
+  const found = everything.find(({ id }) => only === String(id) || only === `panel-${id}`);
+  return found ? [{ ...found, gridPos: { x: 0, y: 0, w: 24, h: 20 } }] : panels;
+}
+
+export function buildScene(dashboard, dashboards, only) {
   const layers = buildAnnotations(dashboard.annotations);
   return new DashboardScene({
     $timeRange: new scenes.SceneTimeRange({ ...dashboard.time, timeZone: dashboard.timezone }),
@@ -113,6 +120,9 @@ export function buildScene(dashboard, dashboards) {
       new scenes.SceneTimePicker({}),
       new scenes.SceneRefreshPicker({}),
     ],
-    body: new scenes.SceneGridLayout({ isLazy: false, children: buildGrid(dashboard.panels) }),
+    body: new scenes.SceneGridLayout({
+      isLazy: false,
+      children: buildGrid(viewed(dashboard.panels, only)),
+    }),
   });
 }

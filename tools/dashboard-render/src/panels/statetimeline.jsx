@@ -12,7 +12,7 @@ import { customFields } from './fields.js';
 import { NoData } from './nodata.jsx';
 
 const AXIS_HEIGHT = 20;
-const CHARACTER_WIDTH = 6.5;
+const CHARACTER_WIDTH = 7;
 const TICK_WIDTH = 90;
 const EVERY = [
   10, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 604800,
@@ -116,7 +116,7 @@ function Drawing({ rows, width, height, options, timeRange, timeZone }) {
   const theme = useTheme2();
   const [from, to] = [timeRange.from.valueOf(), timeRange.to.valueOf()];
   const longest = Math.max(...rows.map(({ name }) => name.length));
-  const left = Math.min((longest + 2) * CHARACTER_WIDTH, width * 0.3);
+  const left = Math.min((longest + 3) * CHARACTER_WIDTH, width * 0.3);
   const at = (time) => left + ((Math.max(time, from) - from) / (to - from)) * (width - left);
   const laneHeight = (height - AXIS_HEIGHT) / rows.length;
   return (

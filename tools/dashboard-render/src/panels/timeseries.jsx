@@ -1,4 +1,5 @@
-import { FieldType, PanelPlugin } from '@grafana/data';
+import { useMemo } from 'react';
+import { applyNullInsertThreshold, FieldType, PanelPlugin } from '@grafana/data';
 import { TimeSeries } from '@grafana/ui';
 import { AnnotationMarks } from './annotations.jsx';
 import { customFields } from './fields.js';
@@ -6,9 +7,19 @@ import { NoData } from './nodata.jsx';
 
 const LEGEND = { showLegend: true, displayMode: 'list', placement: 'bottom', calcs: [] };
 
+/** A series that ended before the range did goes on with nothing: that is its last value then. */
+function continued(frame, end) {
+  return applyNullInsertThreshold({ frame, refFieldPseudoMax: end });
+}
+
 function Graph({ data, width, height, options, fieldConfig, timeRange, timeZone }) {
-  const frames = data.series.filter(({ fields }) =>
-    fields.some(({ type }) => type === FieldType.number),
+  const end = timeRange.to.valueOf();
+  const frames = useMemo(
+    () =>
+      data.series
+        .filter(({ fields }) => fields.some(({ type }) => type === FieldType.number))
+        .map((frame) => continued(frame, end)),
+    [data.series, end],
   );
   if (frames.length === 0) {
     return <NoData fieldConfig={fieldConfig} />;

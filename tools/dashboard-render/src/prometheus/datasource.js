@@ -14,7 +14,7 @@ const META = {
   type: 'datasource',
   info: { logos: { small: '', large: '' } },
 };
-const LABEL_VALUES = /^label_values\((?:(?<selector>.+),\s*)?(?<label>\w+)\)$/s;
+const LABEL_VALUES = /^label_values\((?:(?<selector>.+),\s*)?(?<label>\w+)\)\s*$/;
 
 export class PrometheusDataSource extends DataSourceApi {
   constructor(url, scrapeInterval) {

@@ -1,11 +1,11 @@
-// How a variable's value is written into PromQL: between double quotes, and as a regular expression
-// where it may have several values.
+// How a variable's value is written into PromQL where the dashboard does not say how: as Grafana's
+// data source does as it is installed, so that what breaks there breaks here. Quotes are not escaped.
 
-const inString = (value) => String(value).replace(/\\/g, '\\\\').replace(/"/g, '\\"');
+const inString = (value) => String(value).replace(/\\/g, '\\\\').replace(/'/g, "\\\\'");
 const inExpression = (value) =>
   String(value)
     .replace(/\\/g, '\\\\\\\\')
-    .replace(/[$^*{}[\]+?.()|"]/g, '\\\\$&');
+    .replace(/[$^*{}[\]+?.()|]/g, '\\\\$&');
 
 export function escaped(value, variable) {
   if (!variable?.multi && !variable?.includeAll) {

@@ -2,8 +2,13 @@
 import { createDataFrame, FieldType } from '@grafana/data';
 import { filled } from './legend.js';
 
-const SPECIAL = { NaN, '+Inf': Infinity, '-Inf': -Infinity };
-const number = (text) => SPECIAL[text] ?? Number(text);
+const SPECIAL = new Map([
+  ['NaN', null],
+  ['+Inf', Infinity],
+  ['-Inf', -Infinity],
+]);
+// What is no number is nothing: a gap in a graph, and the words for no data elsewhere.
+const number = (text) => (SPECIAL.has(text) ? SPECIAL.get(text) : Number(text));
 
 /** One series, over time or at one moment. */
 export function seriesFrame({ refId, legendFormat }, { metric, value, values = [value] }, step) {
