@@ -1,7 +1,7 @@
 # Every target sets up what it needs, and is quick the second time.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: bench bench-small chaos check claims clean coverage day demo e2e fire-drill fleet-days format fuzz generate help incidents lint lock mutants mutation page-pictures pictures real-time render rules setup test tools topology unit verify versions
+.PHONY: bench bench-small board-cost chaos check claims clean coverage day demo e2e fire-drill fleet-days format fuzz generate help incidents lint lock mutants mutation page-pictures pictures real-time render rules setup test tools topology unit verify versions
 VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH):$(CURDIR)/$(VENV)/tools/usr/bin
@@ -64,6 +64,9 @@ bench: tools ## Measure against prometheus_client and httpx (minutes); ARGS=--wr
 
 bench-small: tools ## Only prove that the benchmarks work
 	@$(MAKE) --no-print-directory bench ARGS=--small
+
+board-cost: tools ## What a refresh of dashboards costs Prometheus: ARGS="BEFORE.json dashboards/fleet.json --runners 10000"
+	@PYTHONPATH=benchmarks:tests/support python benchmarks/board_cost.py $(ARGS)
 
 incidents: tools ## Play every incident to a real Prometheus and Alertmanager; ARGS=--write keeps the table
 	@PYTHONPATH=benchmarks:alerts:tests/support python -m incidents.run $(ARGS)

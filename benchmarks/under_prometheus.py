@@ -39,7 +39,7 @@ def measure(count: int, seconds: int) -> Iterator[Comparison]:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         url = stack.enter_context(canned_server(count, "churn"))
         exporter_port = free_port()
-        exporter = _start(stack, _exporter(folder, exporter_port, url, count))
+        exporter = start(stack, exporter_command(folder, exporter_port, url, count))
         size = f"{count:,} runners"
         for rules, which, goal in (
             (_RULES, "", 1.0),
@@ -71,14 +71,19 @@ class Evaluating:
         self, stack: ExitStack, folder: Path, binary: str, scraped: int, rules: Path
     ) -> None:
         port = free_port()
-        folder.mkdir()
-        self._process = _start(stack, _prometheus(folder, binary, scraped, port, rules))
-        self._url = f"http://127.0.0.1:{port}/api/v1/query?query="
+        folder.mkdir(exist_ok=True)
+        self._process = start(stack, _prometheus(folder, binary, scraped, port, rules))
+        self._url = f"http://127.0.0.1:{port}/api/v1/"
+
+    def fetch(self, path: str) -> list[Any]:
+        """Give the result of a call of Prometheus's API."""
+        with urllib.request.urlopen(self._url + path, timeout=60) as answer:  # noqa: S310
+            result: list[Any] = json.load(answer)["data"]["result"]
+        return result
 
     def ask(self, query: str) -> float:
         """Give what a query gives; 0 where it gives nothing."""
-        with urllib.request.urlopen(self._url + urllib.parse.quote(query), timeout=30) as answer:  # noqa: S310
-            result: list[Any] = json.load(answer)["data"]["result"]
+        result = self.fetch(f"query?query={urllib.parse.quote(query)}")
         return float(result[0]["value"][1]) if result else 0.0
 
     @property
@@ -138,7 +143,8 @@ def _cost(one: Evaluating, of: str, seconds: float, goal: float | None) -> Itera
     yield limit(f"resident in Prometheus, {of}", one.megabytes, goal=None, unit="MB")
 
 
-def _exporter(folder: Path, port: int, url: str, count: int) -> list[str]:
+def exporter_command(folder: Path, port: int, url: str, count: int) -> list[str]:
+    """Give the command of an exporter that polls a canned server, at a port."""
     target = {"name": "canned", "url": url, "principals": [PRINCIPAL], "max_runners": count}
     config = folder / "exporter.yaml"
     config.write_text(json.dumps({"listen": f"127.0.0.1:{port}", "targets": [target]}))
@@ -164,7 +170,8 @@ def _prometheus(folder: Path, binary: str, scraped: int, port: int, rules: Path)
     ]
 
 
-def _start(stack: ExitStack, command: list[str]) -> "subprocess.Popen[bytes]":
+def start(stack: ExitStack, command: list[str]) -> "subprocess.Popen[bytes]":
+    """Start a program that ends with the stack."""
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     stack.callback(process.wait)
     stack.callback(process.terminate)

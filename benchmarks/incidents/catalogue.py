@@ -848,6 +848,8 @@ def _servers() -> tuple[Incident, ...]:
                 ),
             ),
             lasts=40 * MINUTE,
+            # In the hour after an exporter read its settings these may be the reason.
+            lead_in=65 * MINUTE,
             expected=(Expected("RunnersVanished", PAGE, since=30, until=1500),),
         ),
         Incident(

@@ -3,20 +3,25 @@
 Dashboards are drawn of a simulated fleet that the exporter and Prometheus observe.
 """
 
+import json
 import os
 import shutil
+import urllib.request
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 import yaml
 from playwright.sync_api import Browser, expect
 
+import situations
 from dashboard_render.browser import find_chromium, open_browser
 from dashboard_render.build import is_built
 from dashboard_render.page import DashboardPage, open_page
 from dashboard_render.serving import serve
-from observed_fleet import ObservedFleet, Story
+from observed_fleet import JOB, ObservedFleet, Story
 from waiting import PATIENCE, until
 
 ROOT = Path(__file__).parents[2]
@@ -57,9 +62,27 @@ def _impatient(rules: Path, folder: Path) -> Path:
     return copy
 
 
+def _has(observed: ObservedFleet, expression: str) -> bool:
+    return bool(observed.ask(expression))
+
+
+def _register(url: str, runner: str) -> None:
+    """Register a runner, and let it send a heartbeat with a long lease."""
+    headers = {"electric-principal": "service:monitor", "content-type": "application/json"}
+    beat = {"lease_ms": 3_600_000, "diagnostics": {"status": "streaming"}}
+    for path, body in (
+        ("", {"id": runner, "label": runner, "kind": "server"}),
+        (f"/{quote(runner, safe='')}/heartbeat", beat),
+    ):
+        request = urllib.request.Request(  # noqa: S310  (loopback)
+            f"{url}/_electric/runners{path}", json.dumps(body).encode(), headers
+        )
+        urllib.request.urlopen(request, timeout=30).close()  # noqa: S310
+
+
 @pytest.fixture(scope="module")
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObservedFleet]:
-    """Two servers with runners, and one that refuses our credentials."""
+    """Fleets of several jobs: an ordinary one, one with odd ids, and some that cannot be seen."""
     _needed("Prometheus", shutil.which("prometheus"))
     copies = tmp_path_factory.mktemp("rules")
     rules = [_impatient(path, copies) for path in sorted((ROOT / "alerts/rules").glob("*.yaml"))]
@@ -67,11 +90,25 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObservedFleet]:
         Story("production", "demo", 12),
         Story("staging", "healthy-day", 2),
         Story("refusing", "healthy-day", 1),
+        Story("odd", "healthy-day", 0, job=situations.ODD),
+        *(story for name in situations.BLIND for story in situations.STORIES[name]),
     )
     folder = tmp_path_factory.mktemp("fleet")
-    with ObservedFleet(folder, stories, rules=rules, poll_seconds=1) as observed:
+    target = {"stale_after": "5s"}
+    with ObservedFleet(folder, stories, rules=rules, poll_seconds=1, target=target) as observed:
         observed.trouble("refusing", REFUSED)
-        until(lambda: len(observed.ask("electric_agents_runner_info")) >= 14, "every runner")
+        for runner in situations.ODD_IDS:
+            _register(observed.simulators["odd"], runner)
+        info = f'electric_agents_runner_info{{job="{JOB}"}}'
+        until(lambda: len(observed.ask(info)) >= 14, "every runner")
+        odd = f'server_runner:electric_agents_runner_state:rank{{job="{situations.ODD}"}}'
+        until(lambda: len(observed.ask(odd)) == len(situations.ODD_IDS), "every odd id")
+        for name in situations.BLIND:
+            listed = f'electric_agents_server_runners_exported{{job="{name}"}} > 0'
+            until(partial(_has, observed, listed), f"{name}: runners")
+            situations.begin(observed, name)
+        for name in situations.BLIND:
+            until(partial(situations.has_begun, observed, name), name)
         # A panel asks at a moment that is rounded down: there must have been something by then.
         until(lambda: bool(observed.ask("electric_agents_server_up offset 30s")), "a past")
         yield observed

@@ -11,14 +11,17 @@ from playwright.sync_api import Browser, Error, Locator, expect
 
 from dashboard_render.page import DashboardPage, open_page
 from dashboard_render.serving import serve
-from observed_fleet import ObservedFleet
+from observed_fleet import JOB, ObservedFleet
+from situations import BLIND, ODD, ODD_IDS
 from waiting import until
 
 pytestmark = pytest.mark.timeout(600)
 
-RECENT = {"from": "now-5m", "to": "now"}
-DASHBOARDS = ("exporter", "fleet", "runner", "slo")
-GREEN, GREY = "rgb(47, 158, 119)", "rgb(125, 143, 169)"
+RECENT = {"from": "now-5m", "to": "now", "var-job": JOB}
+DASHBOARDS = ("exporter", "fleet", "runner", "slo", "wall")
+ROOT = Path(__file__).parents[2]
+FILES = sorted((ROOT / "dashboards").glob("*.json"))
+GREEN = "rgb(47, 158, 119)"
 
 
 def parameters(page: DashboardPage) -> dict[str, list[str]]:
@@ -41,7 +44,7 @@ def choose(page: DashboardPage, variable: str, value: str) -> None:
 def test_a_dashboard_is_drawn_without_a_fault_on_a_narrow_screen(
     browser: Browser, served: str, name: str
 ) -> None:
-    with open_page(browser, served, width=900) as page:
+    with open_page(browser, served, width=1024) as page:
         page.open(f"electric-agents-{name}", {**RECENT, "theme": "light"})
         assert page.faults == []
         assert [query for query in page.queries() if query.error] == []
@@ -58,7 +61,7 @@ def test_a_click_on_a_row_of_the_fleet_leads_to_that_runner(page: DashboardPage)
     assert parameters(page)["from"] == ["now-5m"]
     asked = [query.expr for query in page.queries() if query.panel == "State"]
     assert asked
-    assert all('runner_id="deaf-0"' in expr for expr in asked)
+    assert all("runner_id=`deaf-0`" in expr for expr in asked)
     expect(panel(page, "State")).to_contain_text("deaf or stuck")
 
 
@@ -96,15 +99,101 @@ def test_a_firing_alert_shows_as_an_annotation_that_can_be_switched_off(
     expect(alert).to_have_count(0)
 
 
-def test_what_is_not_known_is_grey_and_not_green(page: DashboardPage) -> None:
-    page.open("electric-agents-fleet", {**RECENT, "var-server": "nobody"})
-    tile = panel(page, "Orphaned claims")
-    expect(tile).to_contain_text("not known")
-    colors = tile.locator("div").evaluate_all(
-        "all => all.map(each => getComputedStyle(each).backgroundColor)"
+def colors(tile: Locator) -> set[str]:
+    """Give every background that is drawn in a panel."""
+    all_of_it = "all => all.map(each => getComputedStyle(each).backgroundColor)"
+    return set(tile.locator("div").evaluate_all(all_of_it))
+
+
+def tiles(name: str) -> list[str]:
+    board = json.loads((ROOT / "dashboards" / f"{name}.json").read_text())
+    return [panel["title"] for panel in board["panels"] if panel["type"] == "stat"]
+
+
+@pytest.mark.parametrize("name", ["fleet", "slo", "wall", "exporter"])
+@pytest.mark.parametrize("job", [*BLIND, "nobody"])
+def test_no_tile_is_green_where_half_of_a_fleet_or_its_server_cannot_be_seen(
+    page: DashboardPage, job: str, name: str
+) -> None:
+    page.open(f"electric-agents-{name}", {**RECENT, "var-job": job})
+    green = [title for title in tiles(name) if GREEN in colors(panel(page, title))]
+    assert green == []
+
+
+def test_a_tile_says_why_it_cannot_tell(page: DashboardPage) -> None:
+    for job, words in (
+        (BLIND[0], "not all known"),
+        (BLIND[1], "server down"),
+        ("nobody", "no exporter"),
+    ):
+        page.open("electric-agents-fleet", {**RECENT, "var-job": job})
+        expect(panel(page, "Work waits")).to_contain_text(words)
+    expect(panel(page, "Runners")).to_contain_text("no exporter, or no server polled yet")
+
+
+def test_a_tile_is_green_where_a_whole_fleet_is_seen_and_well(page: DashboardPage) -> None:
+    page.open("electric-agents-fleet", {**RECENT, "var-server": "staging"})
+    assert GREEN in colors(panel(page, "Work waits"))
+    assert GREEN in colors(panel(page, "Abandoned"))
+
+
+def test_a_runner_without_a_report_is_not_known_in_every_column(page: DashboardPage) -> None:
+    page.open("electric-agents-fleet", {**RECENT, "var-job": BLIND[0]})
+    row = panel(page, "Runners").get_by_role("row").filter(has_text="not known").first
+    texts = [text for text in row.get_by_role("gridcell").all_inner_texts() if text]
+    state, server, _, *others = texts
+    assert (state, server) == ("not known", "hazy")
+    assert len(others) >= 8
+    assert set(others) == {"not known"}
+
+
+def test_without_rules_the_words_are_other_ones(browser: Browser, fleet: ObservedFleet) -> None:
+    with (
+        serve(FILES, fleet.without_rules(), "1s") as url,
+        open_page(browser, url) as page,
+    ):
+        until(lambda: "rules not loaded" in drawn(page), "a page of what was scraped")
+        assert GREEN not in colors(panel(page, "Available"))
+        expect(panel(page, "Runners")).to_contain_text("rules not loaded")
+
+
+def drawn(page: DashboardPage) -> str:
+    """Open the page of the fleet with odd ids, and give what a tile of it says."""
+    page.open("electric-agents-fleet", {**RECENT, "var-job": ODD})
+    return panel(page, "Available").inner_text()
+
+
+def test_a_tile_leads_to_the_list_of_what_it_counts(page: DashboardPage) -> None:
+    page.open("electric-agents-fleet", RECENT)
+    panel(page, "Servers down").get_by_role("link").first.click()
+    page.page.wait_for_url("**viewPanel=**")
+    page.settle()
+    expect(panel(page, "Servers")).to_contain_text("unauthorized")
+    expect(panel(page, "Work waits")).to_have_count(0)
+
+
+def test_an_id_may_be_anything_in_a_link_from_a_list_of_runners(page: DashboardPage) -> None:
+    board = json.loads((ROOT / "dashboards" / "fleet.json").read_text())
+    (table,) = (str(each["id"]) for each in board["panels"] if each["title"] == "Runners")
+    page.open("electric-agents-fleet", {**RECENT, "var-job": ODD, "viewPanel": table})
+    links = panel(page, "Runners").get_by_role("link")
+    expect(links).to_have_count(len(ODD_IDS))
+    parsed = "all => all.map(a => new URL(a.href).searchParams.get('var-runner'))"
+    assert set(links.evaluate_all(parsed)) == set(ODD_IDS)
+    hrefs = dict(
+        zip(
+            links.evaluate_all(parsed),
+            links.evaluate_all("all => all.map(a => a.href)"),
+            strict=True,
+        )
     )
-    assert GREY in colors
-    assert GREEN not in colors
+    for runner in ODD_IDS:
+        page.page.goto(hrefs[runner])
+        page.settle()
+        assert parameters(page)["var-runner"] == [runner]
+        (state,) = {query.samples for query in page.queries() if query.panel == "State"}
+        assert state == 1, runner
+        expect(panel(page, "State")).to_contain_text("no fault")
 
 
 def dashboard(**more: object) -> dict[str, object]:

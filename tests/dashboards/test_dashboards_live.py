@@ -70,6 +70,21 @@ EMPTY: Final = {
 NO_EXPORTER: Final = {str(factor * sight.NO_EXPORTER.code) for factor in (1, slo.FAR)}
 """What a tile that judges says where nothing was ever scraped."""
 MAY_BE_EMPTY: Final = {
+    **dict.fromkeys(
+        ("fleet: Servers down, A", "fleet: Servers down, B", "fleet: Servers down, D"),
+        "every server is up",
+    ),
+    "fleet: Servers, B": "no server is down, so there is no reason",
+    "fleet: Data age, B": "the other query has the answer, while data is fresh",
+    **dict.fromkeys(
+        (
+            f"slo: Work{tile}, {query}"
+            for tile in (", 30d", ": budget left", ": burn rate, 1h")
+            for query in "AB"
+        ),
+        "one of the two has the answer, by how much was seen",
+    ),
+    "runner: Last error, A": "no runner had an error",
     "exporter: Parts of polls that fail, A": "every part is had on a machine that has time",
     "exporter: Failed requests/min by reason, A": "no request fails on a machine that has time",
 }

@@ -35,6 +35,28 @@ STORIES: Final[Mapping[str, tuple[Story, ...]]] = {
     LARGE: (Story("vast", "demo", 2000, job=LARGE),),
 }
 """The fleets of each; no two of them are watched by one exporter."""
+BLIND: Final = (HALF_UNKNOWN, SERVER_DOWN)
+"""Those in which too little is seen to call anything good."""
+ODD: Final = "odd"
+"""The job of the server whose runners have odd ids."""
+ODD_IDS: Final = (
+    "a&b",
+    "a#b",
+    "a+b",
+    "100%",
+    "a%26b",
+    "DESKTOP-7\\build",
+    "C:\\Users\\a",
+    "tail\\",
+    'say "hi"',
+    "it's",
+    "two\nlines",
+    "a b/c?d=e",
+    "<b>bold</b>",
+    "&#65;&tab;",
+    "$job ${runner} .*",
+    "ü→𝄞",
+)
 _SETTINGS: Final[Mapping[str, Mapping[str, object]]] = {
     AGGREGATED: {"metrics": {"per_runner": False}}
 }
