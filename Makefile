@@ -107,7 +107,7 @@ format: setup ## Format and mend what can be mended by a tool
 generate: setup ## Write the generated references anew
 	PYTHONPATH=alerts:dashboards/source python scripts/generate.py
 
-pictures: tools render ## Draw the dashboards as Grafana does, on a live fleet, into build/pictures (ten minutes); ARGS=--write renews those that pages show
+pictures: tools render ## Draw the dashboards as Grafana does, in every situation, into build/pictures (half an hour); ARGS="trouble --write" renews those that pages show
 	PYTHONPATH=tests/support:tools/dashboard-render python scripts/pictures.py $(ARGS)
 
 fire-drill: setup ## Send one test page through your Alertmanager: ARGS=--alertmanager=http://...; --help tells more

@@ -103,6 +103,11 @@ def firing_table(
         for severity in range(len(_SEVERITIES))
         for layer in range(len(_LAYERS))
     )
+    # Where rules are, the watchdog fires: without them it would be a lie that nothing does.
+    exporter = promql.exporters("electric_agents_exporter_build_info")
+    watchdog = 'ALERTS{alertname="ElectricAgentsWatchdog"}'
+    unjudged = f"group({exporter}) unless on () group({watchdog})"
+    word = f'label_replace({unjudged}, "alert", "{NO_RULES}", "", "")'
     begun = " or ".join(
         f'ALERTS_FOR_STATE{{alertname=~"ElectricAgents.+", {each}}}' for each in matchers
     )
@@ -113,7 +118,13 @@ def firing_table(
     )
     return table_panel(
         PanelSpec(title=TITLE, description=description, no_value=NONE_FIRING, unit="none"),
-        Column(title="Severity", query=rank, width=90, mappings=_severities(), filled=True),
+        Column(
+            title="Severity",
+            query=f"{rank}\nor {sight.NO_RULES.code} * {word}",
+            width=125,
+            mappings=_severities(),
+            filled=True,
+        ),
         Column(title="Alert", label="alert", links=(runbook,)),
         *of_whom,
         Column(title="Firing", query=f"count {by} ({firing()})", width=75, unit="none"),
@@ -134,9 +145,10 @@ def _rank(severity: int, layer: int) -> int:
 
 def _severities() -> Sequence[dashboard.ValueMapping]:
     return value_mappings(
+        sight.NO_RULES,
         *(
             MappedValue(_rank(place, layer), severity, color)
             for place, (severity, color) in enumerate(_SEVERITIES)
             for layer in range(len(_LAYERS))
-        )
+        ),
     )

@@ -31,4 +31,4 @@ def _json(board: dashboard.Dashboard) -> str:
     # Theirs too, and no option of a table any more from Grafana 12 on.
     for panel in plain["panels"]:
         panel.get("options", {}).pop("footer", None)
-    return json.dumps(plain, indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(plain, indent=1, ensure_ascii=False) + "\n"

@@ -219,13 +219,14 @@ def graph_panel(
     )
 
 
-def bars_panel(spec: PanelSpec, *queries: Query) -> dashboard.Panel:
-    """Show numbers side by side, the first query's first."""
+def bars_panel(spec: PanelSpec, *queries: Query, names_above: bool = False) -> dashboard.Panel:
+    """Show numbers side by side, the first query's first; long names stand above their bars."""
+    placement = common.BarGaugeNamePlacement
     options = bargauge.Options(
         display_mode=common.BarGaugeDisplayMode.BASIC,
         value_mode=common.BarGaugeValueMode.TEXT,
-        # Beside its bar a name is cut where there are few of them, and so each is large.
-        name_placement=common.BarGaugeNamePlacement.TOP,
+        name_placement=placement.TOP if names_above else placement.LEFT,
+        # As large as there is room for, names would be cut where there are few of them.
         text=common.VizTextDisplayOptions(title_size=13, value_size=14),
         show_unfilled=True,
         sizing=common.BarGaugeSizing.AUTO,

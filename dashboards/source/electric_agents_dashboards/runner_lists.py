@@ -141,7 +141,7 @@ def runners_table(promql: QueryBuilder) -> dashboard.Panel:
                 f"group by ({SERVER}, runner_id, kind, label)",
                 promql.select("electric_agents_runner_info"),
             ),
-            width=85,
+            width=110,
             no_value="not known",
         ),
         Column(
@@ -250,7 +250,7 @@ def waiting_table(promql: QueryBuilder) -> dashboard.Panel:
             no_value="-",
         ),
         Column(title="Runner", label="runner_id", links=(ROW_LINK,)),
-        Column(title="Kind", label="kind", width=85),
+        Column(title="Kind", label="kind", width=110),
         Column(title="Server", label="server", width=110),
         Column(title="Tenant", label="tenant"),
         Column(title="Cluster", label="cluster"),
@@ -321,7 +321,8 @@ def silent(promql: QueryBuilder) -> dashboard.Panel:
             links=(SERIES_LINK,),
         ),
         Query(
-            f"sort_desc(topk(10, min {BY_RUNNER} ({age}) and {ON_RUNNER} {enabled}))",
+            f"sort_desc(topk(8, min {BY_RUNNER} ({age}) and {ON_RUNNER} {enabled}))",
             "{{server}}: {{runner_id}} {{tenant}} {{cluster}}",
         ),
+        names_above=True,
     )
