@@ -66,7 +66,7 @@ bench-small: tools ## Only prove that the benchmarks work
 	@$(MAKE) --no-print-directory bench ARGS=--small
 
 board-cost: tools ## What a refresh of dashboards costs Prometheus: ARGS="BEFORE.json dashboards/fleet.json --runners 10000"
-	@PYTHONPATH=benchmarks:tests/support python benchmarks/board_cost.py $(ARGS)
+	@PYTHONPATH=alerts:benchmarks:tests/support python benchmarks/board_cost.py $(ARGS)
 
 incidents: tools ## Play every incident to a real Prometheus and Alertmanager; ARGS=--write keeps the table
 	@PYTHONPATH=benchmarks:alerts:tests/support python -m incidents.run $(ARGS)

@@ -22,6 +22,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
 
+from alert_values import Duration
 from fleets import PRINCIPAL
 from http_poll import canned_server
 from loopback import free_port
@@ -117,16 +118,16 @@ def _refresh(prometheus: Evaluating, board: Path) -> Iterator[tuple[str, float]]
     now = time.time()
     for panel in json.loads(board.read_text())["panels"]:
         for target in panel.get("targets", []):
-            hours = 1 if panel.get("timeFrom") == "1h" else HOURS
+            seconds = int(Duration.parse(panel.get("timeFrom", f"{HOURS}h")))
             points = panel.get("maxDataPoints") or POINTS
-            step = max(SCRAPE, int(hours * 3600 / points))
+            step = max(SCRAPE, int(seconds / points))
             asked: dict[str, Any] = {"query": _filled(target["expr"], step)}
             if target["instant"]:
                 path, asked["time"] = "query", now
             else:
                 end = int(now) // step * step
                 path = "query_range"
-                asked |= {"start": end - hours * 3600, "end": end, "step": step}
+                asked |= {"start": end - seconds, "end": end, "step": step}
             began = time.monotonic()
             prometheus.fetch(f"{path}?{urllib.parse.urlencode(asked)}")
             yield f"{panel['title']} {target['refId']}", time.monotonic() - began

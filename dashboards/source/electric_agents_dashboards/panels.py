@@ -90,10 +90,10 @@ class PanelSpec:
 
 _COUNTED: Final = {"none", "reqps", PER_MINUTE, PER_SECOND}
 """Units of which there is no less than one, or it is nothing: a line of 0 is under 1, not 100."""
-_TREND: Final = "1h"
+_TREND: Final = "30m"
 """How far back the line in a tile goes, whatever the dashboard's range: each of its points is a
 scrape, so that the last one, which is the number, is never old."""
-_TREND_POINTS: Final = 240
+_TREND_POINTS: Final = 120
 
 
 @dataclass(frozen=True)
@@ -103,8 +103,8 @@ class TileStyle:
     Attributes:
         filled: colours the whole tile, and not the number alone.
         names: adds the name of each series to its number.
-        trend: draws the last hour behind the number. Only of a query that always has an answer: of
-            another one the last number that there was would stay.
+        trend: draws the last half hour behind the number. Only of a query that always has an
+            answer: of another one the last number that there was would stay.
         size: of the number, in pixels; as large as there is room for by default.
     """
 

@@ -38,7 +38,9 @@ def servers_table(promql: QueryBuilder, uid_of_exporter: str) -> dashboard.Panel
     oldest = promql.deduplicate("electric_agents_runners_wake_oldest_unheard_age_seconds")
     there = promql.select("server:electric_agents_runners_available:sum")
     up = sight.up(promql)
-    blind = f"{unknown} >= {sight.BLIND_FROM} * {total('electric_agents_runners')} > 0"
+    blind = (
+        f"{unknown} >= {sight.BLIND_FROM} * {total('electric_agents_server_runners_exported')} > 0"
+    )
     state = "\nor ".join(
         (
             f"{_DOWN.code} + ({up} == 0)",

@@ -41,7 +41,7 @@ def up(promql: QueryBuilder) -> str:
 
 def watched(promql: QueryBuilder) -> str:
     """Count the runners that are watched, whatever is known of them."""
-    return f"sum({promql.deduplicate('electric_agents_runners')})"
+    return f"sum({promql.deduplicate('electric_agents_server_runners_exported')})"
 
 
 def unknown(promql: QueryBuilder, *matchers: str) -> str:

@@ -66,7 +66,10 @@ def _timeline(promql: QueryBuilder) -> dashboard.Panel:
 
     condition = "electric_agents_runners_with_condition"
     waits = total(condition, 'condition=~"work_unheard|work_abandoned"')
-    unknown, runners = total(condition, 'condition="unknown"'), total("electric_agents_runners")
+    unknown, runners = (
+        total(condition, 'condition="unknown"'),
+        total("electric_agents_server_runners_exported"),
+    )
     up = sight.up(promql)
     blind = f"{unknown} >= {sight.BLIND_FROM} * {runners} > 0"
     state = "\nor ".join(

@@ -55,7 +55,7 @@ def busy(promql: QueryBuilder) -> dashboard.Panel:
 
 
 def wakes_waiting(promql: QueryBuilder) -> dashboard.Panel:
-    """Show how many entities wait, now and in the last hour."""
+    """Show how many entities wait, now and lately."""
     waiting = f"sum({promql.deduplicate('electric_agents_runners_wakes_unheard')})"
     return tiles.number_tile(
         PanelSpec(
