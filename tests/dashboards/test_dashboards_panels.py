@@ -257,7 +257,7 @@ def test_thresholds_are_those_of_the_alerts_or_between_none_and_any(
 
 
 THRESHOLDS = (
-    ("alerts.RunnerUnhealthy.for", "runner", "Last heartbeat"),
+    ("alerts.RunnerUnhealthy.for", "runner", "Heartbeat"),
     ("alerts.RunnerUnhealthy.for", "fleet", "Longest without a heartbeat"),
     ("alerts.ReconnectStorm.reconnects", "runner", "Reconnects within 15m"),
     ("alerts.ClaimFailuresHigh.ratio", "runner", "Claims that succeed, 15m"),

@@ -106,7 +106,7 @@ def _now(promql: QueryBuilder) -> tuple[Line, ...]:
             (4, tiles.data_age(promql, servers.TITLE)),
         ),
         line(8, (12, runner_lists.waiting_table(promql)), (12, _alerts(promql))),
-        line(6, (24, servers.servers_table(promql, f"{skeleton.UID}exporter"))),
+        line(7, (24, servers.servers_table(promql, f"{skeleton.UID}exporter"))),
     )
 
 

@@ -331,7 +331,11 @@ def detail_link(title: str) -> dashboard.DashboardLink:
 
 def right_axis(pattern: str) -> Override:
     """Count the series whose names match on an axis of their own, at the right."""
-    return override("byRegexp", f"/{pattern}/", {"unit": "short", "custom.axisPlacement": "right"})
+    return override(
+        "byRegexp",
+        f"/{pattern}/",
+        {"unit": "short", "custom.axisPlacement": "right", "custom.axisSoftMax": 1},
+    )
 
 
 def data_link(title: str, url: str) -> dashboard.DashboardLink:

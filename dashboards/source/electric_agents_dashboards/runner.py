@@ -131,7 +131,7 @@ def _work(promql: QueryBuilder) -> Line:
         ),
         tile(
             PanelSpec(
-                title="Wakes waiting",
+                title="Wakes",
                 description="What waits for it? Entities whose wakes it has not heard; a few are "
                 "normal for moments.",
                 no_value=NOT_READ,
@@ -152,7 +152,7 @@ def _work(promql: QueryBuilder) -> Line:
         ),
         tile(
             PanelSpec(
-                title="Dispatched, unclaimed",
+                title="Unclaimed",
                 description="Does the server hold wakes of it that nobody claimed? Current servers "
                 "always say 0, whatever waits: believe the wakes.",
                 no_value=NOBODY,
@@ -163,7 +163,7 @@ def _work(promql: QueryBuilder) -> Line:
         ),
         tile(
             PanelSpec(
-                title="Pending work",
+                title="Pending",
                 description="Does the server know of work that waits for it? Current servers "
                 "always say 0: believe the wakes.",
                 no_value=NOBODY,
@@ -222,7 +222,7 @@ def _life(promql: QueryBuilder) -> Line:
         (
             4,
             when(
-                "Connected since",
+                "Connected",
                 "Since when does it hear? By its own clock; shown only while it is online.",
                 "client_stream_connected_since",
                 "not connected, or not told",
@@ -287,7 +287,7 @@ def _now(promql: QueryBuilder) -> Line:
             4,
             stat_panel(
                 PanelSpec(
-                    title="Last heartbeat",
+                    title="Heartbeat",
                     description="When did the server last hear from it? A heartbeat comes every "
                     "30 seconds. The age is by the server's clock alone.",
                     no_value="never one, or not known",
@@ -338,7 +338,7 @@ def _now(promql: QueryBuilder) -> Line:
             5,
             stat_panel(
                 PanelSpec(
-                    title="Oldest claim heartbeat",
+                    title="Oldest claim",
                     description="Is it stuck on something? The age of the oldest heartbeat of its "
                     "claims; a claim that is worked on sends one every 10 seconds.",
                     no_value="no claims, or not known",
@@ -355,7 +355,7 @@ def _who(promql: QueryBuilder) -> dashboard.Panel:
     info = promql.select("electric_agents_runner_info")
     return name_panel(
         PanelSpec(
-            title="Kind and label",
+            title="Kind",
             description="What is it for? Its kind tells whether its absence is news: of all kinds "
             f"only {promql.lasting_words} is meant to stay.",
             no_value=NOBODY,
@@ -479,6 +479,7 @@ def _wakes(promql: QueryBuilder) -> dashboard.Panel:
             "age of the oldest",
         ),
         Query(_runner_max(promql, "electric_agents_runner_wakes_unheard"), "wakes"),
+        style=GraphStyle(soft_max=10),
     )
 
 

@@ -117,8 +117,7 @@ def not_known(promql: QueryBuilder, detail: str, style: TileStyle = _TREND) -> d
 
 def available(promql: QueryBuilder, detail: str, style: TileStyle = _TREND) -> dashboard.Panel:
     """Show which share of those that should be there is there."""
-    there = f"sum({promql.select('server:electric_agents_runners_available:sum')})"
-    share = f"{there} / (sum({expected(promql)}) > 0)"
+    share = f"{there(promql)} / (sum({expected(promql)}) > 0)"
     none = f"sum({expected(promql)}) == 0"
     queries = (
         f"({share}) < 1",
@@ -144,6 +143,13 @@ def available(promql: QueryBuilder, detail: str, style: TileStyle = _TREND) -> d
         Query("\nor ".join(queries), "available"),
         style=style,
     )
+
+
+def there(promql: QueryBuilder) -> str:
+    """Count the runners that are available, of the servers that are up."""
+    recorded = promql.select("server:electric_agents_runners_available:sum")
+    # Rules remember for a while who was there; of a server that is down nobody is expected.
+    return f"sum(sum {BY_SERVER} ({recorded}) and {ON_SERVER} {expected(promql)})"
 
 
 def expected(promql: QueryBuilder) -> str:

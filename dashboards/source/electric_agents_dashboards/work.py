@@ -32,7 +32,6 @@ _QUANTILES: Final = ((0.5, "p50"), (0.95, "p95"))
 def busy(promql: QueryBuilder) -> dashboard.Panel:
     """Show how many are at work."""
     working = promql.select("electric_agents_runner_entities_with_active_claim")
-    available = promql.select("server:electric_agents_runners_available:sum")
     return stat_panel(
         PanelSpec(
             title="Busy of available",
@@ -46,8 +45,7 @@ def busy(promql: QueryBuilder) -> dashboard.Panel:
         ),
         Query(f"sum(max {BY_RUNNER} ({working}) > bool 0)", "busy"),
         Query(
-            f"(sum({available}) and on () {sight.seen(promql)})\n"
-            f"or {sight.unseen(promql, record=True)}",
+            f"{tiles.there(promql)}\nor {sight.unseen(promql, record=True)}",
             "available",
         ),
         style=TileStyle(names=True),
