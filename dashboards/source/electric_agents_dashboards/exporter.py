@@ -370,7 +370,7 @@ def _parts(promql: QueryBuilder) -> dashboard.Panel:
         ),
         Query(
             f"bottomk({SHOWN}, min by ({SERVER}, operation) ({success}) == 0)",
-            "{{server}} {{tenant}} {{cluster}}: {{operation}}",
+            "{{server}}: {{operation}} {{tenant}} {{cluster}}",
         ),
     )
 
@@ -534,7 +534,7 @@ def _listed(promql: QueryBuilder) -> dashboard.Panel:
         ),
         Query(
             f"bottomk({SHOWN}, max by ({SERVER}, principal) ({listed}))",
-            "{{server}} {{tenant}} {{cluster}}: {{principal}}",
+            "{{server}}: {{principal}} {{tenant}} {{cluster}}",
         ),
         style=NAMES_ONLY,
     )

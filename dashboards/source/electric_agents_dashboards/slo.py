@@ -189,10 +189,19 @@ def _enough(promql: QueryBuilder, level: ServiceLevel) -> str:
     return f"(({_coverage(promql, level)} >= {_ENOUGH}) and on () {sight.seen(promql)})"
 
 
+@dataclass(frozen=True)
+class Judgement:
+    """What a number is called, which comparison makes it bad, and which good."""
+
+    name: str
+    bad: str
+    good: str
+
+
 def _judged(
-    promql: QueryBuilder, spec: PanelSpec, name: str, expr: str, enough: str
+    promql: QueryBuilder, spec: PanelSpec, judgement: Judgement, expr: str, enough: str
 ) -> dashboard.Panel:
-    """Show a number in its colour where enough was seen, and else as one of what was seen."""
+    """Show a number in its colour where it is bad, or enough was seen; else as of what was seen."""
     judging = replace(
         spec,
         mappings=value_mappings(*_UNSEEN),
@@ -201,13 +210,13 @@ def _judged(
         ),
     )
     never = f"({sight.unseen(promql, record=True)}) * {FAR}"
-    good = f"({expr} and on () {enough})"
+    good = f"(({expr} {judgement.bad}) or ({expr} and on () {enough}))"
     if spec.no_value != NOT_MEASURED:
         good += f"\nor ({never} unless on () ({expr}))"
     return stat_panel(
         judging,
-        Query(good, name),
-        Query(f"{expr} unless on () {enough}", _OF_WHAT_WAS_SEEN),
+        Query(good, judgement.name),
+        Query(f"({expr} {judgement.good}) unless on () {enough}", _OF_WHAT_WAS_SEEN),
         style=TileStyle(names=True, size=28),
     )
 
@@ -238,7 +247,7 @@ def _tiles(promql: QueryBuilder, level: ServiceLevel) -> tuple[tuple[int, dashbo
                     thresholds=below(objective),
                     detail=SERVERS,
                 ),
-                "kept",
+                Judgement("kept", f"< {objective}", f">= {objective}"),
                 f"min({_kept(promql, level)})",
                 enough,
             ),
@@ -259,7 +268,7 @@ def _tiles(promql: QueryBuilder, level: ServiceLevel) -> tuple[tuple[int, dashbo
                     thresholds=below(0),
                     detail=SERVERS,
                 ),
-                "left",
+                Judgement("left", "< 0", ">= 0"),
                 f"min({_budget_left(promql, level)})",
                 enough,
             ),
@@ -279,7 +288,7 @@ def _tiles(promql: QueryBuilder, level: ServiceLevel) -> tuple[tuple[int, dashbo
                     thresholds=_burning(promql),
                     detail=SERVERS,
                 ),
-                "now",
+                Judgement("now", ">= 1", "< 1"),
                 f"max({_burn(promql, level, first.long)})",
                 lately,
             ),

@@ -42,7 +42,7 @@ STATES: Final = (
 )
 SERVER_DOWN: Final = MappedValue(12, "server down", UNKNOWN)
 NO_RULES: Final = MappedValue(11, "rules not loaded", UNKNOWN)
-SERIES_OFF: Final = MappedValue(10, "per-runner series off", DISABLED)
+SERIES_OFF: Final = MappedValue(10, "per-runner off", DISABLED)
 NO_RUNNERS: Final = MappedValue(-1, "no runners", DISABLED)
 UNLISTED: Final = (SERVER_DOWN, NO_RULES, SERIES_OFF, NO_RUNNERS)
 """Why a server has no runners to list."""
