@@ -38,6 +38,8 @@ from incidents.model import (
 )
 
 MINUTE: Final = 60.0
+_SETTLED: Final = 20 * MINUTE
+"""A lead-in after which nobody was registered lately: such a one takes the place of who goes."""
 LEASE: Final = 90.0
 """How long a runner at the usual pace lives on after its last heartbeat."""
 STUCK: Final = 300.0
@@ -400,6 +402,7 @@ def _lost_runners() -> tuple[Incident, ...]:
                 Role("victim", behaviour=_IDLE), actions={90: Kill("victim"), 1290: Start("victim")}
             ),
             lasts=35 * MINUTE,
+            lead_in=_SETTLED,
             # No work waits: by day is soon enough.
             expected=(
                 Expected(
@@ -526,8 +529,7 @@ def _lost_runners() -> tuple[Incident, ...]:
             ),
             lasts=40 * MINUTE,
             runners=8,
-            # Who was registered a moment before they went would have taken their place.
-            lead_in=20 * MINUTE,
+            lead_in=_SETTLED,
             expected=tuple(
                 Expected(
                     "RunnerUnhealthy", TICKET, since=60, shows_after=LEASE, runner=f"lost-{number}"
