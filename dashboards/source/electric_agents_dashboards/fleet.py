@@ -16,6 +16,7 @@ from electric_agents_dashboards.panels import (
 )
 from electric_agents_dashboards.query_builder import FLEET, QueryBuilder
 from electric_agents_dashboards.theme import (
+    AWAY,
     BAD,
     DISABLED,
     GOOD,
@@ -204,7 +205,7 @@ def _states_over_time(promql: QueryBuilder) -> dashboard.Panel:
                 color_of("unhealthy", BAD),
                 color_of("degraded", WARNING),
                 color_of("unknown", UNKNOWN),
-                color_of("away", NEUTRAL),
+                color_of("away", AWAY),
                 color_of("disabled", DISABLED),
                 color_of("healthy", GOOD),
             ),

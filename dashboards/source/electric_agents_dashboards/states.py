@@ -7,6 +7,7 @@ that holds of a runner is taken: `or` keeps the left side where both sides have 
 from collections.abc import Sequence
 from typing import Final
 
+from electric_agents_dashboards import theme
 from electric_agents_dashboards.query_builder import BY_RUNNER, QueryBuilder
 from electric_agents_dashboards.theme import (
     BAD,
@@ -27,7 +28,7 @@ GONE: Final = MappedValue(7, "gone", BAD)
 AT_A_STANDSTILL: Final = MappedValue(6, "deaf or stuck", WARNING)
 DEGRADED: Final = MappedValue(5, "degraded", WARNING)
 NOT_KNOWN: Final = MappedValue(4, "not known", UNKNOWN)
-AWAY: Final = MappedValue(2, "away", DISABLED)
+AWAY: Final = MappedValue(2, "away", theme.AWAY)
 SWITCHED_OFF: Final = MappedValue(1, "disabled", DISABLED)
 NO_FAULT: Final = MappedValue(0, "no fault", GOOD)
 STATES: Final = (
@@ -94,7 +95,7 @@ HEALTH: Final = (
 )
 LIVENESS: Final = (
     MappedValue(3, "expired", BAD),
-    MappedValue(2, "offline", DISABLED),
+    MappedValue(2, "offline", theme.AWAY),
     MappedValue(1, "unknown", UNKNOWN),
     MappedValue(0, "online", GOOD),
 )
