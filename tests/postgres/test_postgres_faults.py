@@ -486,6 +486,51 @@ async def test_a_password_comes_from_a_file_and_is_seen_nowhere(  # noqa: PLR091
     assert PASSWORD not in str(database.execute("SELECT * FROM pg_stat_activity"))
 
 
+async def test_a_command_tells_the_password_before_each_connection_and_at_no_other_time(  # noqa: PLR0913, PLR0917  (fixtures)
+    database: Database,
+    role: str,
+    cluster: Cluster,
+    make_polled: MakePolled,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    rules = cluster.data / "pg_hba.conf"
+    old = rules.read_text()
+    rules.write_text(f"host all {role} 127.0.0.1/32 scram-sha-256\n{old}")
+    cluster.reload()
+    database.execute(f"ALTER ROLE {role} PASSWORD '{PASSWORD}'")
+    asked, password = tmp_path / "asked", tmp_path / "password"
+    password.write_text(f"{PASSWORD}\n")
+    command = (
+        "sh",
+        "-c",
+        f"echo >> {asked}; cat {password}; echo {PASSWORD} >&2; test -s {password}",
+    )
+    caplog.set_level(logging.DEBUG)
+    polled = make_polled(
+        PostgresOptions(cluster.url(database.name, role), password_command=command)
+    )
+
+    assert await polled.poll()
+    assert await polled.poll()
+    assert asked.read_text() == "\n"
+    await polled.source.aclose()
+    assert await polled.poll()
+    assert asked.read_text() == "\n\n"
+    await polled.source.aclose()
+    password.write_text("")
+    assert not await polled.poll()
+    assert errors(polled) == {(Operation.LIST, Reason.OTHER): 1}
+
+    rules.write_text(old)
+    cluster.reload()
+    assert "password_command ended with exit code 1; run it by hand to see why" in str(
+        [vars(record).get("error") for record in caplog.records]
+    )
+    assert PASSWORD not in caplog.text
+    assert PASSWORD not in str([vars(record) for record in caplog.records])
+
+
 @pytest.mark.parametrize(
     "password", [" outer spaces ", "schl\xfcssel", "quote ' and \\ back", "\N{PILE OF POO}\t"]
 )

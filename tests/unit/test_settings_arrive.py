@@ -89,12 +89,15 @@ SERVED: dict[str, Change] = {
     "tls.ca_file": Change(("ca", "ca2"), ("tls.ca_file",)),
     "tls.cert_file": Change(("cert", "cert2"), ("tls.cert_file",), {"tls.key_file": "key"}),
     "tls.key_file": Change(("key", "key2"), ("tls.key_file",), {"tls.cert_file": "cert"}),
+    "tls.server_name": Change(("a.test", "b.test"), ("tls.server_name",)),
+    "tls.strict": Change((None, True), ("tls.strict",)),
     "tls.insecure_skip_verify": Change((None, True), ("tls.insecure_skip_verify",)),
     "concurrency": Change((3, 4), ("http.concurrency",)),
 }
 STORED: dict[str, Change] = {
     "postgres": Change(("postgresql://a/x", "postgresql://b/x"), ("database.url",)),
     "password_file": Change(("one", "two"), ("database.password_file",)),
+    "password_command": Change((["true", "a"], ["true", "b"]), ("database.password_command",)),
     "tenant": Change(("a", "b"), ("database.tenant",)),
 }
 BY_TARGET: dict[str, dict[str, Change]] = {
@@ -113,6 +116,8 @@ BY_TARGET: dict[str, dict[str, Change]] = {
             ("cert", "cert2"), ("database.cert_file",), {"tls.key_file": "key"}
         ),
         "tls.key_file": Change(("key", "key2"), ("database.key_file",), {"tls.cert_file": "cert"}),
+        "tls.server_name": Change((None, None), ()),
+        "tls.strict": Change((None, False), ()),
         "tls.insecure_skip_verify": Change((None, False), ()),
     },
     "http-postgres": {
@@ -157,6 +162,8 @@ ALERTMANAGER: dict[str, Change] = {
     "alertmanager.tls.insecure_skip_verify": of_alerts(
         "tls.insecure_skip_verify", before=None, after=True
     ),
+    "alertmanager.tls.server_name": of_alerts("tls.server_name", "a.test", "b.test"),
+    "alertmanager.tls.strict": of_alerts("tls.strict", before=None, after=True),
     "alertmanager.labels": of_alerts("labels", {"a": "b"}, {"a": "c"}),
     "alertmanager.definitions": of_alerts("definitions", None, "definitions"),
     "alertmanager.alerts": of_alerts("terms.choice.names", ["Watchdog"], ["RunnerDeaf"]),
@@ -242,8 +249,9 @@ def test_every_entry_names_what_differs() -> None:
         for path, change in table.items()
         if not change.differs
     }
-    # Refused: the URL of a database says how safely to connect.
-    assert nothing == {("postgres", "tls.insecure_skip_verify")}, "what is the setting for?"
+    # Refused: the URL of a database says how safely to connect, and to whom.
+    refused = {("postgres", f"tls.{name}") for name in ("insecure_skip_verify", "server_name")}
+    assert nothing == refused | {("postgres", "tls.strict")}, "what is the setting for?"
 
 
 # --- what the consumers of settings are given -----------------------------------------------------

@@ -19,7 +19,7 @@ targets:
     principals: [service:monitor, user:alice]   # each is polled; one `server`
     headers: {x-team: ops}
     bearer_token_file: /run/secrets/token       # read again when it changes
-    tls: {ca_file: /etc/ssl/acme.pem, insecure_skip_verify: false}
+    tls: {ca_file: /etc/ssl/acme.pem, server_name: agents.internal, insecure_skip_verify: false}
     interval: 15s
     timeout: 5s
     concurrency: 10
@@ -35,7 +35,7 @@ targets:
     url: http://staging.internal:4437           # wakes and liveness over HTTP
     principals: [service:monitor]
     postgres: postgresql://exporter@db.internal/electric_agents?sslmode=verify-full
-    password_file: /run/secrets/db              # read again when it changes
+    password_file: /run/secrets/db              # or password_command: [...], for clouds' identities
     tenant: default
   - name: cloud                                 # a database by itself tells nothing of its server
     postgres: postgresql://exporter@db.cloud.internal/electric_agents

@@ -6,6 +6,7 @@ against another stand at the later of the two, so that they run, and name their 
 other settings are at fault.
 """
 
+import shutil
 import ssl
 from collections import Counter
 from collections.abc import Mapping
@@ -31,7 +32,7 @@ from electric_agents_exporter.fleet.reasons import Operation
 from electric_agents_exporter.fleet.selection import Selection, Selector, Shard
 from electric_agents_exporter.settings.section import Section
 from electric_agents_exporter.settings.values import (
-    BaseUrl,
+    CommandWord,
     DatabaseUrl,
     Duration,
     HeaderName,
@@ -41,6 +42,8 @@ from electric_agents_exporter.settings.values import (
     PrincipalName,
     ReadableFile,
     Secret,
+    ServerName,
+    ServerUrl,
     Split,
     Words,
     format_duration,
@@ -70,6 +73,14 @@ class TlsSettings(Section):
         None,
         validate_default=True,
         description="The key of `cert_file`, PEM, without a passphrase.",
+    )
+    server_name: ServerName | None = Field(
+        None, description="Whose certificate to expect, where that is not the host of the URL."
+    )
+    strict: bool = Field(
+        default=False,
+        description="Check certificates to the letter of RFC 5280. Many private authorities then "
+        "fail for an extension that they leave out.",
     )
     insecure_skip_verify: bool = Field(
         default=False, description="Trust any certificate. For trials only."
@@ -297,9 +308,10 @@ class _Watched(_Named):
 class _Served(_Named):
     """What a target has that is asked over HTTP."""
 
-    url: BaseUrl = Field(
+    url: ServerUrl = Field(
         description="Base URL of the agents-server, with any path: all that comes before "
-        "`/_electric`.",
+        "`/_electric`. Its parameters, such as `?key=...`, are sent with every request.",
+        repr=False,
     )
     principals: Annotated[list[PrincipalName], Split] = Field(
         min_length=1,
@@ -399,7 +411,24 @@ class _Stored(_Named):
     password_file: ReadableFile | None = Field(
         None, description="File of the database's password, read again when it changes."
     )
+    password_command: list[CommandWord] | None = Field(
+        None,
+        min_length=1,
+        description="Command that writes the database's password, as a list of words: run without "
+        "a shell before each connection, for 10s at most. Its output is never logged.",
+    )
     tenant: Name = Field("default", description="Whose runners to read of the database.")
+
+    @field_validator("password_command")
+    @classmethod
+    def _one_password(cls, words: list[str] | None, info: ValidationInfo) -> list[str] | None:
+        if words is None:
+            return None
+        if info.data.get("password_file") is not None:
+            raise ValueError("only one of password_file and password_command may be set")
+        if shutil.which(words[0]) is None:
+            raise ValueError("its first word is no program that can be run")
+        return words
 
     def _database(
         self, clock: Clock, *, timeout: float, tls: TlsSettings, tenant: str | None
@@ -412,6 +441,7 @@ class _Stored(_Named):
         options = PostgresOptions(
             url=self.postgres,
             password_file=self.password_file,
+            password_command=tuple(self.password_command) if self.password_command else None,
             ca_file=tls.ca_file,
             cert_file=tls.cert_file,
             key_file=tls.key_file,
@@ -459,6 +489,12 @@ class PostgresTarget(_Watched, _Stored):
     def _trust(cls, tls: TlsSettings) -> TlsSettings:
         if tls.insecure_skip_verify:
             raise ValueError("insecure_skip_verify means nothing with postgres: set its sslmode")
+        if tls.server_name is not None:
+            raise ValueError(
+                "server_name means nothing with postgres: set its host to it, and its hostaddr"
+            )
+        if tls.strict:
+            raise ValueError("strict means nothing with postgres")
         return tls
 
     def policy(self, shard: Shard) -> Policy:

@@ -29,6 +29,7 @@ _DATABASE_URL: Final = re.compile(
     r"(\?(?P<query>[^#]*))?(?P<fragment>#.*)?",
     re.DOTALL,
 )
+_OWN_PARAMETERS: Final = frozenset({"owner_principal", "offset"})
 _DATABASE_OPTIONS: Final = frozenset(
     {
         "channel_binding",
@@ -135,11 +136,22 @@ def _is_name(host: str) -> bool:
     return True
 
 
-def _base_url(text: str) -> str:
-    _http_url(text, "; use bearer_token_file or header_files instead")
-    if "/_electric" in urlsplit(text).path:
+def _server_url(text: str) -> str:
+    """Check a URL that may have parameters, which are sent with every request."""
+    address, _, query = text.partition("?")
+    if "#" in text or not text.isprintable() or " " in text:
+        raise ValueError("expected a base URL, without fragment or white space")
+    _http_url(address, "; use bearer_token_file or header_files instead")
+    if "/_electric" in urlsplit(address).path:
         raise ValueError("expected a base URL: only what comes before /_electric")
+    for name, _ in parse_qsl(query, keep_blank_values=True):
+        if name in _OWN_PARAMETERS:
+            raise ValueError(f"{name} is a parameter that this exporter sets itself")
     return text
+
+
+def _base_url(text: str) -> str:
+    return _http_url(text, ", which everybody who looks at the page would see")
 
 
 def _alertmanager_url(text: str) -> str:
@@ -244,6 +256,18 @@ def _password(secret: SecretStr) -> SecretStr:
     return secret
 
 
+def _command_word(word: str) -> str:
+    if "\0" in word:
+        raise ValueError("expected text without a zero byte")
+    return word
+
+
+def _server_name(name: str) -> str:
+    if not _is_host(name) and not _is_host(f"[{name}]"):
+        raise ValueError("expected the name or the address in a certificate")
+    return name
+
+
 def _user(name: str) -> str:
     if ":" in name:
         raise ValueError("expected a name without a colon")
@@ -290,6 +314,7 @@ Duration = Annotated[
 ]
 PatternText = Annotated[Pattern, PlainValidator(_pattern), Words("regular expression")]
 Address = Annotated[str, AfterValidator(_address), Words("`HOST:PORT`")]
+ServerUrl = Annotated[str, AfterValidator(_server_url), Words("`http://` or `https://` URL")]
 BaseUrl = Annotated[str, AfterValidator(_base_url), Words("`http://` or `https://` URL")]
 AlertmanagerUrl = Annotated[
     str, AfterValidator(_alertmanager_url), Words("`http://` or `https://` URL")
@@ -299,7 +324,9 @@ PathPrefix = Annotated[str, AfterValidator(_path_prefix), Words("path")]
 LabelName = Annotated[str, AfterValidator(_label_name), Words("name")]
 User = Annotated[Name, AfterValidator(_user), Words("text, not empty")]
 Password = Annotated[SecretStr, AfterValidator(_password), Words("secret text")]
+CommandWord = Annotated[str, AfterValidator(_command_word), Words("words of a command")]
 DatabaseUrl = Annotated[str, AfterValidator(_database_url), Words("`postgresql://` URL")]
+ServerName = Annotated[str, AfterValidator(_server_name), Words("name")]
 PrincipalName = Annotated[str, AfterValidator(_principal), Words("principal")]
 ReadableFile = Annotated[Path, AfterValidator(_readable), Words("path of a file")]
 HeaderName = Annotated[str, AfterValidator(_header_name), Words("name")]

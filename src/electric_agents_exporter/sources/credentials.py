@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-_MAX_BYTES: Final = 65_536
+MOST_BYTES: Final = 65_536
+"""How long a secret may be."""
 
 
 class CredentialError(Exception):
@@ -103,13 +104,23 @@ def read_password(path: Path) -> str:
     Raises:
         CredentialError: the file is missing, unreadable, or holds no password.
     """
+    return password_of(_bytes(path), str(path))
+
+
+def password_of(content: bytes, origin: str) -> str:
+    """Give the password in what a file holds, or a command wrote: see `read_password`.
+
+    Raises:
+        CredentialError: there is none; `origin` says whose content it is.
+    """
     try:
-        text = _bytes(path).decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise CredentialError(f"{path}: is not UTF-8") from error
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        # What could not be decoded is a part of the secret.
+        raise CredentialError(f"{origin}: is not UTF-8") from None
     password = text.removesuffix("\n").removesuffix("\r")
     if not password or "\0" in password:
-        raise CredentialError(f"{path}: is empty, or holds a zero byte")
+        raise CredentialError(f"{origin}: is empty, or holds a zero byte")
     return password
 
 
@@ -124,9 +135,9 @@ def _bytes(path: Path) -> bytes:
         if path.exists() and not path.is_file():
             raise CredentialError(f"{path}: not a file")
         with path.open("rb") as file:
-            content = file.read(_MAX_BYTES + 1)
+            content = file.read(MOST_BYTES + 1)
     except OSError as error:
         raise CredentialError(f"{path}: {error.strerror}") from error
-    if len(content) > _MAX_BYTES:
-        raise CredentialError(f"{path}: larger than {_MAX_BYTES} bytes")
+    if len(content) > MOST_BYTES:
+        raise CredentialError(f"{path}: larger than {MOST_BYTES} bytes")
     return content

@@ -41,9 +41,12 @@ _GIVE_UP_ON: Final = SERVER_FAILS | {Reason.UNAUTHORIZED, Reason.RATE_LIMITED}
 
 @dataclass(frozen=True, slots=True)
 class HttpOptions:
-    """How to ask one server. Times are in seconds; `principals` are as the operator wrote them."""
+    """How to ask one server. Times are in seconds; `principals` are as the operator wrote them.
 
-    url: str
+    The parameters of the URL, which may be a secret, are sent with every request.
+    """
+
+    url: str = field(repr=False)
     principals: tuple[str, ...]
     credentials: Credentials = field(default_factory=Credentials)
     tls: Tls = field(default_factory=Tls)
@@ -62,7 +65,8 @@ class HttpServer:
         self, options: HttpOptions, clock: Clock, transport: TransportFactory | None = None
     ) -> None:
         self.options = options
-        self.base = options.url.rstrip("/")
+        address, _, self._query = options.url.partition("?")
+        self.base = address.rstrip("/")
         self._clock = clock
         self._make_transport = transport
         self._connection = Connection(options.credentials, options.tls)
@@ -91,7 +95,7 @@ class HttpServer:
             return ready.reason
         self._log_transition("")
         options = self.options
-        wire = Wire(ready.transport, ready.headers, options.timeout, self._clock)
+        wire = Wire(ready.transport, ready.headers, options.timeout, self._clock, self._query)
         return Requests(options.principals, wire, poll)
 
     async def ask_health(self, requests: Requests) -> None:

@@ -16,6 +16,8 @@ ODD: Final = (ArithmeticError, LookupError, RecursionError, ValueError)
 """What libraries raise over bytes that nobody thought of, and we over what they make of them."""
 
 _LONGEST_WORDS: Final = 200
+_STRICT_ALONE: Final = range(80, 95)
+"""OpenSSL's codes for what it minds only where it checks strictly (`X509_V_ERR_...`)."""
 
 _BY_STATUS: Final = {
     401: Reason.UNAUTHORIZED,
@@ -83,7 +85,8 @@ def words_of_error(error: BaseException) -> str:
 
 def _words_of(error: BaseException) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
-        return error.verify_message
+        by_strictness = " (only tls.strict minds that)"
+        return error.verify_message + by_strictness * (error.verify_code in _STRICT_ALONE)
     if isinstance(error, ssl.SSLError):
         return (error.reason or "").replace("_", " ").lower()
     if isinstance(error, socket.gaierror):

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Final, Generic, NamedTuple, TypeVar
 from urllib.parse import urlsplit
@@ -49,12 +49,22 @@ class Answer(NamedTuple, Generic[Read]):
 
 @dataclass(frozen=True, slots=True)
 class Wire:
-    """What requests go over, with which headers, and how long each may take in seconds."""
+    """What requests go over, with which headers, and how long each may take in seconds.
+
+    `query` holds the parameters that every URL has, after the `?`: they may be a secret.
+    """
 
     transport: Transport
-    headers: Mapping[str, str]
+    headers: Mapping[str, str] = field(repr=False)
     timeout: float
     clock: Clock
+    query: str = field(default="", repr=False)
+
+    def whole(self, url: str) -> str:
+        """Give a URL with the parameters that every one has, behind its own."""
+        if not self.query:
+            return url
+        return f"{url}{'&' if '?' in url else '?'}{self.query}"
 
 
 class Requests:
@@ -87,7 +97,7 @@ class Requests:
         date: float | None = None
         request = Request(
             "GET",
-            url,
+            self._wire.whole(url),
             self._headers[name],
             _MAX_BODY[operation],
             part=operation is Operation.WAKES,

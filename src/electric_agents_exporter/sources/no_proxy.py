@@ -1,7 +1,9 @@
 """Which servers are asked directly though the environment names a proxy: `no_proxy`.
 
 It is read as curl and Go read it, and Prometheus with them: Python's own `proxy_bypass` knows no
-networks, and what should have stayed within them would go to the proxy, credentials and all.
+networks, and what should have stayed within them would go to the proxy, credentials and all. Where
+the two differ (`.example.com` is `example.com` too for curl), no credentials go to a proxy that
+either keeps them from.
 """
 
 import ipaddress
@@ -21,7 +23,8 @@ def is_exempt(host: str, port: int, no_proxy: str) -> bool:
     address, a network (`10.0.0.0/8`, `fd00::/8`), each with a port or without, or `*` for all. This
     machine never needs one.
     """
-    host = host.strip("[]").rstrip(".").lower()
+    # The zone of an address is no part of any name, whatever it looks like.
+    host = _in_ascii(host.strip("[]").partition("%")[0].rstrip(".").lower())
     address = _address(host)
     if host == "localhost" or (address is not None and address.is_loopback):
         return True
@@ -39,15 +42,23 @@ def _covers(entry: str, host: str, address: _Address | None, port: int) -> bool:
             return False
         entry = with_port["host"]
     entry = entry.strip("[]")
-    if address is not None:
-        return _is_within(address, entry)
-    domain = entry.removeprefix("*").strip(".")
+    if address is not None and _is_within(address, entry):
+        return True
+    domain = _in_ascii(entry.removeprefix("*").strip("."))
     return bool(domain) and (host == domain or host.endswith(f".{domain}"))
+
+
+def _in_ascii(name: str) -> str:
+    """Write a name as it is looked up, so that either way of writing it is the same."""
+    try:
+        return name.encode("idna").decode()
+    except UnicodeError:
+        return name
 
 
 def _address(text: str) -> _Address | None:
     try:
-        address = ipaddress.ip_address(text.partition("%")[0])
+        address = ipaddress.ip_address(text)
     except ValueError:
         return None
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None

@@ -47,6 +47,7 @@ from electric_agents_exporter.fleet.reasons import Operation, Reason
 from electric_agents_exporter.sources import queries
 from electric_agents_exporter.sources.claim_tracker import ClaimTracker, Extent
 from electric_agents_exporter.sources.credentials import CredentialError, read_password
+from electric_agents_exporter.sources.password_command import command_password
 from electric_agents_exporter.sources.source import EVERYONE, Source
 
 log = logging.getLogger(__name__)
@@ -113,11 +114,13 @@ _Connection = psycopg.AsyncConnection[tuple[object, ...]]
 class PostgresOptions:
     """How to read one database. `tenant` is None for all; `timeout` is in seconds.
 
+    `password_command` are the words of a command that tells the password, run before connecting.
     `most_claims` is how many claims are held at most, `most_runners` how many may be listed.
     """
 
     url: str
     password_file: Path | None = None
+    password_command: tuple[str, ...] | None = None
     ca_file: Path | None = None
     cert_file: Path | None = None
     key_file: Path | None = None
@@ -147,7 +150,7 @@ class PostgresOptions:
         hosts = conninfo_to_dict(self.url).get("host")
         return len(hosts.split(",")) if isinstance(hosts, str) else 1
 
-    def conninfo(self) -> str:
+    async def conninfo(self) -> str:
         """Give what to connect with, the password as it is now: a secret.
 
         Raises:
@@ -163,6 +166,8 @@ class PostgresOptions:
         }
         if self.password_file is not None:
             parameters["password"] = read_password(self.password_file)
+        elif self.password_command is not None:
+            parameters["password"] = await command_password(self.password_command)
         if self.ca_file is not None:
             parameters["sslrootcert"] = str(self.ca_file)
             parameters.setdefault("sslmode", "verify-full")
@@ -264,10 +269,11 @@ class PostgresSource:
         if self._connection is not None:
             patience.watch(self._connection)
             return self._connection
+        conninfo = await self._options.conninfo()
         async with asyncio.timeout(self._options.connect_seconds):
             # Nothing is prepared: a pooler may stand between. Transactions are begun by hand.
             connection = await psycopg.AsyncConnection.connect(
-                self._options.conninfo(), autocommit=True, prepare_threshold=None
+                conninfo, autocommit=True, prepare_threshold=None
             )
         self._connection, self._stamp = connection, stamp
         patience.watch(connection)

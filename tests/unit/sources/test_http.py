@@ -9,13 +9,17 @@ import ssl
 import time
 import tracemalloc
 from collections.abc import AsyncIterator, Callable
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 import trustme
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from tests.unit.sources.conftest import ScriptedServer
 
 from electric_agents_exporter.contract.vocabulary import HealthStatus
@@ -919,5 +923,88 @@ async def test_a_certificate_of_another_name_is_told_in_openssls_words(
     assert "tls: Hostname mismatch, certificate is not valid for 'localhost'" in said
 
 
-def test_an_authority_is_held_to_no_more_than_other_clients_hold_it_to() -> None:
-    assert not Tls().context().verify_flags & ssl.VERIFY_X509_STRICT
+def a_plain_authority(folder: Path) -> ssl.SSLContext:
+    """Make a private authority as plain OpenSSL does, and the TLS of a server `agents.internal`."""
+    key, own_key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+    now = datetime.now(UTC)
+
+    def certificate(of: str, public: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+        subject, issuer = (
+            x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+            for name in (of, "private authority")
+        )
+        return (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(issuer)
+            .public_key(public)
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - timedelta(days=1))
+            .not_valid_after(now + timedelta(days=1))
+        )
+
+    authority = certificate("private authority", key.public_key()).add_extension(
+        x509.BasicConstraints(ca=True, path_length=None), critical=False
+    )
+    names = x509.SubjectAlternativeName([x509.DNSName("agents.internal")])
+    own = certificate("x", own_key.public_key()).add_extension(names, critical=False)
+    pem = serialization.Encoding.PEM
+    (folder / "ca.pem").write_bytes(authority.sign(key, hashes.SHA256()).public_bytes(pem))
+    both = own.sign(key, hashes.SHA256()).public_bytes(pem) + own_key.private_bytes(
+        pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    (folder / "own.pem").write_bytes(both)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(folder / "own.pem")
+    return context
+
+
+async def test_an_authority_is_held_to_no_more_than_other_clients_hold_it_to_unless_asked_to_be(
+    connect: Connect, tmp_path: Path
+) -> None:
+    server = ScriptedServer()
+    await server.start(a_plain_authority(tmp_path))
+    tls = Tls(ca_file=tmp_path / "ca.pem", server_name="agents.internal")
+    assert await connect(url=server.url, tls=tls).poll()
+    said = whys(await connect(url=server.url, tls=replace(tls, strict=True)).result())
+    await server.stop()
+    assert "tls: " in said
+    assert "(only tls.strict minds that)" in said
+
+
+async def test_the_name_that_a_certificate_must_have_can_be_another_than_the_urls(
+    connect: Connect, tmp_path: Path
+) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("agents.internal").configure_cert(context)
+    asked: list[str | None] = []
+    context.sni_callback = lambda _socket, name, _context: asked.append(name)
+    elsewhere = ScriptedServer()
+    await elsewhere.start(context)
+    tls = Tls(ca_file=tmp_path / "ca.pem", server_name="agents.internal")
+    exchange = connect(url=elsewhere.url, tls=tls)
+    assert await exchange.poll()
+    assert exchange.source.certificate_ends_at() is not None
+    other = connect(url=elsewhere.url, tls=replace(tls, server_name="other.internal"))
+    assert "not valid for 'other.internal'" in whys(await other.result())
+    await elsewhere.stop()
+    assert set(asked) == {"agents.internal", "other.internal"}
+
+
+async def test_the_parameters_of_the_url_are_sent_with_every_request_and_told_nowhere(
+    server: Server, connect: Connect, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    server.add("one")
+    exchange = connect(url=f"{server.url}/base/?key=s%2Fesame&region=eu", wakes=True)
+    await exchange.poll()
+    assert len(server.requests) > 3
+    for request in server.requests:
+        assert request.path.startswith("/base/")
+        assert (request.query["key"], request.query["region"]) == ("s/esame", "eu")
+    assert any("owner_principal" in request.query for request in server.requests)
+    assert any("offset" in request.query for request in server.requests)
+    assert "esame" not in caplog.text
+    assert "esame" not in repr([vars(record) for record in caplog.records])

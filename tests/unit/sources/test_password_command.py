@@ -1,0 +1,84 @@
+"""A password that a command tells: run without a shell, within bounds, and never repeated."""
+
+import sys
+import time
+import traceback
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from electric_agents_exporter.sources.credentials import CredentialError
+from electric_agents_exporter.sources.password_command import command_password
+from waiting import until
+
+PATIENT = 60.0
+
+
+def script(text: str) -> list[str]:
+    return [sys.executable, "-c", text]
+
+
+@pytest.mark.parametrize(
+    "written, password",
+    [("sesame\n", "sesame"), ("sesame", "sesame"), (" outer \r\n", " outer "), ("ü\n\n", "ü\n")],
+)
+async def test_it_is_all_that_is_written_but_for_one_line_end(written: str, password: str) -> None:
+    code = f"import sys; sys.stdout.buffer.write({written.encode()!r})"
+    assert await command_password(script(code), PATIENT) == password
+
+
+async def test_no_shell_reads_its_words() -> None:
+    assert await command_password(["echo", "-n", "$HOME `id` ; rm *"]) == "$HOME `id` ; rm *"
+
+
+@pytest.mark.parametrize(
+    "words, told",
+    [
+        (["/no/such/program"], "cannot be run: No such file or directory"),
+        (["/"], "cannot be run: Permission denied"),
+        (script("print('sesame'); raise SystemExit(3)"), "ended with exit code 3; run it by hand"),
+        (script("import os; print('sesame', flush=True); os.kill(os.getpid(), 9)"), "by SIGKILL"),
+        (script("import sys; sys.stdout.buffer.write(b'sesame\\xff')"), "is not UTF-8"),
+        (script(""), "is empty"),
+        (script("print('sesame\\0')"), "holds a zero byte"),
+        (script("while True: print('sesame' * 999)"), "writes more than 65536 bytes"),
+    ],
+)
+async def test_what_is_no_password_is_told_without_a_word_that_it_wrote(
+    words: list[str], told: str
+) -> None:
+    with pytest.raises(CredentialError, match=r"^password_command") as raised:
+        await command_password(words, PATIENT)
+    assert told in str(raised.value)
+    assert "sesame" not in "".join(traceback.format_exception(raised.value))
+
+
+async def test_one_that_takes_too_long_is_killed_with_all_that_it_started(tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+    code = f"""
+import os, subprocess, sys
+child = subprocess.Popen(["sleep", "1000"])
+open({str(pids)!r}, "w").write(f"{{os.getpid()}} {{child.pid}}")
+child.wait()
+"""
+    began = time.monotonic()
+    with pytest.raises(CredentialError, match="did not end within 5 s"):
+        await command_password(script(code), 5)
+    assert time.monotonic() - began < PATIENT
+    for pid in map(int, pids.read_text().split()):
+        until(partial(gone, pid), f"{pid} is gone")
+
+
+async def test_what_it_leaves_running_holds_up_nobody() -> None:
+    code = "import subprocess; subprocess.Popen(['sleep', '1000']); print('sesame', flush=True)"
+    with pytest.raises(CredentialError, match="did not end within 2 s"):
+        await command_password(script(code), 2)
+
+
+def gone(pid: int) -> bool:
+    """Tell whether a process ended, whether or not anybody has asked after it."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
