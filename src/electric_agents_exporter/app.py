@@ -90,6 +90,8 @@ class Exporter:
             frozenset(Group(name) for name in settings.metrics.groups),
             per_runner=settings.metrics.per_runner,
             owner_label=settings.metrics.owner_label,
+            created=settings.metrics.created_series,
+            choice=settings.metrics.choice(),
         )
         return Exposer(table, self.process, self._registry)
 
@@ -147,7 +149,8 @@ class Exporter:
 
 def process_registry() -> CollectorRegistry:
     """Make the registry of what prometheus_client knows of this process."""
-    registry = CollectorRegistry()
+    # It must know what they are called, or nobody could ask for one by its name.
+    registry = CollectorRegistry(auto_describe=True)
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
     return registry

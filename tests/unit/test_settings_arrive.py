@@ -173,9 +173,17 @@ ALERTMANAGER: dict[str, Change] = {
     "alertmanager.external_url": of_alerts("terms.generator_url", "http://a", "http://b"),
 }
 GENERAL: dict[str, Change] = {
-    "metrics.groups": Change((["core"], ["core", "client"]), ("shown.families",)),
-    "metrics.per_runner": Change((True, False), ("shown.families", "shown.labels")),
+    "metrics.groups": Change((["core"], ["core", "client"]), ("shown.families", "shown.created")),
+    "metrics.per_runner": Change(
+        (True, False), ("shown.families", "shown.labels", "shown.created")
+    ),
     "metrics.owner_label": Change((False, True), ("shown.labels",)),
+    "metrics.created_series": Change((True, False), ("shown.created",)),
+    "metrics.allow": Change(
+        (["electric_agents_runner_.*"], [".*_runner_info", ".*_reconnects_total"]),
+        ("shown.families",),
+    ),
+    "metrics.deny": Change(([], ["electric_agents_runner_poll_success"]), ("shown.families",)),
     "shard.index": Change((0, 1), ("policy.selection.shard.index",), {"shard.count": 3}),
     "shard.count": Change((2, 3), ("policy.selection.shard.count",)),
     "web.max_concurrent_scrapes": Change((3, 4), ("served.max_concurrent_scrapes",)),
@@ -294,7 +302,8 @@ def shown(settings: Settings) -> dict[str, object]:
     ids = ",".join(f'{{"id": "r{number}", "kind": "server"}}' for number in range(20))
     poll.listed(target.policy.principals[0], read_list(f"[{ids}]".encode()))
     for due in poll.due():
-        report = b'{"runner": {"id": "%s"}, "client": {"reconnect_count": 1}}'
+        client = b'{"reconnect_count": 1, "started_at": "2026-01-01T00:00:00.000Z"}'
+        report = b'{"runner": {"id": "%s"}, "client": ' + client + b"}"
         poll.reported(read_health(report % due.runner_id.encode()), clock.monotonic())
     poll.end()
     text = b"".join(asyncio.run(exporter.scraper.scrape(Format.TEXT))).decode()
@@ -304,9 +313,11 @@ def shown(settings: Settings) -> dict[str, object]:
         for sample in family.samples
         if "runner_id" in sample.labels
     ]
+    openmetrics = b"".join(asyncio.run(exporter.scraper.scrape(Format.OPENMETRICS)))
     infos = (each.labels for each in of_runners if each.name == "electric_agents_runner_info")
     return {
         "shown.families": sorted({sample.name for sample in of_runners}),
+        "shown.created": b"_created" in openmetrics,
         "shown.labels": {name for labels in infos for name in labels},
     }
 

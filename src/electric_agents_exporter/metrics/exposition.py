@@ -11,7 +11,11 @@ from electric_agents_exporter.fleet.snapshot import FleetSnapshot, TargetSnapsho
 from electric_agents_exporter.metrics.formats import Format
 from electric_agents_exporter.metrics.fragments import RunnerFragments, RunnerPart
 from electric_agents_exporter.metrics.lines import FamilyWriter, Part, open_labels, part
-from electric_agents_exporter.metrics.process_families import ProcessState, ProcessSubject
+from electric_agents_exporter.metrics.process_families import (
+    OF_EVERY_PROGRAM,
+    ProcessState,
+    ProcessSubject,
+)
 from electric_agents_exporter.metrics.table import Table
 from electric_agents_exporter.metrics.target_families import TargetSubject, target_subject
 
@@ -22,6 +26,7 @@ class Exposer:
     def __init__(self, table: Table, process: ProcessState, registry: CollectorRegistry) -> None:
         self._process = process
         self._registry = registry
+        self._hidden = frozenset(OF_EVERY_PROGRAM) - table.of_every_program
         self._formats = {fmt: _Writers(table, fmt) for fmt in Format}
 
     def expose(
@@ -49,7 +54,9 @@ class Exposer:
 
     def _process_part(self, fmt: Format, names: Collection[str]) -> bytes:
         """Write what prometheus_client knows of this process, with the end mark if there is one."""
-        registry = self._registry.restricted_registry(names) if names else self._registry
+        shown = set(names or OF_EVERY_PROGRAM) - self._hidden
+        all_of_it = not names and not self._hidden
+        registry = self._registry if all_of_it else self._registry.restricted_registry(shown)
         if fmt is Format.TEXT:
             return generate_latest(registry)
         part: bytes = openmetrics.generate_latest(registry)  # type: ignore[no-untyped-call]

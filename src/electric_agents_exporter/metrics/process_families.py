@@ -10,6 +10,18 @@ from electric_agents_exporter.metrics.family import PREFIX, Family, Kind, value
 _NEVER_SENDING: Final = {Reason.WRONG_RUNNER, Reason.WRONG_PRINCIPAL, Reason.DATABASE}
 
 
+OF_EVERY_PROGRAM: Final = (
+    "process_virtual_memory_bytes",
+    "process_resident_memory_bytes",
+    "process_start_time_seconds",
+    "process_cpu_seconds_total",
+    "process_open_fds",
+    "process_max_fds",
+    "python_info",
+)
+"""The families that prometheus_client has of this process."""
+
+
 @dataclass(slots=True)
 class AlertCounts:
     """What was sent to each Alertmanager, by its URL, and why sending failed.

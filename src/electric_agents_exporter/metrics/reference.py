@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from electric_agents_exporter.conditions import MEANINGS
 from electric_agents_exporter.metrics.family import Family, Group, Kind
+from electric_agents_exporter.metrics.process_families import OF_EVERY_PROGRAM
 from electric_agents_exporter.metrics.table import build_table
 
 _TITLES: Final = (
@@ -53,6 +54,11 @@ def all_families() -> Iterator[tuple[str, tuple[str, ...], Family[Any]]]:
     for (title, labels), part in zip(_TITLES, parts, strict=True):
         for family in part:
             yield title, labels, family
+
+
+def all_names() -> tuple[str, ...]:
+    """Give the name of every family, those of prometheus_client's with them."""
+    return (*(family.name for _, _, family in all_families()), *OF_EVERY_PROGRAM)
 
 
 def render_json() -> str:

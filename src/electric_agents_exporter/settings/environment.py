@@ -19,6 +19,11 @@ CONFIG_VARIABLE: Final = f"{ENV_PREFIX}CONFIG"
 TARGET: Final[Place] = ("targets", 0)
 """The one target that variables, or flags, can describe."""
 
+_NO_CREATED_SERIES: Final = "PROMETHEUS_DISABLE_CREATED_SERIES"
+_OF_A_FILE: Final = "_FILE"
+_HEADERS: Final = "headers"
+_HEADER_FILES: Final = "header_files"
+_TRUE: Final = ("true", "1", "t")
 _SEPARATOR: Final = "__"
 _ONE_PRINCIPAL: Final = "PRINCIPAL"
 _OF_KUBERNETES: Final = re.compile(
@@ -46,7 +51,11 @@ def read_environment(environ: Mapping[str, str]) -> Layer:
         if place is None:
             continue
         field = setting_names.field_at(_names(place))
-        if field is None and _map_around(place) is None:
+        around = _map_around(place)
+        if field is None and variable.endswith(_OF_A_FILE) and not _holds_files(place):
+            faults.append(_no_file(variable, place))
+            continue
+        if field is None and around is None:
             faults.append(_unknown(variable, place))
             continue
         structured = field is not None and setting_names.is_structured(field)
@@ -60,6 +69,7 @@ def read_environment(environ: Mapping[str, str]) -> Layer:
             faults.append(Fault(variable, "another variable sets this too"))
             continue
         origins[place] = variable
+    _read_created_series(environ, content, origins)
     if target:
         if "targets" in content:
             faults.append(Fault(origins["targets",], "sets targets, and so do other variables"))
@@ -70,6 +80,15 @@ def read_environment(environ: Mapping[str, str]) -> Layer:
             origins.setdefault((*TARGET, name), variable_of(("targets", name)))
         origins.setdefault(TARGET, "environment")
     return Layer(content, origins, faults=faults)
+
+
+def _read_created_series(
+    environ: Mapping[str, str], content: dict[str, Any], origins: dict[Place, str]
+) -> None:
+    """Honour the variable that prometheus_client has for this, where ours does not say."""
+    place = ("metrics", "created_series")
+    if environ.get(_NO_CREATED_SERIES, "").lower() in _TRUE and _put(content, place, "false"):
+        origins[place] = _NO_CREATED_SERIES
 
 
 def _place_of(variable: str, text: str) -> Place | None:
@@ -103,6 +122,27 @@ def _map_around(place: Place) -> FieldInfo | None:
     """Give the setting that a place is a name in which the operator chooses, if it is one."""
     field = setting_names.field_at(_names(place[:-1]))
     return field if field is not None and setting_names.is_map(field) else None
+
+
+def _holds_files(place: Place) -> bool:
+    return place[-2:-1] == (_HEADER_FILES,)
+
+
+def _no_file(variable: str, place: Place) -> Fault:
+    """Refuse what other programs read from a file by its variable's name: here it is sent as it is.
+
+    Who means something else by the name is told of that.
+    """
+    setting = variable.removesuffix(_OF_A_FILE)
+    above = _place_of(setting, "set")
+    if above is None or setting_names.field_at(_names(above)) is None:
+        if _map_around(place) is None:
+            return _unknown(variable, place)
+        text = "no file is read for a single name of a map"
+        if place[-2] == _HEADERS:
+            text += f"; use {variable_of((*_names(place[:-2]), _HEADER_FILES))}"
+        return Fault(variable, text)
+    return Fault(variable, f"no file is read for this setting; set {setting} itself")
 
 
 def _unknown(variable: str, place: Place) -> Fault:

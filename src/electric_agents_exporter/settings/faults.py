@@ -12,6 +12,9 @@ Place = tuple[str | int, ...]
 UNKNOWN_ALERT: Final = "unknown_alert"
 """Our own kind of error, with the names that are `known`."""
 
+UNKNOWN_FAMILY: Final = "unknown_family"
+"""As `UNKNOWN_ALERT`, for families of metrics."""
+
 _SHOWN: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,39}")
 _CLOSE_ENOUGH: Final = 0.6
 
@@ -42,6 +45,7 @@ _PLAIN: Final[Mapping[str, str]] = {
     "less_than_equal": "expected at most {le}",
     "literal_error": "expected {expected}",
     UNKNOWN_ALERT: "no alert is called so",
+    UNKNOWN_FAMILY: "no family is called so",
 }
 """pydantic's kinds of error, in an operator's words."""
 
@@ -89,7 +93,7 @@ def explain(kind: str, context: Mapping[str, Any], value: object) -> tuple[str, 
     message = _PLAIN.get(kind, "is not as expected").format_map(context)
     if kind == "literal_error":
         return message, nearest(str(value), re.findall(r"'([^']*)'", context["expected"]))
-    if kind == UNKNOWN_ALERT:
+    if kind in {UNKNOWN_ALERT, UNKNOWN_FAMILY}:
         return message, nearest(str(value), context["known"])
     if value is None:
         return "has no value", ""

@@ -2,6 +2,7 @@
 
 import os
 import re
+import socket
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import takewhile
 from pathlib import Path
@@ -25,6 +26,7 @@ from electric_agents_exporter.settings.faults import (
 )
 from electric_agents_exporter.settings.layers import Layer, describe, is_excused, placeholders
 from electric_agents_exporter.settings.model import Settings
+from electric_agents_exporter.settings.ordinal import POD_NAME, with_ordinal
 from electric_agents_exporter.settings.targets import TARGET_MODELS, meaningless
 from electric_agents_exporter.settings.yaml_file import read_file
 
@@ -52,8 +54,10 @@ def load(
     Raises:
         SettingsFault: something is wrong; it names every fault.
     """
-    environment = read_environment(os.environ if environ is None else environ)
-    file = read_file(config) if config else Layer()
+    environ = os.environ if environ is None else environ
+    pod = environ.get(POD_NAME) or socket.gethostname()
+    environment = with_ordinal(read_environment(environ), pod)
+    file = with_ordinal(read_file(config) if config else Layer(), pod)
     given = _complete(flags, environment)
     layers = (given, environment, file)
     faults = [fault for layer in layers for fault in _first(layer.faults)]

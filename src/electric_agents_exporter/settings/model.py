@@ -1,7 +1,7 @@
 """All settings but those of targets, with their meaning, defaults and bounds."""
 
 from collections.abc import Mapping
-from typing import Annotated, Final, Literal
+from typing import Final, Literal
 
 from pydantic import (
     Field,
@@ -14,9 +14,10 @@ from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from electric_agents_exporter.settings.alertmanager import AlertmanagerSettings
+from electric_agents_exporter.settings.metrics import MetricsSettings
 from electric_agents_exporter.settings.section import Section
 from electric_agents_exporter.settings.targets import TargetSettings
-from electric_agents_exporter.settings.values import Address, BaseUrl, Number, Split
+from electric_agents_exporter.settings.values import Address, BaseUrl, Number, ShardIndex
 
 ENV_PREFIX: Final = "ELECTRIC_AGENTS_EXPORTER_"
 
@@ -26,31 +27,17 @@ NOT_YET: Final[Mapping[tuple[str, ...], str]] = {
 }
 """Settings that are planned, and what to do until then."""
 
-GroupName = Literal["core", "client", "claims", "derived", "wakes", "claims_history"]
-
-
-class MetricsSettings(Section):
-    """Which families are shown."""
-
-    groups: Annotated[list[GroupName], Split] = Field(
-        ["core", "client", "claims", "derived", "wakes", "claims_history"],
-        description="Groups of families to show: five of a runner's own, and what only a "
-        "database tells.",
-    )
-    per_runner: bool = Field(
-        default=True, description="Show series per runner; without them some 190 a target are left."
-    )
-    owner_label: bool = Field(
-        default=False,
-        description="Add `owner_principal`, which can be an e-mail address, to `runner_info`.",
-    )
-
 
 class ShardSettings(Section):
     """One of several exporters that divide each fleet among them by runner id."""
 
     count: Number = Field(1, ge=1, le=1024, description="How many there are.")
-    index: Number = Field(0, ge=0, description="Which one this is, from 0.")
+    index: ShardIndex = Field(
+        0,
+        ge=0,
+        description="Which one this is, from 0. `auto`: the number at the end of `POD_NAME`, or "
+        "else of the host's name, as the pods of a StatefulSet have it.",
+    )
 
     @field_validator("index")
     @classmethod

@@ -44,6 +44,8 @@ metrics:
   groups: [core, client, claims, derived, wakes, claims_history]
   per_runner: true
   owner_label: false
+  created_series: true
+  deny: ['electric_agents_runner_client_last_.*']
 shard: {index: 0, count: 1}
 alertmanager:                                   # alerts without a Prometheus; off by default
   urls: [http://alertmanager-0:9093, http://alertmanager-1:9093]    # each gets every alert

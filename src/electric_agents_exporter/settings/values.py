@@ -306,6 +306,7 @@ def _name(text: str) -> str:
 
 
 Number = Annotated[int, BeforeValidator(_unlike_bool), Words("whole number")]
+ShardIndex = Annotated[int, BeforeValidator(_unlike_bool), Words("whole number, or `auto`")]
 Name = Annotated[
     str, Field(min_length=1, max_length=128), AfterValidator(_name), Words("text, not empty")
 ]

@@ -23,6 +23,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
+from electric_agents_exporter.app import process_registry
 from electric_agents_exporter.conditions import Condition
 from electric_agents_exporter.contract.claims import ClaimNews, EndedClaim, StartedClaim
 from electric_agents_exporter.contract.reading import ListAnswer, read_health, read_list
@@ -32,12 +33,13 @@ from electric_agents_exporter.fleet.fleet import Fleet
 from electric_agents_exporter.fleet.policy import Policy
 from electric_agents_exporter.fleet.poll import Poll
 from electric_agents_exporter.fleet.reasons import Operation, Reason
-from electric_agents_exporter.fleet.selection import Selection, Shard
+from electric_agents_exporter.fleet.selection import Pattern, Selection, Shard
 from electric_agents_exporter.fleet.snapshot import FleetSnapshot, FullScan
+from electric_agents_exporter.metrics.choice import Choice
 from electric_agents_exporter.metrics.exposition import Exposer
 from electric_agents_exporter.metrics.family import Family, Group, Kind
 from electric_agents_exporter.metrics.formats import Format, accepted
-from electric_agents_exporter.metrics.process_families import ProcessState
+from electric_agents_exporter.metrics.process_families import OF_EVERY_PROGRAM, ProcessState
 from electric_agents_exporter.metrics.scrape import Scraper
 from electric_agents_exporter.metrics.table import SWITCHABLE, Table, build_table
 from plain_path import plainly
@@ -447,6 +449,53 @@ def test_a_group_that_is_off_takes_its_families_with_it_and_no_others(
     missing = whole - {metric.name for metric in parse_text(thinned)}
     assert missing
     assert missing == whole & (gone | infos)
+
+
+def test_a_family_that_is_denied_or_not_allowed_is_shown_nowhere(sampled: Any) -> None:  # noqa: ANN401
+    registry, snapshot = process_registry(), sampled.fleet.snapshot()
+    whole = names_in(Exposer(build_table(), replace(OWN), registry), snapshot)
+    pattern = Pattern("electric_agents_(runner|server|exporter)_.*|process_.*")
+    denied = build_table(choice=Choice(deny=(pattern,)))
+    allowed = build_table(choice=Choice(allow=(pattern,)))
+    some, others = (
+        names_in(Exposer(table, replace(OWN), registry), snapshot) for table in (allowed, denied)
+    )
+    assert some == {name for name in whole if pattern.matches(name)}
+    assert others == whole - some
+    assert {"python_info", "electric_agents_runners"} <= others
+    both = Choice(allow=(pattern,), deny=(Pattern(".*_info"), Pattern("process_.*")))
+    assert names_in(Exposer(build_table(choice=both), replace(OWN), registry), snapshot) == {
+        name for name in some if not name.endswith("_info") and not name.startswith("process")
+    }
+
+
+@pytest.mark.parametrize("name", OF_EVERY_PROGRAM)
+def test_each_family_of_prometheus_client_is_found_by_its_name(name: str, sampled: Any) -> None:  # noqa: ANN401
+    made = Exposer(build_table(), replace(OWN), process_registry())
+    found = parse_text(text(made, sampled.fleet.snapshot(), Format.TEXT, name))
+    assert {sample for sample, _ in all_samples(found)} == {name}
+
+
+def test_every_family_of_prometheus_client_is_known_by_name() -> None:
+    metrics = process_registry().collect()
+    assert {m.name + "_total" * (m.type == "counter") for m in metrics} == set(OF_EVERY_PROGRAM)
+
+
+def test_when_counters_began_can_be_left_out(sampled: Any) -> None:  # noqa: ANN401
+    snapshot = sampled.fleet.snapshot()
+    whole = text(exposer(), snapshot, Format.OPENMETRICS)
+    without = text(exposer(build_table(created=False)), snapshot, Format.OPENMETRICS)
+    lines = [line for line in whole.splitlines() if "_created{" not in line]
+    assert without.splitlines() == lines
+    assert len(lines) < len(whole.splitlines())
+
+
+def names_in(made: Exposer, snapshot: FleetSnapshot) -> set[str]:
+    """Give the names of the families in an exposition."""
+    return {
+        metric.name + "_total" * (metric.type == "counter")
+        for metric in PARSERS[Format.TEXT](text(made, snapshot, Format.TEXT))
+    }
 
 
 def test_a_name_filter_gives_these_families_alone(sampled: Any) -> None:  # noqa: ANN401

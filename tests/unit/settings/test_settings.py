@@ -29,6 +29,7 @@ from electric_agents_exporter.settings.targets import (
 from electric_agents_exporter.settings.values import format_duration, parse_duration
 
 Load = Callable[..., Settings]
+Write = Callable[[str | bytes], Path]
 Faults = Callable[..., list[str]]
 
 TARGET = "targets:\n  - url: http://agents.example.com\n    principals: [service:monitor]\n"
@@ -281,6 +282,93 @@ def test_what_kubernetes_sets_for_a_service_whose_name_begins_like_ours_is_not_o
         "PORT_10437_TCP_PROTO": "tcp",
     }
     load_text(**ONE, **{f"{service}_{name}": value for name, value in names.items()})
+
+
+@pytest.mark.parametrize(
+    "variable, told",
+    [
+        ("URL_FILE", "no file is read for this setting; set ELECTRIC_AGENTS_EXPORTER_URL itself"),
+        (
+            "PRINCIPAL_FILE",
+            "no file is read for this setting; set ELECTRIC_AGENTS_EXPORTER_PRINCIPAL itself",
+        ),
+        (
+            "HEADERS__X_KEY_FILE",
+            "no file is read for a single name of a map; use ELECTRIC_AGENTS_EXPORTER_HEADER_FILES",
+        ),
+        ("ALERTMANAGER__LABELS__CLUSTER_FILE", "no file is read for a single name of a map"),
+        ("SESAME_FILE", "unknown setting"),
+    ],
+)
+def test_a_variable_that_would_be_the_name_of_a_file_elsewhere_is_refused_and_not_sent(
+    variable: str, told: str, faults_of: Faults
+) -> None:
+    (fault,) = (each for each in faults_of(**ONE, **{variable: "/run/x"}) if variable in each)
+    assert fault.startswith(f"{ENV_PREFIX}{variable}: {told}")
+
+
+def test_the_files_of_headers_are_named_by_variables(load_text: Load, tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    file.write_text("sesame")
+    (target,) = served(load_text(**ONE, HEADER_FILES__X_KEY_FILE=str(file)))
+    assert target.header_files == {"x-key-file": file}
+
+
+@pytest.mark.parametrize("name", ["exporter-2", "a-7-2"])
+def test_a_shard_may_be_numbered_as_its_pod_is(name: str, write: Write) -> None:
+    text = f"{TARGET}shard: {{index: auto, count: 3}}\n"
+    settings = load(write(text), {}, {"POD_NAME": name})
+    assert (settings.shard.index, settings.shard.count) == (2, 3)
+    given = {f"{ENV_PREFIX}SHARD__INDEX": "auto", f"{ENV_PREFIX}SHARD__COUNT": "3"}
+    assert load(write(TARGET), {}, {"POD_NAME": name} | given).shard == settings.shard
+
+
+@pytest.mark.parametrize("name", ["exporter", "exporter-", "-2", "exporter-2a", "exporter2"])
+def test_a_pod_without_a_number_has_no_shard_of_its_own(name: str, write: Write) -> None:
+    text = f"{TARGET}shard: {{count: 3, index: auto}}\n"
+    with pytest.raises(SettingsFault) as caught:
+        load(write(text), {}, {"POD_NAME": name})
+    assert str(caught.value) == (
+        "config.yaml:4: shard.index: auto needs a name that ends with -NUMBER, as the pods of a "
+        "StatefulSet have: neither POD_NAME nor the host's name does"
+    )
+
+
+def test_a_pod_beyond_the_count_is_told(write: Write) -> None:
+    text = f"{TARGET}shard: {{count: 3, index: auto}}\n"
+    with pytest.raises(SettingsFault, match=r"config.yaml:4: shard.index: .* less than count, 3"):
+        load(write(text), {}, {"POD_NAME": "exporter-3"})
+
+
+@pytest.mark.parametrize(
+    "variables, created",
+    [
+        ({}, True),
+        ({"PROMETHEUS_DISABLE_CREATED_SERIES": "True"}, False),
+        ({"PROMETHEUS_DISABLE_CREATED_SERIES": "1"}, False),
+        ({"PROMETHEUS_DISABLE_CREATED_SERIES": "no"}, True),
+        (
+            {
+                "PROMETHEUS_DISABLE_CREATED_SERIES": "true",
+                f"{ENV_PREFIX}METRICS__CREATED_SERIES": "true",
+            },
+            True,
+        ),
+        (
+            {
+                "PROMETHEUS_DISABLE_CREATED_SERIES": "true",
+                f"{ENV_PREFIX}METRICS": '{"per_runner": false}',
+            },
+            False,
+        ),
+    ],
+)
+def test_when_counters_began_is_not_told_where_prometheus_clients_variable_forbids_it(
+    variables: dict[str, str],
+    created: bool,  # noqa: FBT001
+    write: Write,
+) -> None:
+    assert load(write(TARGET), {}, variables).metrics.created_series is created
 
 
 def test_an_empty_variable_is_as_good_as_unset(load_text: Load) -> None:

@@ -65,6 +65,7 @@ def test_the_example_loads_and_shows_almost_everything(
     shown["targets"] = {name: None for target in shown["targets"] for name in target}
     others = {
         "targets": {"header_files", "bearer_token", "password_command"},
+        "metrics": {"allow"},
         "alertmanager": {"bearer_token", "bearer_token_file", "definitions"},
     }
     for section in Settings.model_fields.keys() - {"listen"}:
