@@ -16,7 +16,8 @@ from electric_agents_exporter.metrics.exposition import Exposer
 from electric_agents_exporter.metrics.family import Group
 from electric_agents_exporter.metrics.process_families import ProcessState
 from electric_agents_exporter.metrics.scrape import Scraper
-from electric_agents_exporter.metrics.table import build_table
+from electric_agents_exporter.metrics.table import Table, build_table
+from electric_agents_exporter.probing import Prober
 from electric_agents_exporter.scheduler import TargetPoller
 from electric_agents_exporter.settings.model import Settings
 from electric_agents_exporter.settings.targets import TargetSettings
@@ -36,13 +37,15 @@ class Exporter:
         self.fleet = Fleet(self.clock)
         self.process = ProcessState(version(DISTRIBUTION), platform.python_version())
         self._registry = process_registry()
-        self.scraper = Scraper(self.fleet, self._exposer(settings), self.clock)
+        table = _table(settings)
+        self.scraper = Scraper(self.fleet, self._exposer(table), self.clock)
+        self.prober = Prober(self.fleet, table)
         self.pollers: dict[str, TargetPoller] = {}
         self.alerts: DirectAlerts | None = None
         self._started = False
         self._closing: set[asyncio.Task[None]] = set()
         self._settings = settings
-        self._configure_targets(settings, {})
+        self._configure_targets(settings, {}, table)
         self.process.reloaded_at = self.clock.time()
         self._configure_alerts(settings)
 
@@ -50,8 +53,9 @@ class Exporter:
         """Follow new settings; targets that keep their name keep what is known of them."""
         before = {target.name: target for target in self._settings.targets}
         self._settings = settings
-        self.scraper.replace_exposer(self._exposer(settings))
-        self._configure_targets(settings, before)
+        table = _table(settings)
+        self.scraper.replace_exposer(self._exposer(table))
+        self._configure_targets(settings, before, table)
         self.process.reloaded_at = self.clock.time()
         self._configure_alerts(settings)
 
@@ -62,10 +66,11 @@ class Exporter:
             self.alerts.start()
 
     def intervals(self) -> dict[str, tuple[TargetPoller, float]]:
-        """Give every poller by its target's name, with how often it polls."""
+        """Give the poller of every target that is polled by schedule, with how often it is."""
         return {
             target.name: (self.pollers[target.name], target.interval)
             for target in self._settings.targets
+            if target.scheduled
         }
 
     async def aclose(self) -> None:
@@ -85,17 +90,12 @@ class Exporter:
         """Give the alerts that this exporter sends by itself; None where it sends none."""
         return None if self.alerts is None else self.alerts.alerts()
 
-    def _exposer(self, settings: Settings) -> Exposer:
-        table = build_table(
-            frozenset(Group(name) for name in settings.metrics.groups),
-            per_runner=settings.metrics.per_runner,
-            owner_label=settings.metrics.owner_label,
-            created=settings.metrics.created_series,
-            choice=settings.metrics.choice(),
-        )
+    def _exposer(self, table: Table) -> Exposer:
         return Exposer(table, self.process, self._registry)
 
-    def _configure_targets(self, settings: Settings, before: Mapping[str, TargetSettings]) -> None:
+    def _configure_targets(
+        self, settings: Settings, before: Mapping[str, TargetSettings], table: Table
+    ) -> None:
         shard = Shard(settings.shard.index, settings.shard.count)
         self.fleet.configure([target.policy(shard) for target in settings.targets])
         pollers: dict[str, TargetPoller] = {}
@@ -113,6 +113,8 @@ class Exporter:
                 poller.replace_source(target.source(self.clock))
             pollers[target.name] = poller
         self.pollers = pollers
+        targets = {target.name: target for target in settings.targets}
+        self.prober.configure(pollers, targets, table)
 
     def _ticked(self, target: str) -> None:
         if self.alerts is not None:
@@ -145,6 +147,17 @@ class Exporter:
         self.alerts = DirectAlerts(self.fleet, self.process, self.clock, options, delivery)
         if self._started:
             self.alerts.start()
+
+
+def _table(settings: Settings) -> Table:
+    """Give the families that the settings choose."""
+    return build_table(
+        frozenset(Group(name) for name in settings.metrics.groups),
+        per_runner=settings.metrics.per_runner,
+        owner_label=settings.metrics.owner_label,
+        created=settings.metrics.created_series,
+        choice=settings.metrics.choice(),
+    )
 
 
 def process_registry() -> CollectorRegistry:

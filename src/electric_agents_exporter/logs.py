@@ -6,6 +6,7 @@ import logging
 import queue
 import sys
 import threading
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final, TextIO
 
@@ -51,6 +52,15 @@ class JsonFormatter(_Formatter):
     @override
     def format(self, record: logging.LogRecord) -> str:
         return json.dumps(self.fields(record))
+
+
+def line(level: str, message: str, fields: Mapping[str, str], at: float | None = None) -> str:
+    """Write a line of the log that is shown elsewhere; `at` is when, now by default."""
+    record = logging.makeLogRecord({"name": _OURS, "levelname": level.upper(), "msg": message})
+    if at is not None:
+        record.created = at
+    vars(record).update(fields)
+    return LogfmtFormatter().format(record)
 
 
 def _quote(value: str) -> str:

@@ -21,7 +21,9 @@ def run(settings: Settings, out: BinaryIO) -> int:
 
 
 async def _run(settings: Settings, out: BinaryIO) -> int:
-    exporter = Exporter(settings)
+    # Whoever probes here wants to see them all.
+    targets = [target.model_copy(update={"scheduled": True}) for target in settings.targets]
+    exporter = Exporter(settings.model_copy(update={"targets": targets}))
     polls = (poller.poll(paced=False) for poller in exporter.pollers.values())
     results = await asyncio.gather(*polls)
     for name, result in zip(exporter.pollers, results, strict=True):

@@ -5,10 +5,11 @@ All of it goes by a clock that neither jumps nor sleeps, whatever is done to the
 
 import asyncio
 import logging
+import math
 import random
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta, tzinfo
-from typing import Final
+from typing import Final, NamedTuple
 
 from apscheduler.events import EVENT_JOB_MAX_INSTANCES, JobExecutionEvent
 from apscheduler.executors.asyncio import AsyncIOExecutor
@@ -20,6 +21,7 @@ from electric_agents_exporter.fleet.clock import Clock
 from electric_agents_exporter.fleet.poll import Poll, PollResult
 from electric_agents_exporter.fleet.reasons import Skip
 from electric_agents_exporter.fleet.target import Target
+from electric_agents_exporter.fleet.trace import Trace
 from electric_agents_exporter.sources.source import Source
 
 log = logging.getLogger(__name__)
@@ -28,7 +30,29 @@ TICK_SECONDS: Final = 1.0
 _TICK_JOB: Final = "tick"
 _BEGINNING: Final = datetime(2000, 1, 1, tzinfo=UTC)  # APScheduler takes 1970 for no time at all
 _JITTER: Final = 0.1
+_MOST_WAITING: Final = 16  # for a probe of one target
+_END_SECONDS: Final = 0.2  # from when a poll is cut short until it is known what it came to
 _LONGEST_BACKOFF: Final = 4  # intervals, so that recovery is seen soon
+
+
+class TooManyProbesError(Exception):
+    """As many wait for one target as may."""
+
+
+class Probed(NamedTuple):
+    """What a probe came to, and all that was asked, where that was wanted."""
+
+    result: PollResult
+    trace: Trace | None
+
+
+class _Probe:
+    """A poll that is asked for and has not begun: by when it must be over, and its task."""
+
+    def __init__(self) -> None:
+        self.until = 0.0
+        self.traced = False
+        self.task: asyncio.Task[Probed | None]
 
 
 class TargetPoller:
@@ -57,6 +81,12 @@ class TargetPoller:
         self._logged: set[str] = set()
         self._failing_since = 0.0
         self._logged_empty: set[str] = set()
+        self._under_way: Poll | None = None
+        self._next_probe: _Probe | None = None
+        self._probes: set[asyncio.Task[Probed | None]] = set()
+        self._probed_at: float | None = None
+        self._waiting = 0
+        self._closed = False
 
     def replace_source(self, source: Source) -> None:
         """Ask another source from the next poll on."""
@@ -65,15 +95,25 @@ class TargetPoller:
         self._without_list = self._skips_left = 0
 
     async def aclose(self) -> None:
-        """Close what is open, once the poll in progress has ended."""
+        """Close what is open, once the poll in progress has ended; a probe is broken off."""
+        self._closed = True
+        for task in self._probes:
+            task.cancel()
         async with self._turn:
             await self._source.aclose()
             if self._next_source is not None:
                 await self._next_source.aclose()
 
     async def tick(self) -> None:
-        """Poll if it is time to; called every interval."""
+        """Poll if it is time to; called every interval.
+
+        A probe that polled within the last interval is as good, and counts as no skip.
+        """
         self._count_misfires()
+        if self._was_probed_lately():
+            self._target.attend()
+            self._on_tick()
+            return
         if self._skips_left > 0:
             self._skips_left -= 1
             self._target.attend()
@@ -81,7 +121,10 @@ class TargetPoller:
             self._on_tick()
             return
         try:
-            await self.poll(paced=self._target.polled)
+            async with self._turn:
+                # One may have come while this tick waited for its turn.
+                if not self._was_probed_lately():
+                    await self._poll(paced=self._target.polled)
         except asyncio.CancelledError:
             # Only stopping cancels a job, which ends here; APScheduler would call it an error.
             return
@@ -98,27 +141,88 @@ class TargetPoller:
     async def poll(self, *, paced: bool) -> PollResult:
         """Poll now, or as soon as the poll in progress has ended; gives what it came to."""
         async with self._turn:
-            if self._next_source is not None:
-                self._next_source.take_over(self._source)
-                await self._source.aclose()
-                self._source, self._next_source = self._next_source, None
-            self._target.attend()
-            poll = Poll(self._target)
-            complete = await self._ask(poll, paced=paced)
-            self._target.credential_changed_at = self._source.credential_changed_at()
-            self._target.certificate_ends_at = self._source.certificate_ends_at()
-            result = poll.end(complete=complete)
-            self._target.attend()
-            self._without_list = 0 if result.got_list else self._without_list + 1
-            self._log_transition(result)
-            self._log_empty_lists()
-            return result
+            return await self._poll(paced=paced)
 
-    async def _ask(self, poll: Poll, *, paced: bool) -> bool:
+    async def probe(self, seconds: float, *, traced: bool = False) -> Probed | None:
+        """Poll now, within so many seconds; all who ask before that poll begins share it.
+
+        It is a poll as any other, so that counters stay counters. One that is under way hurries.
+
+        Returns:
+            What it came to, with its trace if that was asked for; None where it was not over in
+            time.
+
+        Raises:
+            TooManyProbesError: many wait for a poll of this target already.
+        """
+        if self._waiting >= _MOST_WAITING:
+            raise TooManyProbesError
+        now = asyncio.get_running_loop().time()
+        probe = self._next_probe
+        if probe is None:
+            probe = self._next_probe = _Probe()
+            probe.task = asyncio.create_task(self._run(probe))
+            self._probes.add(probe.task)
+            probe.task.add_done_callback(self._probes.discard)
+        probe.until = max(probe.until, now + seconds)
+        probe.traced |= traced
+        if self._under_way is not None:
+            self._under_way.hurried = True
+        self._waiting += 1
+        try:
+            # Whoever goes takes nothing from the others, who wait for the same one.
+            done, _ = await asyncio.wait({probe.task}, timeout=seconds + _END_SECONDS)
+        finally:
+            self._waiting -= 1
+        return None if not done or probe.task.cancelled() else probe.task.result()
+
+    async def _run(self, probe: "_Probe") -> Probed | None:
+        async with self._turn:
+            # Who comes from now on would be told what was asked before.
+            self._next_probe = None
+            seconds = probe.until - asyncio.get_running_loop().time()
+            if self._closed or seconds <= 0:
+                return None
+            self._probed_at = self._clock.awake()
+            trace = Trace() if probe.traced else None
+            result = await self._poll(paced=False, seconds=seconds, trace=trace)
+        if self._target.policy.scheduled:
+            self._on_tick()
+        return Probed(result, trace)
+
+    def _was_probed_lately(self) -> bool:
+        if self._probed_at is None:
+            return False
+        return self._clock.awake() - self._probed_at < self._target.policy.interval
+
+    async def _poll(
+        self, *, paced: bool, seconds: float = math.inf, trace: Trace | None = None
+    ) -> PollResult:
+        """Poll, having the turn to."""
+        if self._next_source is not None:
+            self._next_source.take_over(self._source)
+            await self._source.aclose()
+            self._source, self._next_source = self._next_source, None
+        self._target.attend()
+        poll = self._under_way = Poll(self._target, trace)
+        try:
+            complete = await self._ask(poll, paced=paced, seconds=seconds)
+        finally:
+            self._under_way = None
+        self._target.credential_changed_at = self._source.credential_changed_at()
+        self._target.certificate_ends_at = self._source.certificate_ends_at()
+        result = poll.end(complete=complete)
+        self._target.attend()
+        self._without_list = 0 if result.got_list else self._without_list + 1
+        self._log_transition(result)
+        self._log_empty_lists()
+        return result
+
+    async def _ask(self, poll: Poll, *, paced: bool, seconds: float) -> bool:
         fields = {"target": self._target.policy.name}
         try:
             # Past this age the first reports of the sweep would be stale: time to begin anew.
-            async with asyncio.timeout(self._target.policy.stale_after):
+            async with asyncio.timeout(min(seconds, self._target.policy.stale_after)):
                 return await self._source.poll(poll, paced=paced)
         except TimeoutError:
             log.warning("poll cut short", extra=fields)

@@ -205,6 +205,7 @@ class Service:
             status_page=web.status_page,
             links=Links(grafana=web.grafana or "", runbooks=web.runbooks or ""),
             alerts=self._exporter.own_alerts,
+            probes=self._exporter.prober,
         )
 
     def _handle_signals(self) -> asyncio.Event:

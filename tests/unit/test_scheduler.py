@@ -16,9 +16,14 @@ from electric_agents_exporter.contract.reading import read_health, read_list
 from electric_agents_exporter.fleet.clock import Clock, SystemClock
 from electric_agents_exporter.fleet.policy import Policy
 from electric_agents_exporter.fleet.poll import Poll
-from electric_agents_exporter.fleet.reasons import Reason, Skip
+from electric_agents_exporter.fleet.reasons import Operation, Reason, Skip
 from electric_agents_exporter.fleet.target import Target
-from electric_agents_exporter.scheduler import Every, PollScheduler, TargetPoller
+from electric_agents_exporter.scheduler import (
+    Every,
+    PollScheduler,
+    TargetPoller,
+    TooManyProbesError,
+)
 from electric_agents_exporter.sources.source import Source
 from skipping_loop import LoopClock, run_skipping
 
@@ -418,6 +423,181 @@ async def test_a_target_is_attended_to_when_a_poll_begins_ends_or_is_left_out() 
         await poller.tick()
         assert target.attended_at == clock.monotonic()
     assert skipped(target)[Skip.BACKOFF] > 0
+
+
+async def probed(poller: TargetPoller, seconds: float = 10.0, *, traced: bool = False) -> bool:
+    """Tell whether a probe succeeded."""
+    told = await poller.probe(seconds, traced=traced)
+    return told is not None and told.result.succeeded
+
+
+async def test_a_probe_polls_at_once_and_as_fast_as_can_be() -> None:
+    poller, target, source = make(well, FakeClock())
+    assert await probed(poller)
+    assert (source.polls, source.paced, target.polled) == (1, [False], True)
+
+
+async def test_a_probe_takes_the_place_of_the_polls_of_the_next_interval() -> None:
+    clock = FakeClock()
+    poller, target, source = make(badly, clock)
+    for _ in range(4):
+        assert not await probed(poller)
+        clock.advance(7)
+        await poller.tick()
+        assert target.attended_at == clock.monotonic()
+        clock.advance(7)
+    assert source.polls == 4
+    assert skipped(target) == {}
+    clock.advance(1)
+    await poller.tick()
+    assert source.polls == 5
+    assert skipped(target) == {}
+
+
+async def test_a_tick_that_waited_for_a_probe_polls_no_second_time() -> None:
+    gate = asyncio.Event()
+
+    async def wait(poll: Poll) -> bool:
+        await gate.wait()
+        return await well(poll)
+
+    poller, _, source = make(wait, FakeClock())
+    probe = asyncio.create_task(probed(poller))
+    await asyncio.sleep(0)
+    tick = asyncio.create_task(poller.tick())
+    await asyncio.sleep(0)
+    gate.set()
+    assert await probe
+    await tick
+    assert source.polls == 1
+
+
+async def test_all_who_probe_before_a_poll_begins_share_it_and_who_comes_later_has_the_next() -> (
+    None
+):
+    gates = [asyncio.Event(), asyncio.Event(), asyncio.Event()]
+
+    async def wait(poll: Poll) -> bool:
+        await gates[source.polls - 1].wait()
+        return await well(poll)
+
+    poller, _, source = make(wait, FakeClock())
+    scheduled = asyncio.create_task(poller.poll(paced=True))
+    await until(lambda: source.polls == 1)
+    first = [asyncio.create_task(probed(poller, traced=number == 1)) for number in range(3)]
+    await asyncio.sleep(0.01)
+    assert source.polls == 1
+    gates[0].set()
+    await until(lambda: source.polls == 2)
+    later = asyncio.create_task(poller.probe(10.0))
+    gates[1].set()
+    assert await asyncio.gather(*first) == [True] * 3
+    gates[2].set()
+    told = await later
+    assert told is not None
+    assert told.trace is None
+    assert (source.polls, source.most_running) == (3, 1)
+    await scheduled
+
+
+async def test_a_poll_under_way_hurries_for_who_probes() -> None:
+    polls: list[Poll] = []
+
+    async def wait(poll: Poll) -> bool:
+        polls.append(poll)
+        while len(polls) == 1 and not poll.hurried:
+            await asyncio.sleep(0.001)
+        return await well(poll)
+
+    poller, _, _ = make(wait, FakeClock())
+    scheduled = asyncio.create_task(poller.poll(paced=True))
+    await until(lambda: bool(polls))
+    assert not polls[0].hurried
+    assert await probed(poller)
+    await scheduled
+    assert [poll.hurried for poll in polls] == [True, False]
+
+
+async def test_a_probe_that_is_not_over_in_time_is_cut_short_and_tells_what_is_known() -> None:
+    async def list_and_hang(poll: Poll) -> bool:
+        listed_only(poll)
+        return await hang(poll)
+
+    poller, target, _ = make(list_and_hang, FakeClock())
+    told = await poller.probe(0.05)
+    assert told is not None
+    assert not told.result.succeeded
+    assert told.result.got_list
+    assert target.snapshot(0).listed == {"service:monitor": 0}
+
+
+async def test_who_waits_for_less_long_than_the_others_is_answered_in_time() -> None:
+    gate = asyncio.Event()
+
+    async def wait(poll: Poll) -> bool:
+        await gate.wait()
+        return await well(poll)
+
+    poller, _, _ = make(wait, FakeClock())
+    patient = asyncio.create_task(probed(poller, 60.0))
+    assert await poller.probe(0.01) is None
+    gate.set()
+    assert await patient
+
+
+async def test_so_many_wait_for_one_target_and_no_more() -> None:
+    poller, _, source = make(hang, FakeClock())
+    waiting = [asyncio.create_task(probed(poller, 60.0)) for _ in range(16)]
+    await asyncio.sleep(0.01)
+    with pytest.raises(TooManyProbesError):
+        await poller.probe(60.0)
+    closing = asyncio.create_task(poller.aclose())
+    assert await asyncio.gather(*waiting) == [False] * 16
+    await closing
+    assert source.closed
+    assert await poller.probe(60.0) is None
+
+
+async def test_who_goes_takes_nothing_from_who_waits_for_the_same_probe() -> None:
+    gate = asyncio.Event()
+
+    async def wait(poll: Poll) -> bool:
+        await gate.wait()
+        return await well(poll)
+
+    poller, _, _ = make(wait, FakeClock())
+    going, staying = (asyncio.create_task(probed(poller)) for _ in range(2))
+    await asyncio.sleep(0.01)
+    going.cancel()
+    await asyncio.sleep(0.01)
+    gate.set()
+    assert await staying
+    assert going.cancelled()
+
+
+async def test_a_trace_has_every_request_with_what_came_of_it_and_no_end() -> None:
+    async def ask(poll: Poll) -> bool:
+        poll.requested(Operation.LIST, 0.25, Reason.TLS, "bad", {"path": "/a"})
+        for _ in range(1500):
+            poll.requested(Operation.HEALTH, 0.0, None)
+        return await well(poll)
+
+    clock = FakeClock()
+    poller, _, _ = make(ask, clock)
+    told = await poller.probe(10.0, traced=True)
+    assert told is not None
+    assert told.trace is not None
+    assert (len(told.trace.asked), told.trace.more) == (1000, 501)
+    assert told.trace.asked[0] == (
+        clock.time(),
+        {
+            "operation": "list",
+            "seconds": "0.250",
+            "reason": "tls",
+            "error": "bad",
+            "path": "/a",
+        },
+    )
 
 
 async def test_a_poll_that_still_runs_is_no_sign_that_polls_go_on() -> None:

@@ -68,6 +68,7 @@ def conditions(*names: str) -> dict[str, Change]:
 WATCHED: dict[str, Change] = {
     "name": Change(("a", "b"), ("policy.name", "schedule.name")),
     "interval": Change(("16s", "17s"), ("policy.interval", "schedule.interval", "http.interval")),
+    "scheduled": Change((False, True), ("policy.scheduled", "schedule.name", "schedule.interval")),
     "timeout": Change(("2s", "3s"), ("http.timeout", "database.timeout")),
     "stale_after": Change(("70s", "80s"), ("policy.stale_after",)),
     "expected_runners.min": Change((1, 2), ("policy.expected_min",)),
@@ -324,9 +325,11 @@ def shown(settings: Settings) -> dict[str, object]:
 
 def of_exporter(exporter: Exporter) -> dict[str, object]:
     """Everything that an exporter gives to its parts, from the next poll on."""
-    ((name, (poller, interval)),) = exporter.intervals().items()
+    (poller,) = exporter.pollers.values()
     (target,) = exporter.fleet.targets.values()
-    given = {"schedule.name": name, "schedule.interval": interval}
+    given: dict[str, object] = {}
+    for name, (_, interval) in exporter.intervals().items():
+        given |= {"schedule.name": name, "schedule.interval": interval}
     given |= dict(flatten(target.policy, "policy"))
     parts = vars(poller)
     given |= dict(flatten(parts["_next_source"] or parts["_source"], "source"))
@@ -364,7 +367,7 @@ async def of_service(settings: Settings) -> dict[str, object]:
     served = service.served()
     assert await service.reload() == ""
     (handler,) = logging.getLogger().handlers
-    parts = {"fleet", "scraper", "process", "clock", "alerts"}
+    parts = {"fleet", "scraper", "process", "clock", "alerts", "probes"}
     options = {each.name for each in fields(served)} - parts
     given = {f"served.{name}": getattr(served, name) for name in options}
     return {

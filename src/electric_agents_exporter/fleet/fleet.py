@@ -66,7 +66,7 @@ class Fleet:
         still = {
             name: now - target.attended_at
             for name, target in self._targets.items()
-            if now - target.attended_at > target.policy.patience
+            if target.policy.scheduled and now - target.attended_at > target.policy.patience
         }
         if not still:
             return ""
@@ -81,16 +81,21 @@ class Fleet:
             known = known.tenants.get(tenant)
         return None if known is None else known.detail(runner_id)
 
-    def snapshot(self) -> FleetSnapshot:
-        """Give one consistent state of everything, at the clock's now."""
+    def snapshot(self, probed: str | None = None) -> FleetSnapshot:
+        """Give one consistent state of everything, at the clock's now.
+
+        That is of all targets that are polled by schedule, or of the one that is probed alone.
+        """
         monotonic = self._clock.monotonic()
+        if probed is None:
+            targets = [each for each in self._targets.values() if each.policy.scheduled]
+        else:
+            targets = [each for name, each in self._targets.items() if name == probed]
         return FleetSnapshot(
             time=self._clock.time(),
             monotonic=monotonic,
             targets=tuple(
-                snapshot
-                for target in self._targets.values()
-                for snapshot in target.snapshots(monotonic)
+                snapshot for target in targets for snapshot in target.snapshots(monotonic)
             ),
             drift=dict(self._drift),
         )

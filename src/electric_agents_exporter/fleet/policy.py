@@ -41,6 +41,7 @@ class Policy:
         thresholds: when time makes a condition true.
         operations: what is asked of it.
         database: lists, reports and claims come from the server's database.
+        scheduled: it is polled every interval, and not only when somebody probes it.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Policy:
     thresholds: Thresholds = field(default_factory=Thresholds)
     operations: tuple[Operation, ...] = (Operation.LIST, Operation.HEALTH)
     database: bool = False
+    scheduled: bool = True
 
     @property
     def patience(self) -> float:

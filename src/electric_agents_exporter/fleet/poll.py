@@ -13,6 +13,7 @@ from electric_agents_exporter.fleet.inventory import DueRunner
 from electric_agents_exporter.fleet.reasons import SERVER_FAILS, Operation, Reason
 from electric_agents_exporter.fleet.snapshot import FullScan, PollFault
 from electric_agents_exporter.fleet.target import Target
+from electric_agents_exporter.fleet.trace import Trace
 
 _TOLERATED_SHARE: Final = 0.1
 _TOLERATED: Final = 1
@@ -85,9 +86,13 @@ class Poll:
 
     Attributes:
         answers: what came of asking after runners.
+        trace: takes note of every request, where somebody wants to see them.
+        hurried: somebody waits for the poll, so it is no time to be slow, however kind that is.
     """
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, trace: Trace | None = None) -> None:
+        self.trace = trace
+        self.hurried = False
         self._target = target
         self._began = target.clock.monotonic()
         self._began_at = target.clock.time()
@@ -149,12 +154,27 @@ class Poll:
         return due
 
     def requested(
-        self, operation: Operation, seconds: float, reason: Reason | None, words: str = ""
+        self,
+        operation: Operation,
+        seconds: float,
+        reason: Reason | None,
+        words: str = "",
+        details: Mapping[str, str] | None = None,
     ) -> None:
         """Count a request, how long it took, and why it failed if it did.
 
-        `words` say that more exactly, in a line without a secret.
+        `words` say that more exactly, in a line without a secret; `details` what was asked, and are
+        for its trace alone.
         """
+        if self.trace is not None:
+            fields = {
+                "operation": operation.value,
+                "seconds": f"{seconds:.3f}",
+                "reason": reason.value if reason else "none",
+                "error": words or "none",
+                **(details or {}),
+            }
+            self.trace.note(self._target.clock.time(), fields)
         if reason is not None and words:
             self._words[operation].setdefault(reason, words)
         self._target.requests.count(operation, seconds, reason)

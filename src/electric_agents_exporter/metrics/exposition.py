@@ -2,7 +2,9 @@
 
 import time
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 from itertools import chain
+from typing import Final
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.openmetrics import exposition as openmetrics
@@ -11,6 +13,7 @@ from electric_agents_exporter.fleet.snapshot import FleetSnapshot, TargetSnapsho
 from electric_agents_exporter.metrics.formats import Format
 from electric_agents_exporter.metrics.fragments import RunnerFragments, RunnerPart
 from electric_agents_exporter.metrics.lines import FamilyWriter, Part, open_labels, part
+from electric_agents_exporter.metrics.probe_families import ProbeOutcome
 from electric_agents_exporter.metrics.process_families import (
     OF_EVERY_PROGRAM,
     ProcessState,
@@ -18,6 +21,9 @@ from electric_agents_exporter.metrics.process_families import (
 )
 from electric_agents_exporter.metrics.table import Table
 from electric_agents_exporter.metrics.target_families import TargetSubject, target_subject
+
+_NO_PROCESS: Final = ProcessState("", "")
+"""Stands for what no family reads where those of this process are left out."""
 
 
 class Exposer:
@@ -61,6 +67,25 @@ class Exposer:
             return generate_latest(registry)
         part: bytes = openmetrics.generate_latest(registry)  # type: ignore[no-untyped-call]
         return part
+
+
+class ProbeExposer:
+    """Makes expositions of single targets in one format. Not safe for two threads at once."""
+
+    def __init__(self, table: Table, fmt: Format) -> None:
+        self._probe = [FamilyWriter(family, fmt) for family in table.probe]
+        self._writers = _Writers(replace(table, process=()), fmt)
+        self._end = b"# EOF\n" if fmt is Format.OPENMETRICS else b""
+
+    def expose(self, snapshot: FleetSnapshot, outcome: ProbeOutcome) -> Iterator[bytes]:
+        """Write what a probe came to, then the snapshot of its target, a piece at a time."""
+        for writer in self._probe:
+            yield writer.head + writer.lines("", outcome).encode()
+        for of_target, pieces, series in self._writers.families(snapshot, _NO_PROCESS):
+            if series:
+                yield of_target.head
+                yield from pieces
+        yield self._end
 
 
 class _Writers:

@@ -13,6 +13,7 @@ _TITLES: Final = (
     ("One runner", ("server", "runner_id")),
     ("The fleet of a target, and its polling", ("server",)),
     ("This process", ()),
+    ("A probe", ()),
 )
 _INTRODUCTION: Final = """# Metrics
 
@@ -30,6 +31,9 @@ A source such as `runner.last_seen_at` is a field of the server's list or health
 
 Of a target with `tenants: all` the series of a tenant carry `tenant` beside `server`; of a sharded
 exporter the series of a target carry `shard`.
+
+`/probe?target=NAME` answers with the series of a probe and those of its target, and none of this
+process.
 
 ## Conditions
 
@@ -50,6 +54,7 @@ def all_families() -> Iterator[tuple[str, tuple[str, ...], Family[Any]]]:
         (*table.per_report, *table.per_poll, *table.per_scrape),
         table.target,
         table.process,
+        table.probe,
     )
     for (title, labels), part in zip(_TITLES, parts, strict=True):
         for family in part:

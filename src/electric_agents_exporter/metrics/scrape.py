@@ -79,7 +79,7 @@ class Scraper:
 
             def build() -> None:
                 parts = exposer.expose(snapshot, fmt, names)
-                handed.pop().extend(_compress(parts) if gzip else _cut(parts))
+                handed.pop().extend(compress(parts) if gzip else cut(parts))
 
             # It is filled there and not returned: a future and its result outlive their use until
             # garbage is collected. Nor does `build` hold it once it is filled: the thread wakes us
@@ -100,7 +100,7 @@ class Scraper:
         return kept.body() if unchanged or came < kept.monotonic else None
 
 
-def _cut(parts: Iterable[bytes]) -> Iterator[memoryview]:
+def cut(parts: Iterable[bytes]) -> Iterator[memoryview]:
     """Cut the parts into pieces, without a copy."""
     for part in parts:
         view = memoryview(part)
@@ -108,9 +108,10 @@ def _cut(parts: Iterable[bytes]) -> Iterator[memoryview]:
             yield view[start : start + CHUNK_BYTES]
 
 
-def _compress(parts: Iterable[bytes]) -> Iterator[bytes]:
+def compress(parts: Iterable[bytes]) -> Iterator[bytes]:
+    """Compress the parts with gzip."""
     compressor = isal_zlib.compressobj(level=1, wbits=_GZIP_WINDOW)
-    for piece in _cut(parts):
+    for piece in cut(parts):
         packed = compressor.compress(piece)
         if packed:
             yield packed

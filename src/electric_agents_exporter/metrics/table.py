@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 from electric_agents_exporter.metrics.choice import Choice
 from electric_agents_exporter.metrics.family import Group
+from electric_agents_exporter.metrics.probe_families import ProbeFamily, probe_families
 from electric_agents_exporter.metrics.process_families import (
     OF_EVERY_PROGRAM,
     ProcessFamily,
@@ -28,7 +29,7 @@ class Table:
 
     A runner's own are written anew with its report (`per_report`), with every poll (`per_poll`), or
     at every scrape, since they move with time alone (`per_scrape`). Of `of_every_program` only the
-    names are known here.
+    names are known here; those of a `probe` are shown to who probes.
     """
 
     per_report: tuple[ReportFamily, ...]
@@ -36,6 +37,7 @@ class Table:
     per_scrape: tuple[PollFamily, ...]
     target: tuple[TargetFamily, ...]
     process: tuple[ProcessFamily, ...]
+    probe: tuple[ProbeFamily, ...] = ()
     of_every_program: frozenset[str] = frozenset(OF_EVERY_PROGRAM)
 
 
@@ -65,5 +67,6 @@ def build_table(
         ),
         target=tuple(f for f in target_families() if f.group in of_targets and shows(f.name)),
         process=tuple(f for f in process_families() if shows(f.name)),
+        probe=tuple(f for f in probe_families() if shows(f.name)),
         of_every_program=frozenset(filter(shows, OF_EVERY_PROGRAM)),
     )

@@ -21,6 +21,7 @@ targets:
     bearer_token_file: /run/secrets/token       # read again when it changes
     tls: {ca_file: /etc/ssl/acme.pem, server_name: agents.internal, insecure_skip_verify: false}
     interval: 15s
+    scheduled: true                             # false: polled only when /probe asks
     timeout: 5s
     concurrency: 10
     stale_after: 60s

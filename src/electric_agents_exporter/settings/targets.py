@@ -211,6 +211,11 @@ class _Watched(_Named):
         description="How often to poll; each time up to a tenth later, so as to keep no step with "
         "the runners' heartbeats.",
     )
+    scheduled: bool = Field(
+        default=True,
+        description="Poll every interval. `false`: only when `/probe` asks, and with no series in "
+        "`/metrics`.",
+    )
     timeout: Duration = Field(
         "5s",
         validate_default=True,
@@ -302,6 +307,7 @@ class _Watched(_Named):
             thresholds=Thresholds(**self.conditions.model_dump()),
             operations=operations,
             database=database,
+            scheduled=self.scheduled,
         )
 
 

@@ -7,7 +7,14 @@ from pathlib import Path
 from typing import Annotated, Final
 from urllib.parse import parse_qsl, urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, SecretStr
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    SecretStr,
+)
 
 from electric_agents_exporter.contract import principals
 from electric_agents_exporter.fleet.selection import Pattern
@@ -313,7 +320,12 @@ Name = Annotated[
 Duration = Annotated[
     float, BeforeValidator(parse_duration), Field(gt=0, allow_inf_nan=False), Words("duration")
 ]
-PatternText = Annotated[Pattern, PlainValidator(_pattern), Words("regular expression")]
+PatternText = Annotated[
+    Pattern,
+    PlainValidator(_pattern),
+    PlainSerializer(lambda pattern: pattern.text, return_type=str),
+    Words("regular expression"),
+]
 Address = Annotated[str, AfterValidator(_address), Words("`HOST:PORT`")]
 ServerUrl = Annotated[str, AfterValidator(_server_url), Words("`http://` or `https://` URL")]
 BaseUrl = Annotated[str, AfterValidator(_base_url), Words("`http://` or `https://` URL")]

@@ -170,7 +170,7 @@ class HttpSource:
         # No more at once than connections: who waits for one spends its own time.
         await share(first, options.concurrency, lambda ask: ask())
         due = poll.due()
-        pacer = Pacer.over(options.interval, len(due), paced=paced)
+        pacer = Pacer.over(options.interval, len(due), poll, paced=paced)
         return await sweep.ask_all(due, pacer)
 
 
@@ -262,20 +262,22 @@ class WakeSweep:
 
 
 class Pacer:
-    """Turns at even distances in time."""
+    """Turns at even distances in time, for as long as nobody is in a hurry."""
 
-    def __init__(self, gap: float) -> None:
+    def __init__(self, gap: float, hurried: Callable[[], bool] = lambda: False) -> None:
         self._gap = gap
+        self._hurried = hurried
         self._next = 0.0
 
     @classmethod
-    def over(cls, interval: float, turns: int, *, paced: bool) -> "Pacer":
-        """Spread so many turns over half an interval, to be kind to the server."""
-        return cls(min(_LONGEST_GAP, _SPREAD * interval / max(1, turns)) if paced else 0.0)
+    def over(cls, interval: float, turns: int, poll: Poll, *, paced: bool) -> "Pacer":
+        """Spread so many turns of a poll over half an interval, to be kind to the server."""
+        gap = min(_LONGEST_GAP, _SPREAD * interval / max(1, turns)) if paced else 0.0
+        return cls(gap, lambda: poll.hurried)
 
     async def turn(self) -> None:
         """Wait for the next turn; one that was missed is not made up for."""
-        if not self._gap:
+        if not self._gap or self._hurried():
             return
         now = asyncio.get_running_loop().time()
         slot = max(self._next, now)

@@ -244,8 +244,9 @@ class PostgresSource:
             await connection.execute(queries.COMMIT)
         except (psycopg.Error, CredentialError, _UnfitError, OSError) as error:
             reason = Reason.TIMEOUT if patience.expired else _reason_of(error)
-            reading.fail(reason)
-            self._log_transition(reason, _words_of(error))
+            words = _words_of(error)
+            reading.fail(reason, words)
+            self._log_transition(reason, words)
             await self.aclose()
             return False
         except BaseException:
@@ -329,22 +330,24 @@ class _Reading:
         await self._read_reports(rows, holdings, _Moment(now, read_at), everyone)
         self._count(None)
 
-    def fail(self, reason: Reason) -> None:
+    def fail(self, reason: Reason, words: str) -> None:
         """Tell why it ended early."""
-        self._count(reason)
+        self._count(reason, words)
         if self._operation is Operation.LIST:
             self._poll.listed(EVERYONE, reason)
         for tenant, runners in self._waiting.items():
             for runner_id in runners:
                 self._polls[tenant].failed(runner_id, reason)
 
-    def _count(self, reason: Reason | None) -> None:
+    def _count(self, reason: Reason | None, words: str = "") -> None:
         seconds = self._clock.monotonic() - self._began
-        self._poll.requested(self._operation, seconds, reason)
+        details = {"error": words or "none"}
+        self._poll.requested(self._operation, seconds, reason, details=details)
         fields = {
             "operation": self._operation.value,
             "seconds": f"{seconds:.3f}",
             "reason": reason.value if reason else "none",
+            **details,
         }
         log.debug("asked", extra=fields)
 

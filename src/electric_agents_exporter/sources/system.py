@@ -50,7 +50,7 @@ class SystemSource:
         if self._wakes:
             options = self._server.options
             questions = poll.wake_questions()
-            pacer = Pacer.over(options.interval, len(questions), paced=paced)
+            pacer = Pacer.over(options.interval, len(questions), poll, paced=paced)
             sweep = WakeSweep(self._server.wake_streams(requests), poll)
 
             async def ask(question: WakeQuestion) -> None:

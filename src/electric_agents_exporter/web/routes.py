@@ -3,12 +3,12 @@
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
@@ -16,8 +16,10 @@ from electric_agents_exporter.fleet.clock import Clock
 from electric_agents_exporter.fleet.fleet import Fleet
 from electric_agents_exporter.metrics.formats import accepted
 from electric_agents_exporter.metrics.process_families import ProcessState
-from electric_agents_exporter.metrics.scrape import CHUNK_BYTES, Body, Scraper
+from electric_agents_exporter.metrics.scrape import Scraper
 from electric_agents_exporter.status.steps import Links
+from electric_agents_exporter.web.bodies import Turns, exposition, takes_gzip
+from electric_agents_exporter.web.probe_routes import ProbeRoutes, Probes
 from electric_agents_exporter.web.status_routes import AlertsOf, StatusRoutes
 
 log = logging.getLogger(__name__)
@@ -34,7 +36,8 @@ class Served:
 
     `reload` reads the settings again and returns what is wrong with them, empty if nothing; None
     where reloading over HTTP is off. `status_page` tells whether pages and their JSON are served,
-    with `links`, and with the `alerts` of this exporter, None where it sends none.
+    with `links`, and with the `alerts` of this exporter, None where it sends none. `probes` polls
+    single targets for who asks; None where nobody can.
     """
 
     fleet: Fleet
@@ -46,6 +49,7 @@ class Served:
     status_page: bool = True
     links: Links = field(default_factory=Links)
     alerts: AlertsOf = lambda: None
+    probes: Probes | None = None
 
 
 def create_app(served: Served) -> Starlette:
@@ -58,6 +62,8 @@ def create_app(served: Served) -> Starlette:
     if served.status_page:
         version = served.process.version
         routes += StatusRoutes(served.fleet, version, served.links, served.alerts).routes()
+    if served.probes is not None:
+        routes += ProbeRoutes(served.probes).routes()
     if served.reload is not None:
         routes.append(Route("/-/reload", _reload(served.reload), methods=["POST"]))
     app = Starlette(routes=routes)
@@ -80,7 +86,7 @@ class _Metrics:
         self._served = served
         self._running: Counter[_Client] = Counter()
         self._regulars: Counter[_Client] = Counter()
-        self._turns = _Turns()
+        self._turns = Turns()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         client = _client(Request(scope))
@@ -116,17 +122,10 @@ class _Metrics:
 
     async def _answer(self, request: Request) -> Response:
         fmt = accepted(request.headers.get("accept", ""))
-        gzip = _takes_gzip(request.headers.get("accept-encoding", ""))
+        gzip = takes_gzip(request)
         names = frozenset(request.query_params.getlist("name[]"))
-        chunks = await self._served.scraper.scrape(fmt, names, gzip=gzip)
-        headers = {
-            "content-type": fmt.value,
-            "content-length": str(sum(map(len, chunks))),
-            "vary": "accept, accept-encoding",
-        }
-        if gzip:
-            headers["content-encoding"] = "gzip"
-        return StreamingResponse(self._turns.each(chunks), headers=headers)
+        body = await self._served.scraper.scrape(fmt, names, gzip=gzip)
+        return exposition(body, fmt, self._turns, gzip=gzip)
 
 
 _Client = tuple[str, str]
@@ -136,42 +135,6 @@ _Client = tuple[str, str]
 def _client(request: Request) -> _Client:
     host = request.client.host if request.client else ""
     return host, request.headers.get("user-agent", "")[:_LONGEST_NAME]
-
-
-class _Turns:
-    """Lets bodies be sent a part at a time: of all that are under way, one part a turn of the loop.
-
-    Nothing else gives the loop a turn while a socket takes all that it is given, as one on the same
-    machine may; and a turn with a part of each of many bodies is a long one.
-    """
-
-    def __init__(self) -> None:
-        self._one = asyncio.Lock()
-
-    async def each(self, chunks: Body) -> AsyncIterator[bytes | memoryview]:
-        """Give the chunks one by one."""
-        given = 0
-        for chunk in chunks:
-            yield chunk
-            given += len(chunk)
-            if given >= CHUNK_BYTES:
-                given = 0
-                async with self._one:
-                    await asyncio.sleep(0)
-
-
-def _takes_gzip(accept_encoding: str) -> bool:
-    """Tell whether a client takes gzip: what is said of it by name counts more than of any."""
-    taken = {}
-    for clause in accept_encoding.lower().split(","):
-        coding, _, quality = clause.partition(";")
-        taken[coding.strip()] = quality.replace(" ", "") not in {
-            "q=0",
-            "q=0.0",
-            "q=0.00",
-            "q=0.000",
-        }
-    return taken.get("gzip", taken.get("*", False))
 
 
 def _healthy(served: Served) -> Handler:
@@ -186,7 +149,8 @@ def _healthy(served: Served) -> Handler:
 
 def _ready(served: Served) -> Handler:
     async def answer(_: Request) -> Response:
-        waiting = [name for name, target in served.fleet.targets.items() if not target.polled]
+        targets = served.fleet.targets.items()
+        waiting = [name for name, each in targets if each.policy.scheduled and not each.polled]
         if waiting:
             return PlainTextResponse(f"not polled yet: {', '.join(waiting)}\n", status_code=503)
         return PlainTextResponse("ready\n")
