@@ -23,6 +23,7 @@ from electric_agents_exporter.metrics.reference import render_json, render_markd
 from electric_agents_exporter.service import Service, listen
 from electric_agents_exporter.settings.environment import CONFIG_VARIABLE
 from electric_agents_exporter.settings.faults import Fault, SettingsFault, nearest
+from electric_agents_exporter.settings.file_watch import FileWatch
 from electric_agents_exporter.settings.loading import listen_address, load
 from electric_agents_exporter.settings.model import Settings
 from electric_agents_exporter.settings.values import split_address
@@ -146,6 +147,9 @@ def _run_options(parser: argparse.ArgumentParser) -> None:
     _config_option(parser)
     _target_options(parser)
     parser.add_argument("--listen", metavar="H:P", help="where to serve (:10437)")
+    parser.add_argument(
+        "--watch-config", action="store_true", help="read the file again when it changes"
+    )
 
 
 def _demo_options(parser: argparse.ArgumentParser) -> None:
@@ -196,6 +200,8 @@ def _load(options: argparse.Namespace) -> Settings:
     flags: dict[str, Any] = {"targets": [target]} if target else {}
     if getattr(options, "listen", None) is not None:
         flags["listen"] = options.listen
+    if getattr(options, "watch_config", False):
+        flags["watch_config"] = True
     return load(_config(options), flags)
 
 
@@ -205,7 +211,12 @@ def _config(options: argparse.Namespace) -> Path | None:
 
 
 def _run(options: argparse.Namespace) -> int:
+    config = _config(options)
+    # What changes from now on is no part of what is read next.
+    watch = FileWatch([config] if config else [])
     settings = _load(options)
+    if settings.watch_config and config is None:
+        raise SettingsFault([Fault("--watch-config", "needs a file to watch: --config FILE")])
     logs.configure(settings.log.level, settings.log.format, beside=True)
     try:
         sock = listen(settings.listen)
@@ -220,7 +231,7 @@ def _run(options: argparse.Namespace) -> int:
     last_moment.daemon = True
 
     async def run() -> None:
-        await Service(settings, lambda: _load(options)).run(sock)
+        await Service(settings, lambda: _load(options), watch=watch).run(sock)
         last_moment.start()
 
     asyncio.run(run())

@@ -20,6 +20,7 @@ from electric_agents_exporter.app import Exporter
 from electric_agents_exporter.fleet.clock import Clock
 from electric_agents_exporter.scheduler import PollScheduler
 from electric_agents_exporter.settings.faults import Fault, SettingsFault
+from electric_agents_exporter.settings.file_watch import LOOK_SECONDS, FileWatch
 from electric_agents_exporter.settings.model import Settings
 from electric_agents_exporter.settings.values import split_address
 from electric_agents_exporter.status.steps import Links
@@ -66,7 +67,8 @@ class Service:
     """An exporter that polls and serves until SIGTERM or SIGINT; SIGHUP reads the settings again.
 
     `reread` gives the settings anew, or raises SettingsFault; it may take `patience` seconds. The
-    clock is the machine's unless one is given. A service must be made on the running loop.
+    clock is the machine's unless one is given. `watch` knows the file of the settings, and is asked
+    where these want that. A service must be made on the running loop.
     """
 
     def __init__(
@@ -75,8 +77,10 @@ class Service:
         reread: Callable[[], Settings],
         patience: float = _RELOAD_SECONDS,
         clock: Clock | None = None,
+        watch: FileWatch | None = None,
     ) -> None:
         self._settings = settings
+        self._watch = watch
         self._reread = reread
         self._patience = patience
         self._loop = asyncio.get_running_loop()
@@ -122,7 +126,9 @@ class Service:
             logging.getLogger(name).setLevel(logging.ERROR)
         stopped = self._loop.create_task(self._handle_signals().wait())
         self._loop.set_exception_handler(connections.handle_error)
-        watching = self._loop.create_task(connections.watch())
+        watching = [self._loop.create_task(connections.watch())]
+        if self._watch is not None and self._settings.watch_config:
+            watching.append(self._loop.create_task(self._watch_files(self._watch)))
         self._exporter.start()
         self._scheduler.start()
         self._scheduler.configure(self._exporter.intervals())
@@ -134,7 +140,8 @@ class Service:
         on_serving()
         await asyncio.wait({serving, stopped}, return_when=asyncio.FIRST_COMPLETED)
         stopped.cancel()
-        watching.cancel()
+        for task in watching:
+            task.cancel()
         self._scheduler.stop()
         # A scrape that our own end cuts off is no error, and deserves no traceback.
         logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
@@ -180,6 +187,17 @@ class Service:
         except TimeoutError:
             text = f"could not be read within {self._patience:g} s"
             raise SettingsFault([Fault("settings", text)]) from None
+
+    async def _watch_files(self, watch: FileWatch) -> None:
+        """Reload whenever a file of the settings has changed."""
+        config = watch.paths
+        while True:
+            watch.follow((*config, *self._settings.files))
+            await asyncio.sleep(LOOK_SECONDS)
+            # In a thread: the file may be another machine's.
+            if await asyncio.to_thread(watch.look):
+                log.info("the settings' file has changed")
+                await self.reload()
 
     def _follow(self, fresh: Settings) -> None:
         gone = self._exporter.pollers.keys() - {target.name for target in fresh.targets}
@@ -238,11 +256,11 @@ def _refuse_changes(current: Settings, fresh: Settings) -> None:
     """Refuse what only a restart can change.
 
     Raises:
-        SettingsFault: `listen` or `web` is not what it was.
+        SettingsFault: `listen`, `watch_config` or `web` is not what it was.
     """
     faults = [
         Fault(name, "cannot change while running; restart the exporter")
-        for name in ("listen", "web")
+        for name in ("listen", "watch_config", "web")
         if getattr(current, name) != getattr(fresh, name)
     ]
     if faults:

@@ -35,6 +35,7 @@ def restored_logs() -> Iterator[None]:
     "changes, refused",
     [
         ({"listen": "127.0.0.1:9"}, ["listen"]),
+        ({"watch_config": True}, ["watch_config"]),
         ({"web": {"max_concurrent_scrapes": 7}}, ["web"]),
         ({"web": {"enable_reload": True}}, ["web"]),
         ({"listen": "127.0.0.1:9", "web": {"enable_reload": True}}, ["listen", "web"]),

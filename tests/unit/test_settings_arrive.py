@@ -195,7 +195,8 @@ GENERAL: dict[str, Change] = {
     "log.level": Change(("info", "error"), ("logs.level",)),
     "log.format": Change(("logfmt", "json"), ("logs.format",)),
     **ALERTMANAGER,
-    # What opens the socket reads it as it stands; the tests of the command line see it there.
+    # What opens the socket, and what looks at files, read these as they stand.
+    "watch_config": Change((False, True), ("settings.watch_config",)),
     "listen": Change(("127.0.0.1:1", "127.0.0.1:2"), ("settings.listen",)),
 }
 
@@ -376,6 +377,7 @@ async def of_service(settings: Settings) -> dict[str, object]:
         "logs.level": logging.getLogger("electric_agents_exporter").level,
         "logs.format": type(handler.formatter),
         "settings.listen": settings.listen,
+        "settings.watch_config": settings.watch_config,
     }
 
 

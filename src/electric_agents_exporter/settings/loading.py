@@ -35,6 +35,7 @@ _TOLD: Final = 200
 
 _FLAGS = {
     ("listen",): "--listen",
+    ("watch_config",): "--watch-config",
     (*TARGET, "url"): "--url",
     (*TARGET, "principals"): "--principal",
 }

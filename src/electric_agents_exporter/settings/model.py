@@ -1,6 +1,7 @@
 """All settings but those of targets, with their meaning, defaults and bounds."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Final, Literal
 
 from pydantic import (
@@ -102,8 +103,19 @@ class Settings(BaseSettings):
     alertmanager: AlertmanagerSettings | None = Field(
         None, description="Send alerts to Alertmanager, without a Prometheus. Off by default."
     )
+    watch_config: bool = Field(
+        default=False,
+        description="Read the settings again when their file changes, or the file of "
+        "`alertmanager.definitions`, as SIGHUP does.",
+    )
     web: WebSettings = Field(default_factory=WebSettings, description="How to serve.")
     log: LogSettings = Field(default_factory=LogSettings, description="What to log.")
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files that are read with the settings, and at no other time."""
+        definitions = self.alertmanager.definitions if self.alertmanager else None
+        return () if definitions is None else (definitions,)
 
     @field_validator("targets", mode="wrap")
     @classmethod

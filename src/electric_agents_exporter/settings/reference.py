@@ -59,6 +59,7 @@ alertmanager:                                   # alerts without a Prometheus; o
   min_severity: warning
   resend_interval: 1m
   external_url: https://exporter.example.com/   # where alerts link to
+watch_config: false                             # true: read again when this file changes
 web:
   max_concurrent_scrapes: 4
   enable_reload: false
@@ -108,17 +109,22 @@ Kubernetes sets beside a Service called `electric-agents-exporter`.
 
 ## By flag
 
-`--config`, `--listen`, `--url` and `--principal` (which may be repeated). The last two describe one
-target: they complete that of the environment, and replace all targets of the file.
+`--config`, `--watch-config`, `--listen`, `--url` and `--principal` (which may be repeated). The
+last two describe one target: they complete that of the environment, and replace all targets of the
+file.
 
 ## Reloading
 
 `SIGHUP` reads the file, and what it refers to, again; so does `POST /-/reload` where
-`web.enable_reload` is true. On any fault the old settings stay, the log says why, and
+`web.enable_reload` is true. With `--watch-config` a change of the file does so too, a second after
+it has come to rest: written in place, put in its place by a rename, or swapped by Kubernetes with
+the whole folder of a ConfigMap. A file that is gone changes nothing.
+
+On any fault the old settings stay, the log says why, and
 `electric_agents_exporter_config_last_reload_successful` is 0 until a reload succeeds. Targets that
 keep their name keep what is known of them; the series of a target that is gone vanish. An
-Alertmanager that is left out is told nothing more, and what fires there ends by itself. `listen`
-and `web` change by a restart only.
+Alertmanager that is left out is told nothing more, and what fires there ends by itself. `listen`,
+`watch_config` and `web` change by a restart only.
 
 ## Secrets
 
