@@ -53,8 +53,8 @@ class Prober:
         Raises:
             BusyError: as many wait for it as may.
         """
-        _, outcome = await self._probe(target, seconds, traced=False)
-        return await self._scraper.scrape(target, outcome, fmt, gzip=gzip)
+        probed, outcome = await self._probe(target, seconds, traced=False)
+        return await self._scraper.scrape(target, outcome, fmt, of=probed, gzip=gzip)
 
     async def explain(self, target: str, seconds: float | None) -> str:
         """Poll a target now, and tell what was asked, what came of it, and how it is configured.
@@ -65,7 +65,9 @@ class Prober:
         settings = self._targets[target]
         probed, outcome = await self._probe(target, seconds, traced=True)
         lines = "\n".join(_lines(target, probed, outcome))
-        metrics = b"".join(await self._scraper.scrape(target, outcome, Format.TEXT)).decode()
+        metrics = b"".join(
+            await self._scraper.scrape(target, outcome, Format.TEXT, of=probed)
+        ).decode()
         return (
             f"Logs for the probe:\n{lines}\n\n\n\n"
             f"Metrics that would have been returned:\n{metrics}\n\n\n"

@@ -31,6 +31,7 @@ _TICK_JOB: Final = "tick"
 _BEGINNING: Final = datetime(2000, 1, 1, tzinfo=UTC)  # APScheduler takes 1970 for no time at all
 _JITTER: Final = 0.1
 _MOST_WAITING: Final = 16  # for a probe of one target
+_BETWEEN_PROBES: Final = 1.0  # seconds from the beginning of one to that of the next
 _END_SECONDS: Final = 0.2  # from when a poll is cut short until it is known what it came to
 _LONGEST_BACKOFF: Final = 4  # intervals, so that recovery is seen soon
 
@@ -177,6 +178,9 @@ class TargetPoller:
         return None if not done or probe.task.cancelled() else probe.task.result()
 
     async def _run(self, probe: "_Probe") -> Probed | None:
+        if self._probed_at is not None:
+            # Whoever asks without end must not have the server asked without end.
+            await asyncio.sleep(_BETWEEN_PROBES - (self._clock.awake() - self._probed_at))
         async with self._turn:
             # Who comes from now on would be told what was asked before.
             self._next_probe = None

@@ -130,6 +130,21 @@ async def test_a_probe_shows_what_a_scrape_shows_of_its_target(fmt: Format, make
     await exporter.aclose()
 
 
+async def test_all_who_share_a_probe_are_given_one_body_and_who_comes_later_another(
+    make: Make,
+) -> None:
+    exporter = make()
+    first = await asyncio.gather(
+        *(exporter.prober.scrape("one", 10.0, Format.TEXT) for _ in range(3)),
+        exporter.prober.scrape("two", 10.0, Format.TEXT),
+        exporter.prober.scrape("one", 10.0, Format.OPENMETRICS),
+    )
+    later = await exporter.prober.scrape("one", 10.0, Format.TEXT)
+    assert first[0] is first[1] is first[2]
+    assert len({id(body) for body in (*first, later)}) == 4
+    await exporter.aclose()
+
+
 async def test_a_probe_of_a_server_that_is_down_says_so_and_what_is_known(make: Make) -> None:
     exporter = make({"down": {"url": "http://127.0.0.1:1"}})
     samples = await scraped(exporter, "down")

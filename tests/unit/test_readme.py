@@ -14,6 +14,7 @@ PAGES = [
     "docs/architecture.md",
     "docs/performance.md",
     "docs/postgres.md",
+    "docs/probing.md",
     "docs/simulator.md",
 ]
 

@@ -454,6 +454,24 @@ async def test_a_probe_takes_the_place_of_the_polls_of_the_next_interval() -> No
     assert skipped(target) == {}
 
 
+def test_however_often_a_target_is_probed_it_is_polled_once_a_second_at_most() -> None:
+    clock = LoopClock(wall=0.0)
+    began: list[float] = []
+
+    async def act(poll: Poll) -> bool:
+        began.append(clock.monotonic())
+        return await well(poll)
+
+    async def probe_often() -> None:
+        poller, _, _ = make(act, clock)
+        for _ in range(5):
+            assert await probed(poller)
+
+    run_skipping(probe_often())
+    assert all(after - before == pytest.approx(1.0) for before, after in pairwise(began))
+    assert len(began) == 5
+
+
 async def test_a_tick_that_waited_for_a_probe_polls_no_second_time() -> None:
     gate = asyncio.Event()
 
