@@ -115,17 +115,17 @@ class Requests:
             self._poll.observed_date(date, written_at, within)
         reason = answer if isinstance(answer, Reason) else None
         counted = None if reason in refusals else reason
-        details = {
-            "path": urlsplit(url).path,
-            "principal": name,
-            "status": str(status or "none"),
-        }
-        self._poll.requested(operation, received - sent, counted, words, details)
+        details = {"path": urlsplit(url).path, "principal": name}
+        code = str(status or "none")
+        self._poll.requested(
+            operation, received - sent, counted, words, {**details, "status": code}
+        )
         if log.isEnabledFor(logging.DEBUG):
             fields = {
                 "operation": operation.value,
                 **details,
                 "seconds": f"{received - sent:.3f}",
+                "status": code,
                 "reason": reason.value if reason else "none",
                 "error": words or "none",
             }

@@ -5,7 +5,7 @@ import contextlib
 import os
 import signal
 from collections.abc import Sequence
-from typing import Final
+from typing import IO, Final
 
 from electric_agents_exporter.sources.credentials import (
     MOST_BYTES,
@@ -28,46 +28,66 @@ async def command_password(words: Sequence[str], seconds: float = COMMAND_SECOND
     Raises:
         CredentialError: it cannot be run, fails, takes too long, or writes no password.
     """
-    try:
-        process = await asyncio.create_subprocess_exec(
-            *words,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-            start_new_session=True,
-        )
-    except (OSError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) else None
-        raise CredentialError(f"{_NAME} cannot be run: {why or 'a word is no text'}") from None
-    try:
-        async with asyncio.timeout(seconds):
-            written = await _first_part(process)
-            code = await process.wait()
-    except TimeoutError:
-        raise CredentialError(f"{_NAME} did not end within {seconds:g} s") from None
-    finally:
-        # Whatever it started may outlive it, and hold its pipe open.
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
-        await process.wait()
+    # A pipe of our own can be closed, whoever holds its other end and for however long.
+    read_end, write_end = os.pipe()
+    with os.fdopen(read_end, "rb") as pipe:
+        try:
+            process = await _started(words, write_end)
+        finally:
+            os.close(write_end)
+        try:
+            async with asyncio.timeout(seconds):
+                written = await _first_part(pipe)
+                code = await process.wait()
+        except TimeoutError:
+            raise CredentialError(f"{_NAME} did not end within {seconds:g} s") from None
+        finally:
+            # What it started may outlive it.
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)
+            await process.wait()
     if code:
         raise CredentialError(f"{_NAME} ended {_how(code)}; run it by hand to see why")
     return password_of(written, _NAME)
 
 
-async def _first_part(process: asyncio.subprocess.Process) -> bytes:
+async def _started(words: Sequence[str], write_end: int) -> asyncio.subprocess.Process:
+    """Start a command in a session of its own.
+
+    Raises:
+        CredentialError: it cannot be run.
+    """
+    try:
+        return await asyncio.create_subprocess_exec(
+            *words,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=write_end,
+            stderr=asyncio.subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise CredentialError(f"{_NAME} cannot be run: {error.strerror}") from None
+
+
+async def _first_part(pipe: IO[bytes]) -> bytes:
     """Read all that a command writes.
 
     Raises:
         CredentialError: that is more than a password may be long.
     """
-    assert process.stdout is not None  # noqa: S101  (it was given a pipe)
-    written = b""
-    while part := await process.stdout.read(MOST_BYTES):
-        written += part
-        if len(written) > MOST_BYTES:
-            raise CredentialError(f"{_NAME} writes more than {MOST_BYTES} bytes")
-    return written
+    reader = asyncio.StreamReader()
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), pipe
+    )
+    try:
+        written = b""
+        while part := await reader.read(MOST_BYTES):
+            written += part
+            if len(written) > MOST_BYTES:
+                raise CredentialError(f"{_NAME} writes more than {MOST_BYTES} bytes")
+        return written
+    finally:
+        transport.close()
 
 
 def _how(code: int) -> str:
