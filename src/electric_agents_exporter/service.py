@@ -36,6 +36,7 @@ _RELOAD_SECONDS: Final = 10.0
 _WITHOUT_IPV6: Final = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 _LOOK_UPS: Final = 256  # at once; a thread is only made for one that finds all others busy
 _SWITCH_SECONDS: Final = 0.0001
+_LOOKS_UNTIL_TRIED_AGAIN: Final = 15
 _CLOSING_SECONDS: Final = 0.3
 
 
@@ -152,8 +153,11 @@ class Service:
             await asyncio.wait(self._background, timeout=_CLOSING_SECONDS)
         log.info("stopped")
 
-    async def reload(self) -> str:
+    async def reload(self, known: str = "") -> str:
         """Read the settings again and follow them; the old ones stay where anything is wrong.
+
+        Args:
+            known: what was wrong the last time; the log need not say so again.
 
         Returns:
             What is wrong, or nothing.
@@ -165,9 +169,10 @@ class Service:
                 _refuse_changes(self._settings, fresh)
             except SettingsFault as fault:
                 self._exporter.process.reload_succeeded = False
-                log.error(  # noqa: TRY400  (the faults say it all)
-                    "settings not reloaded, the old ones stay", extra={"faults": str(fault)}
-                )
+                if str(fault) != known:
+                    log.error(  # noqa: TRY400  (the faults say it all)
+                        "settings not reloaded, the old ones stay", extra={"faults": str(fault)}
+                    )
                 return str(fault)
             self._follow(fresh)
             log.info("settings reloaded", extra={"targets": len(fresh.targets)})
@@ -189,15 +194,23 @@ class Service:
             raise SettingsFault([Fault("settings", text)]) from None
 
     async def _watch_files(self, watch: FileWatch) -> None:
-        """Reload whenever a file of the settings has changed."""
+        """Reload whenever a file of the settings has changed.
+
+        What is wrong may be that another file is not there yet, as a secret that is mounted later:
+        settings with faults are tried again, and the log says so when these are others.
+        """
         config = watch.paths
+        faults, looks = "", 0
         while True:
             watch.follow((*config, *self._settings.files))
             await asyncio.sleep(LOOK_SECONDS)
+            looks += 1
             # In a thread: the file may be another machine's.
             if await asyncio.to_thread(watch.look):
                 log.info("the settings' file has changed")
-                await self.reload()
+                faults, looks = await self.reload(), 0
+            elif faults and looks >= _LOOKS_UNTIL_TRIED_AGAIN:
+                faults, looks = await self.reload(faults), 0
 
     def _follow(self, fresh: Settings) -> None:
         gone = self._exporter.pollers.keys() - {target.name for target in fresh.targets}

@@ -16,7 +16,7 @@ from electric_agents_exporter.contract.reading import read_health, read_list
 from electric_agents_exporter.fleet.clock import Clock, SystemClock
 from electric_agents_exporter.fleet.policy import Policy
 from electric_agents_exporter.fleet.poll import Poll
-from electric_agents_exporter.fleet.reasons import Operation, Reason, Skip
+from electric_agents_exporter.fleet.reasons import Reason, Skip
 from electric_agents_exporter.fleet.target import Target
 from electric_agents_exporter.scheduler import (
     Every,
@@ -595,9 +595,8 @@ async def test_who_goes_takes_nothing_from_who_waits_for_the_same_probe() -> Non
 
 async def test_a_trace_has_every_request_with_what_came_of_it_and_no_end() -> None:
     async def ask(poll: Poll) -> bool:
-        poll.requested(Operation.LIST, 0.25, Reason.TLS, "bad", {"path": "/a"})
-        for _ in range(1500):
-            poll.requested(Operation.HEALTH, 0.0, None)
+        for number in range(1501):
+            poll.asked({"number": str(number)})
         return await well(poll)
 
     clock = FakeClock()
@@ -606,16 +605,8 @@ async def test_a_trace_has_every_request_with_what_came_of_it_and_no_end() -> No
     assert told is not None
     assert told.trace is not None
     assert (len(told.trace.asked), told.trace.more) == (1000, 501)
-    assert told.trace.asked[0] == (
-        clock.time(),
-        {
-            "operation": "list",
-            "seconds": "0.250",
-            "reason": "tls",
-            "error": "bad",
-            "path": "/a",
-        },
-    )
+    assert told.trace.asked[0] == (clock.time(), {"number": "0"})
+    assert (await poller.probe(10.0)) == (told.result, None)
 
 
 async def test_a_poll_that_still_runs_is_no_sign_that_polls_go_on() -> None:

@@ -159,27 +159,21 @@ class Poll:
         seconds: float,
         reason: Reason | None,
         words: str = "",
-        details: Mapping[str, str] | None = None,
     ) -> None:
         """Count a request, how long it took, and why it failed if it did.
 
-        `words` say that more exactly, in a line without a secret; `details` what was asked, and are
-        for its trace alone.
+        `words` say that more exactly, in a line without a secret.
         """
-        if self.trace is not None:
-            fields = {
-                "operation": operation.value,
-                "seconds": f"{seconds:.3f}",
-                "reason": reason.value if reason else "none",
-                "error": words or "none",
-                **(details or {}),
-            }
-            self.trace.note(self._target.clock.time(), fields)
         if reason is not None and words:
             self._words[operation].setdefault(reason, words)
         self._target.requests.count(operation, seconds, reason)
         if operation is Operation.SERVER:
             self._server_asked, self._server = True, reason
+
+    def asked(self, fields: Mapping[str, str]) -> None:
+        """Take note of a request for who wants to see it; no field may hold a secret."""
+        if self.trace is not None:
+            self.trace.note(self._target.clock.time(), fields)
 
     def observed_date(self, date: float, monotonic: float, within: float = 0.0) -> None:
         """Take in a `Date` header, seconds since the epoch.

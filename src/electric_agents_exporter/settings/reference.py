@@ -118,7 +118,8 @@ file.
 `SIGHUP` reads the file, and what it refers to, again; so does `POST /-/reload` where
 `web.enable_reload` is true. With `--watch-config` a change of the file does so too, a second after
 it has come to rest: written in place, put in its place by a rename, or swapped by Kubernetes with
-the whole folder of a ConfigMap. A file that is gone changes nothing.
+the whole folder of a ConfigMap. A file that is gone changes nothing; one with faults is tried again
+every 15 seconds, since what it refers to may come later.
 
 On any fault the old settings stay, the log says why, and
 `electric_agents_exporter_config_last_reload_successful` is 0 until a reload succeeds. Targets that

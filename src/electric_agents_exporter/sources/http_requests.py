@@ -115,20 +115,18 @@ class Requests:
             self._poll.observed_date(date, written_at, within)
         reason = answer if isinstance(answer, Reason) else None
         counted = None if reason in refusals else reason
-        details = {"path": urlsplit(url).path, "principal": name}
-        code = str(status or "none")
-        self._poll.requested(
-            operation, received - sent, counted, words, {**details, "status": code}
-        )
-        if log.isEnabledFor(logging.DEBUG):
+        self._poll.requested(operation, received - sent, counted, words)
+        if self._poll.trace is not None or log.isEnabledFor(logging.DEBUG):
             fields = {
                 "operation": operation.value,
-                **details,
+                "path": urlsplit(url).path,
+                "principal": name,
                 "seconds": f"{received - sent:.3f}",
-                "status": code,
+                "status": str(status or "none"),
                 "reason": reason.value if reason else "none",
                 "error": words or "none",
             }
+            self._poll.asked(fields)
             log.debug("asked", extra=fields)
         return Answer(answer, written_at, within)
 

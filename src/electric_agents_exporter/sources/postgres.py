@@ -341,14 +341,14 @@ class _Reading:
 
     def _count(self, reason: Reason | None, words: str = "") -> None:
         seconds = self._clock.monotonic() - self._began
-        details = {"error": words or "none"}
-        self._poll.requested(self._operation, seconds, reason, details=details)
+        self._poll.requested(self._operation, seconds, reason)
         fields = {
             "operation": self._operation.value,
             "seconds": f"{seconds:.3f}",
             "reason": reason.value if reason else "none",
-            **details,
+            "error": words or "none",
         }
+        self._poll.asked(fields)
         log.debug("asked", extra=fields)
 
     async def _read_lists(self, rows: "_Rows") -> dict[str, dict[str, ListedRunner]]:
