@@ -224,12 +224,15 @@ class TargetPoller:
 
     async def _ask(self, poll: Poll, *, paced: bool, seconds: float) -> bool:
         fields = {"target": self._target.policy.name}
+        # Past this age the first reports of the sweep would be stale: time to begin anew.
+        longest = self._target.policy.stale_after
         try:
-            # Past this age the first reports of the sweep would be stale: time to begin anew.
-            async with asyncio.timeout(min(seconds, self._target.policy.stale_after)):
+            async with asyncio.timeout(min(seconds, longest)):
                 return await self._source.poll(poll, paced=paced)
         except TimeoutError:
-            log.warning("poll cut short", extra=fields)
+            # Whoever probes is told, and may well have given it too little time.
+            level = logging.DEBUG if seconds < longest else logging.WARNING
+            log.log(level, "poll cut short", extra=fields)
         except Exception:
             log.exception("poll failed by a bug", extra=fields)
         return False

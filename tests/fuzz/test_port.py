@@ -19,8 +19,9 @@ from electric_agents_exporter.fleet.fleet import Fleet
 from electric_agents_exporter.fleet.policy import Policy
 from electric_agents_exporter.fleet.poll import Poll
 from electric_agents_exporter.metrics.exposition import Exposer
+from electric_agents_exporter.metrics.formats import Format
 from electric_agents_exporter.metrics.process_families import ProcessState
-from electric_agents_exporter.metrics.scrape import Scraper
+from electric_agents_exporter.metrics.scrape import Body, Scraper
 from electric_agents_exporter.metrics.table import build_table
 from electric_agents_exporter.web.connections import Limits
 from electric_agents_exporter.web.routes import Served, create_app
@@ -51,6 +52,9 @@ REQUESTS = [
     *(b"GET %s HTTP/1.1\r\n%s\r\n" % (path, HOST) for path in (b"/", b"/-/healthy", b"/-/ready")),
     b"GET /runner?target=a&id=%00&tenant HTTP/1.1\r\nHost: x\r\n\r\n",
     b"GET /api/v1/fleet?page=9&sort=claims&q=%ff HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"GET /probe?target=production&debug=true HTTP/1.1\r\nHost: x\r\n" + ACCEPTED,
+    b"GET /probe?target=prod HTTP/1.1\r\nX-Prometheus-Scrape-Timeout-Seconds: 1e9\r\n\r\n",
+    b"GET /sd HTTP/1.1\r\nHost: [::1]:10437\r\n\r\n",
     b"GET /api/v1/runners/a%2Fb HTTP/1.1\r\nHost: x\r\n\r\n",
     b"POST /-/reload HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\na=b",
     b"POST /-/reload HTTP/1.1\r\n%sTransfer-Encoding: chunked\r\n\r\n3\r\na=b\r\n0\r\n\r\n" % HOST,
@@ -93,6 +97,8 @@ PARTS = [
     *(
         b"Host: a\r\n",
         b"Host: [\r\n",
+        b"Host: [::.:]:1\r\n",
+        b"X-Prometheus-Scrape-Timeout-Seconds: nan\r\n",
         b"Connection: upgrade\r\nUpgrade: h2c\r\n",
         b"Connection: close\r\n",
     ),
@@ -115,6 +121,22 @@ PARTS = [
 ]
 
 
+class Polled:
+    """Answers probes of a target that was polled."""
+
+    def names(self) -> list[str]:
+        return ["production"]
+
+    async def scrape(
+        self, target: str, seconds: float | None, fmt: Format, *, gzip: bool = False
+    ) -> Body:
+        del target, seconds, gzip
+        return Body([fmt.encode()])
+
+    async def explain(self, target: str, seconds: float | None) -> str:
+        return f"{target} {seconds}"
+
+
 def polled_once() -> Served:
     """Give what is served of a fleet of one."""
     clock = FakeClock()
@@ -131,7 +153,9 @@ def polled_once() -> Served:
     async def reload() -> str:
         return ""
 
-    return Served(fleet, scraper, own, clock, max_concurrent_scrapes=2, reload=reload)
+    return Served(
+        fleet, scraper, own, clock, max_concurrent_scrapes=2, reload=reload, probes=Polled()
+    )
 
 
 class Errors(logging.Handler):

@@ -132,7 +132,8 @@ Alertmanager that is left out is told nothing more, and what fires there ends by
 A secret in a file (`bearer_token_file`, `header_files`, `password_file`) is read again at every
 poll, and for every request to an Alertmanager, so it may change at any time without a reload. One
 that cannot be read fails the poll or the request, which is counted, and all goes on when it is
-back. Prefer files: a variable can be read by whoever may read the process. No secret is ever
+back. `password_command` is run before each connection to a database, and its output told nowhere.
+Prefer files: a variable can be read by whoever may read the process. No secret is ever
 logged, shown, or taken as a flag.
 {tables}"""
 

@@ -14,7 +14,7 @@ def shown(target: TargetSettings) -> str:
 
     Parameters of a URL and the words of a command after the first may hold secrets too.
     """
-    content: dict[str, Any] = target.model_dump(mode="json", exclude_defaults=True)
+    content: dict[str, Any] = target.model_dump(mode="json", exclude_unset=True)
     for name in ("url", "postgres"):
         address, has_parameters, _ = content.get(name, "").partition("?")
         if has_parameters:

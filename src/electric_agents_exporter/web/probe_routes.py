@@ -5,6 +5,7 @@ Only targets of the settings can be probed, by their names: nobody can have a UR
 
 import asyncio
 import difflib
+import ipaddress
 import json
 import logging
 import math
@@ -76,10 +77,11 @@ class ProbeRoutes:
     async def _sd(self, request: Request) -> Response:
         """Name the targets as Prometheus' http_sd wants them, where the client reached us."""
         host = request.headers.get("host", "")
-        if not _HOST.fullmatch(host):
+        if not _is_host(host):
             return _refusal("expected a header Host with the name or address of this exporter", 400)
-        path = request.url.path.removesuffix("/sd") + "/probe"
-        scheme = {"__scheme__": "https"} if request.url.scheme == "https" else {}
+        # Not `request.url`: it is made of the header.
+        path = request.scope["path"].removesuffix("/sd") + "/probe"
+        scheme = {"__scheme__": "https"} if request.scope["scheme"] == "https" else {}
         found = [
             {
                 "targets": [host],
@@ -140,6 +142,17 @@ class _Probe:
         )
         hint = f" (did you mean {visible(near[0])}?)" if near else ""
         return f"no target is called {shown}{hint}; a URL is none"
+
+
+def _is_host(text: str) -> bool:
+    found = _HOST.fullmatch(text)
+    if found is None or not text.startswith("["):
+        return found is not None
+    try:
+        ipaddress.IPv6Address(found[1][1:-1])
+    except ValueError:
+        return False
+    return True
 
 
 def _seconds(headers: Mapping[str, Any]) -> float | None:

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from electric_agents_exporter.sources.http_transport import environment_proxy
+
 Server = Any
 Connect = Callable[..., Any]
 BEHIND = "http://agents.invalid/t/acme/v1"
@@ -73,6 +75,28 @@ async def test_a_proxy_that_is_none_is_a_reason_and_its_password_stays_unsaid(
     [record] = caplog.records
     assert vars(record)["error"] == "http_proxy is not the URL of an HTTP proxy"
     assert "sesame" not in str(vars(record))
+
+
+@pytest.mark.parametrize("variable", ["no_proxy", "NO_PROXY"])
+@pytest.mark.parametrize(
+    "exempt, url",
+    [
+        ("10.0.0.0/8", "http://10.1.2.3:4437"),
+        ("fd00::/8", "http://[fd00::1]:4437"),
+        ("fd00::1", "https://[fd00::1]"),
+        ("10.1.2.3:443", "https://10.1.2.3"),
+        (".internal", "https://agents.internal"),
+        ("internal", "https://agents.internal:8443/t/acme"),
+    ],
+)
+def test_no_credentials_go_to_a_proxy_that_a_network_or_a_domain_is_kept_from(
+    monkeypatch: pytest.MonkeyPatch, variable: str, exempt: str, url: str
+) -> None:
+    for name in ("http_proxy", "https_proxy"):
+        monkeypatch.setenv(name, "http://proxy.example.com:3128")
+    assert environment_proxy(url) is not None
+    monkeypatch.setenv(variable, exempt)
+    assert environment_proxy(url) is None
 
 
 async def test_no_request_waits_for_a_thread(server: Server, connect: Connect) -> None:

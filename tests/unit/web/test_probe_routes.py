@@ -198,7 +198,19 @@ async def test_a_host_is_given_back_as_it_came(host: str, client: httpx.AsyncCli
 
 
 @pytest.mark.parametrize(
-    "host", ["", "a b", "exporter:10437/x", "user@evil", "exporter:123456", "a,b", "<b>", "ä"]
+    "host",
+    [
+        "",
+        "a b",
+        "exporter:10437/x",
+        "user@evil",
+        "exporter:123456",
+        "a,b",
+        "<b>",
+        "ä",
+        "[::.:]",
+        "[",
+    ],
 )
 async def test_a_host_that_is_none_is_refused(host: str, client: httpx.AsyncClient) -> None:
     answer = await client.get("/sd", headers=[(b"host", host.encode())])
