@@ -1,6 +1,7 @@
 """Reloading: what a running service follows, and what it refuses."""
 
 import asyncio
+import itertools
 import logging
 import socket
 import threading
@@ -104,6 +105,24 @@ async def test_names_that_do_not_resolve_keep_no_other_from_being_looked_up() ->
     resolved.set()
     await asyncio.gather(*hanging)
     assert found == "an address"
+
+
+async def test_of_reloads_that_overlap_the_one_that_was_asked_for_last_holds() -> None:
+    number, started = itertools.count(), threading.Event()
+
+    def reread() -> Settings:
+        mine = next(number)
+        if mine == 0:
+            started.wait(60)
+        target = {"name": f"t{mine}", "url": "http://127.0.0.1:1", "principals": ["user:a"]}
+        return settings(targets=[target])
+
+    service = Service(settings(), reread, patience=60)
+    reloads = [asyncio.create_task(service.reload()) for _ in range(4)]
+    await asyncio.sleep(0)
+    started.set()
+    assert await asyncio.gather(*reloads) == [""] * 4
+    assert set(service.served().fleet.targets) == {"t3"}
 
 
 async def test_a_reload_that_hangs_is_given_up_and_the_next_one_works() -> None:

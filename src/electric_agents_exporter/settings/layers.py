@@ -8,7 +8,7 @@ from typing import Any, Final
 from electric_agents_exporter.settings.faults import Fault, Place, spell
 
 _PLACEHOLDER: Final = re.compile(
-    r"\$\{[A-Za-z_][^{}]*\}|\$\([A-Za-z_]\w*\)|(?:\A|\s)\$[A-Z_][A-Z0-9_]*(?:\s|\Z)"
+    r"\$\{[A-Za-z_][^{}]*\}|\$\([A-Za-z_]\w*\)|(?:\A|[\s/:=@])\$[A-Z_][A-Z0-9_]*(?:[\s/:?&@]|\Z)"
 )
 """What a shell, Compose or Kubernetes would have filled in: it is never sent so."""
 

@@ -371,6 +371,19 @@ def test_when_counters_began_is_not_told_where_prometheus_clients_variable_forbi
     assert load(write(TARGET), {}, variables).metrics.created_series is created
 
 
+@pytest.mark.parametrize("text", ["pa$word", "$ecret", "a$B", "$", "$5", "x$", "A$$B", "$aB"])
+def test_a_dollar_is_no_placeholder_by_itself(text: str, load_text: Load) -> None:
+    (target,) = served(load_text(f"{TARGET}    bearer_token: '{text}'\n"))
+    assert target.bearer_token is not None
+    assert target.bearer_token.get_secret_value() == text
+
+
+@pytest.mark.parametrize("pattern", ["prod-.*$", "(a|b)$", "a$|^B", "$|x", "[$]A"])
+def test_a_pattern_may_end_with_a_dollar(pattern: str, load_text: Load) -> None:
+    (target,) = served(load_text(f"{TARGET}    include: {{id: '{pattern}'}}\n"))
+    assert target.include.id == Pattern(pattern)
+
+
 def test_an_empty_variable_is_as_good_as_unset(load_text: Load) -> None:
     settings = load_text(**ONE, BEARER_TOKEN_FILE="", LISTEN="", FOO="")
     assert settings.listen == load_text(**ONE).listen
