@@ -521,6 +521,10 @@ async def test_a_command_tells_the_password_before_each_connection_and_at_no_oth
     password.write_text("")
     assert not await polled.poll()
     assert errors(polled) == {(Operation.LIST, Reason.OTHER): 1}
+    assert polled.snapshot.faults[0].text == (
+        "no list for all (other: password_command ended with exit code 1; "
+        "run it by hand to see why)"
+    )
 
     rules.write_text(old)
     cluster.reload()

@@ -58,7 +58,9 @@ class WebSettings(Section):
         default=False, description="Let `POST /-/reload` read the settings again, as SIGHUP does."
     )
     status_page: bool = Field(
-        default=True, description="Serve the status page, and what it shows as JSON."
+        default=True,
+        description="Serve the status page, what it shows as JSON, and what `/probe` says with "
+        "`debug=true`.",
     )
     grafana: BaseUrl | None = Field(
         default=None, description="A Grafana with the dashboards, which the status page links to."

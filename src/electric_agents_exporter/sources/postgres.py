@@ -245,7 +245,8 @@ class PostgresSource:
         except (psycopg.Error, CredentialError, _UnfitError, OSError) as error:
             reason = Reason.TIMEOUT if patience.expired else _reason_of(error)
             words = _words_of(error)
-            reading.fail(reason, words)
+            # The server's own words name hosts and roles: these are for the log.
+            reading.fail(reason, words, is_ours=isinstance(error, CredentialError))
             self._log_transition(reason, words)
             await self.aclose()
             return False
@@ -330,18 +331,18 @@ class _Reading:
         await self._read_reports(rows, holdings, _Moment(now, read_at), everyone)
         self._count(None)
 
-    def fail(self, reason: Reason, words: str) -> None:
-        """Tell why it ended early."""
-        self._count(reason, words)
+    def fail(self, reason: Reason, words: str, *, is_ours: bool) -> None:
+        """Tell why it ended early; what we say of that ourselves people may see."""
+        self._count(reason, words, is_ours=is_ours)
         if self._operation is Operation.LIST:
             self._poll.listed(EVERYONE, reason)
         for tenant, runners in self._waiting.items():
             for runner_id in runners:
                 self._polls[tenant].failed(runner_id, reason)
 
-    def _count(self, reason: Reason | None, words: str = "") -> None:
+    def _count(self, reason: Reason | None, words: str = "", *, is_ours: bool = False) -> None:
         seconds = self._clock.monotonic() - self._began
-        self._poll.requested(self._operation, seconds, reason)
+        self._poll.requested(self._operation, seconds, reason, words if is_ours else "")
         fields = {
             "operation": self._operation.value,
             "seconds": f"{seconds:.3f}",

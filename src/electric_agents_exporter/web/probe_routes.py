@@ -65,14 +65,18 @@ class Probes(Protocol):
 
 
 class ProbeRoutes:
-    """Answers probes."""
+    """Answers probes; `explained` tells whether who asks is told what happened, and of whom."""
 
-    def __init__(self, probes: Probes) -> None:
+    def __init__(self, probes: Probes, *, explained: bool = True) -> None:
         self._probes = probes
+        self._explained = explained
 
     def routes(self) -> list[BaseRoute]:
         """Give the routes."""
-        return [Route("/probe", _Probe(self._probes), methods=["GET"]), Route("/sd", self._sd)]
+        return [
+            Route("/probe", _Probe(self._probes, explained=self._explained), methods=["GET"]),
+            Route("/sd", self._sd),
+        ]
 
     async def _sd(self, request: Request) -> Response:
         """Name the targets as Prometheus' http_sd wants them, where the client reached us."""
@@ -101,8 +105,9 @@ class ProbeRoutes:
 class _Probe:
     """Answers `/probe`; an answer that is not read to its end in time is cut off."""
 
-    def __init__(self, probes: Probes) -> None:
+    def __init__(self, probes: Probes, *, explained: bool) -> None:
         self._probes = probes
+        self._explained = explained
         self._turns = Turns()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -121,8 +126,11 @@ class _Probe:
         if target not in self._probes.names():
             return _refusal(self._unknown(target), 404)
         seconds = _seconds(request.headers)
+        explain = request.query_params.get("debug") == "true"
+        if explain and not self._explained:
+            return _refusal("web.status_page is off, and debug=true with it", 403)
         try:
-            if request.query_params.get("debug") == "true":
+            if explain:
                 return PlainTextResponse(
                     await self._probes.explain(target, seconds), headers=_NOSNIFF
                 )

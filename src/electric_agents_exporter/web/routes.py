@@ -63,7 +63,7 @@ def create_app(served: Served) -> Starlette:
         version = served.process.version
         routes += StatusRoutes(served.fleet, version, served.links, served.alerts).routes()
     if served.probes is not None:
-        routes += ProbeRoutes(served.probes).routes()
+        routes += ProbeRoutes(served.probes, explained=served.status_page).routes()
     if served.reload is not None:
         routes.append(Route("/-/reload", _reload(served.reload), methods=["POST"]))
     app = Starlette(routes=routes)

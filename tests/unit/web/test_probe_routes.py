@@ -165,6 +165,23 @@ async def test_a_probe_is_explained_to_who_asks(
     assert len(probes.asked) == 2
 
 
+async def test_a_probe_is_explained_to_nobody_where_there_is_no_status_page(
+    probes: ScriptedProbes,
+) -> None:
+    clock = FakeClock()
+    fleet, own = Fleet(clock), ProcessState("1", "3")
+    scraper = Scraper(fleet, Exposer(build_table(), own, CollectorRegistry()), clock)
+    served = Served(fleet, scraper, own, clock, 2, None, status_page=False, probes=probes)
+    transport = httpx.ASGITransport(create_app(served))
+    async with httpx.AsyncClient(transport=transport, base_url=URL) as client:
+        refused = await client.get("/probe?target=staging&debug=true")
+        answer = await client.get("/probe?target=staging")
+    assert refused.status_code == 403
+    assert "web.status_page" in refused.text
+    assert answer.status_code == 200
+    assert probes.asked == [("staging", None)]
+
+
 async def test_who_comes_when_many_wait_is_asked_to_come_again(
     client: httpx.AsyncClient, probes: ScriptedProbes
 ) -> None:
