@@ -12,8 +12,9 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 
-from electric_agents_exporter.service import Service, listen
+from electric_agents_exporter.service import Service
 from electric_agents_exporter.settings import loading
+from electric_agents_exporter.sockets import listen
 from fleets import PRINCIPAL
 from http_poll import canned_server
 from measure import Comparison, limit, resident_megabytes
@@ -84,9 +85,9 @@ async def _serve(url: str, count: int, seconds: int) -> list[Comparison]:
     flags = {"targets": [target], "web": {"max_concurrent_scrapes": 2 * max(_SCRAPERS)}}
     settings = loading.load(None, flags, {})
     service = Service(settings, lambda: settings)
-    sock = listen("127.0.0.1:0")
-    port = sock.getsockname()[1]
-    serving = asyncio.create_task(service.run(sock))
+    listening = listen("127.0.0.1:0")
+    port = listening.sockets[0].getsockname()[1]
+    serving = asyncio.create_task(service.run(listening))
     await polled(port)
     rows = []
     for scrapers in _SCRAPERS:

@@ -10,8 +10,9 @@ import signal
 import sys
 from collections.abc import Iterator
 
-from electric_agents_exporter.service import Service, listen
+from electric_agents_exporter.service import Service
 from electric_agents_exporter.settings import loading
+from electric_agents_exporter.sockets import listen
 from fleets import PRINCIPAL
 from http_poll import canned_server
 from measure import Comparison, limit
@@ -51,9 +52,9 @@ async def _serve(url: str, count: int, times: int) -> list[Comparison]:
     target = {"name": "canned", "url": url, "principals": [PRINCIPAL], "max_runners": count}
     settings = loading.load(None, {"targets": [target]}, {})
     service = Service(settings, lambda: settings)
-    sock = listen("127.0.0.1:0")
-    port = sock.getsockname()[1]
-    serving = asyncio.create_task(service.run(sock))
+    listening = listen("127.0.0.1:0")
+    port = listening.sockets[0].getsockname()[1]
+    serving = asyncio.create_task(service.run(listening))
     await polled(port)
     lag = Lag()
     watching = asyncio.create_task(lag.watch())

@@ -29,10 +29,11 @@ from electric_agents_exporter.fleet.clock import Clock
 from electric_agents_exporter.fleet.inventory import DueRunner
 from electric_agents_exporter.fleet.poll import Poll
 from electric_agents_exporter.fleet.reasons import Operation, Reason
-from electric_agents_exporter.service import Service, listen
+from electric_agents_exporter.service import Service
 from electric_agents_exporter.settings.loading import load
 from electric_agents_exporter.settings.model import Settings
 from electric_agents_exporter.settings.targets import HttpTarget
+from electric_agents_exporter.sockets import listen
 from electric_agents_exporter.sources.http import HttpOptions, HttpServer, HttpSource
 from electric_agents_exporter.sources.http_transport import Tls, aiohttp_transport
 from electric_agents_exporter.sources.source import Source

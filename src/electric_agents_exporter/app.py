@@ -140,7 +140,7 @@ class Exporter:
             per_runner=settings.metrics.per_runner,
             owner_label=settings.metrics.owner_label,
         )
-        delivery = given.delivery(settings.listen)
+        delivery = given.delivery(settings.own_url())
         if self.alerts is not None:
             self.alerts.configure(options, delivery)
             return

@@ -6,33 +6,36 @@ has 3, 4 and 5 besides, by what it says.
 
 import argparse
 import asyncio
-import http.client
 import os
 import re
 import signal
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from http import HTTPStatus
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
-from electric_agents_exporter import demo, logs, probe
+from electric_agents_exporter import client, demo, logs, probe
 from electric_agents_exporter.app import DISTRIBUTION
 from electric_agents_exporter.metrics.reference import render_json, render_markdown
-from electric_agents_exporter.service import Service, listen
+from electric_agents_exporter.service import Service
 from electric_agents_exporter.settings.environment import CONFIG_VARIABLE
 from electric_agents_exporter.settings.faults import Fault, SettingsFault, nearest
 from electric_agents_exporter.settings.file_watch import FileWatch
-from electric_agents_exporter.settings.loading import listen_address, load
+from electric_agents_exporter.settings.loading import load
 from electric_agents_exporter.settings.model import Settings
-from electric_agents_exporter.settings.values import split_address
+from electric_agents_exporter.settings.own_exporter import own_exporter
+from electric_agents_exporter.settings.values import split_address, unix_path
+from electric_agents_exporter.sockets import listen
+from electric_agents_exporter.systemd import Notifier
 
 _DEFAULT_COMMAND: Final = "run"
 _HEALTH_TIMEOUT: Final = 3.0
 _LAST_MOMENT: Final = 0.4
 _INTERRUPTED: Final = 130
-_OPTION: Final = re.compile(r"--[a-z][a-z-]*")
+_OPTION: Final = re.compile(r"--[a-z][a-z.-]*")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -146,10 +149,11 @@ def _target_options(parser: argparse.ArgumentParser) -> None:
 def _run_options(parser: argparse.ArgumentParser) -> None:
     _config_option(parser)
     _target_options(parser)
-    parser.add_argument("--listen", metavar="H:P", help="where to serve (:10437)")
+    parser.add_argument("--listen", metavar="H:P", help="where to serve (:10437), or unix:/path")
     parser.add_argument(
         "--watch-config", action="store_true", help="read the file again when it changes"
     )
+    _web_option(parser)
 
 
 def _demo_options(parser: argparse.ArgumentParser) -> None:
@@ -183,12 +187,36 @@ def _metrics_options(parser: argparse.ArgumentParser) -> None:
 def _health_options(parser: argparse.ArgumentParser) -> None:
     _config_option(parser)
     parser.add_argument("--listen", metavar="H:P", help="where it serves")
+    _client_options(parser)
 
 
 def _status_options(parser: argparse.ArgumentParser) -> None:
     _config_option(parser)
     parser.add_argument("--url", help="where it serves, such as http://127.0.0.1:10437")
     parser.add_argument("--runners", type=int, default=20, metavar="N", help="at most (20)")
+    _client_options(parser)
+
+
+def _web_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--web.config.file",
+        dest="web_config",
+        type=Path,
+        metavar="FILE",
+        help="exporter-toolkit's file of TLS and users",
+    )
+
+
+def _client_options(parser: argparse.ArgumentParser) -> None:
+    _web_option(parser)
+    parser.add_argument("--username", metavar="NAME", help="who asks, where it asks for users")
+    for name, what in {
+        "password-file": "that user's password",
+        "ca-file": "authorities to trust, PEM",
+        "cert-file": "a certificate to show, PEM",
+        "key-file": "the key of that certificate, PEM",
+    }.items():
+        parser.add_argument(f"--{name}", type=Path, metavar="FILE", help=what)
 
 
 def _load(options: argparse.Namespace) -> Settings:
@@ -202,6 +230,8 @@ def _load(options: argparse.Namespace) -> Settings:
         flags["listen"] = options.listen
     if getattr(options, "watch_config", False):
         flags["watch_config"] = True
+    if getattr(options, "web_config", None) is not None:
+        flags["web"] = {"config_file": str(options.web_config)}
     return load(_config(options), flags)
 
 
@@ -219,7 +249,7 @@ def _run(options: argparse.Namespace) -> int:
         raise SettingsFault([Fault("--watch-config", "needs a file to watch: --config FILE")])
     logs.configure(settings.log.level, settings.log.format, beside=True)
     try:
-        sock = listen(settings.listen)
+        listening = listen(settings.listen, settings.web.socket_mode, os.environ)
     except OSError as error:
         print(
             f"{DISTRIBUTION}: cannot listen on {settings.listen}: {_why(error)}",
@@ -231,10 +261,15 @@ def _run(options: argparse.Namespace) -> int:
     last_moment.daemon = True
 
     async def run() -> None:
-        await Service(settings, lambda: _load(options), watch=watch).run(sock)
+        notifier = Notifier(os.environ)
+        service = Service(settings, lambda: _load(options), notifier=notifier)
+        await service.run(listening, watch=watch)
         last_moment.start()
 
-    asyncio.run(run())
+    try:
+        asyncio.run(run())
+    finally:
+        listening.close()
     last_moment.cancel()
     return 0
 
@@ -276,40 +311,70 @@ def _status(options: argparse.Namespace) -> int:
     """Ask a running exporter what is wrong: that at a URL, or that of these settings."""
     from electric_agents_exporter import terminal  # noqa: PLC0415  (tables, for this command only)
 
-    url = options.url
-    if url is None:
-        host, port = _served_at(options, None)
-        url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-    if not url.startswith(("http://", "https://")):
-        raise SettingsFault([Fault("--url", "expected http://HOST[:PORT] or https://HOST[:PORT]")])
+    if options.url is None:
+        exporter = _own_exporter(options, None)
+    else:
+        try:
+            exporter = client.at_url(options.url, options.ca_file, _identity(options, {}))
+        except ValueError as error:
+            raise SettingsFault([Fault("--url", str(error))]) from None
     try:
-        status = terminal.ask(url, options.runners)
-    except terminal.AskError as error:
-        print(f"{DISTRIBUTION}: no status from the exporter: {error}", file=sys.stderr)
+        status = terminal.ask(exporter, options.runners)
+    except client.AskError as error:
+        told = terminal.printable(str(error))
+        print(f"{DISTRIBUTION}: no status from the exporter: {told}", file=sys.stderr)
         return 1
     return terminal.show(status, sys.stdout)
 
 
-def _served_at(options: argparse.Namespace, listen: str | None) -> tuple[str, int]:
-    """Give the host and port of the exporter that these settings describe, good or bad by now."""
-    address = listen or listen_address(_config(options))
+def _own_exporter(options: argparse.Namespace, listen: str | None) -> client.Exporter:
+    """Give the exporter that these settings describe, good or bad by now."""
+    own = own_exporter(_config(options), options.web_config)
+    address = listen or own.address
     try:
-        host, port = split_address(address)
+        path = unix_path(address)
+        host, port = ("", 0) if path is not None else split_address(address)
     except ValueError as error:
         raise SettingsFault([Fault("--listen" if listen else "listen", str(error))]) from None
     anywhere = {"": "localhost", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  (read, not bound)
-    return anywhere.get(host, host), port
+    return client.Exporter(
+        host=host if path else anywhere.get(host, host),
+        port=port,
+        path=path,
+        prefix=own.prefix,
+        encrypted=own.certificate is not None,
+        certificate=own.certificate,
+        trusted=options.ca_file,
+        identity=_identity(options, own.client),
+    )
+
+
+def _identity(options: argparse.Namespace, settings: Mapping[str, str]) -> client.Identity:
+    """Give who we are: as the options say, and else as the settings do."""
+
+    def file(name: str) -> Path | None:
+        given: Path | None = getattr(options, name)
+        return given or (Path(settings[name]) if name in settings else None)
+
+    return client.Identity(
+        username=options.username or settings.get("username"),
+        password_file=file("password_file"),
+        cert_file=file("cert_file"),
+        key_file=file("key_file"),
+    )
 
 
 def _health(options: argparse.Namespace) -> int:
     """Ask `/-/healthy` of the exporter that these settings describe, good or bad by now."""
-    host, port = _served_at(options, options.listen)
-    connection = http.client.HTTPConnection(host, port, timeout=_HEALTH_TIMEOUT)
+    exporter = _own_exporter(options, options.listen)
     try:
-        connection.request("GET", "/-/healthy")
-        healthy = connection.getresponse().status == http.client.OK
-    except (OSError, http.client.HTTPException):
-        healthy = False
-    finally:
-        connection.close()
-    return 0 if healthy else 1
+        status, _ = client.ask(exporter, "/-/healthy", _HEALTH_TIMEOUT)
+    except client.AskError as error:
+        print(f"{DISTRIBUTION}: not healthy: {error}", file=sys.stderr)
+        return 1
+    if status == HTTPStatus.OK:
+        return 0
+    hint = " (it asks for a name and a password: see web.client)"
+    unauthorized = hint if status == HTTPStatus.UNAUTHORIZED else ""
+    print(f"{DISTRIBUTION}: not healthy: status {status}{unauthorized}", file=sys.stderr)
+    return 1

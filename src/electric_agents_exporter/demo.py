@@ -6,9 +6,10 @@ import sys
 from typing import Final
 
 from electric_agents_exporter import logs
-from electric_agents_exporter.service import Service, listen
+from electric_agents_exporter.service import Service
 from electric_agents_exporter.settings.loading import load
 from electric_agents_exporter.settings.model import Settings
+from electric_agents_exporter.sockets import listen
 
 _READY: Final = "simulator ready on "
 _GRACE_SECONDS: Final = 2.0
@@ -62,12 +63,12 @@ def run(
 def _serve(settings: Settings, url: str) -> int:
     logs.configure("warning", settings.log.format)
     try:
-        sock = listen(settings.listen)
+        listening = listen(settings.listen)
     except OSError as error:
         print(f"demo: cannot listen on {settings.listen}: {error.strerror}", file=sys.stderr)
         return 1
-    host, port, *_ = sock.getsockname()
-    place = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    (address,) = listening.addresses
+    place = address if address.startswith("unix:") else f"http://{address}"
 
     def announce() -> None:
         print(f"agents-server (simulated): {url}", flush=True)
@@ -77,7 +78,7 @@ def _serve(settings: Settings, url: str) -> int:
             print(f"alerts: arrive at {alertmanager} within two minutes", flush=True)
 
     async def serve() -> None:
-        await Service(settings, lambda: settings).run(sock, on_serving=announce)
+        await Service(settings, lambda: settings).run(listening, on_serving=announce)
 
     asyncio.run(serve())
     return 0

@@ -2,11 +2,9 @@
 
 import asyncio
 import contextlib
-import errno
 import gc
 import logging
 import signal
-import socket
 import sys
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -22,54 +20,35 @@ from electric_agents_exporter.scheduler import PollScheduler
 from electric_agents_exporter.settings.faults import Fault, SettingsFault
 from electric_agents_exporter.settings.file_watch import LOOK_SECONDS, FileWatch
 from electric_agents_exporter.settings.model import Settings
-from electric_agents_exporter.settings.values import split_address
+from electric_agents_exporter.settings.web import WebSettings
+from electric_agents_exporter.sockets import BACKLOG, Listening
 from electric_agents_exporter.status.steps import Links
-from electric_agents_exporter.web.connections import Connections, Limits, protocol
+from electric_agents_exporter.systemd import Notifier
+from electric_agents_exporter.web.access import Access, AccessError, AccessKeeper, Rate
+from electric_agents_exporter.web.connections import Connections, Limits
+from electric_agents_exporter.web.handshake import protocol
 from electric_agents_exporter.web.routes import Served, create_app
 
 log = logging.getLogger(__name__)
 
 _KEEP_ALIVE_SECONDS: Final = 75  # longer than a scrape interval, so that Prometheus reconnects less
 _GRACE_SECONDS: Final = 1
-_BACKLOG: Final = 128
 _RELOAD_SECONDS: Final = 10.0
-_WITHOUT_IPV6: Final = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 _LOOK_UPS: Final = 256  # at once; a thread is only made for one that finds all others busy
 _SWITCH_SECONDS: Final = 0.0001
 _LOOKS_UNTIL_TRIED_AGAIN: Final = 15
 _CLOSING_SECONDS: Final = 0.3
 
 
-def listen(address: str) -> socket.socket:
-    """Open the listening socket, before anything else runs.
-
-    Raises:
-        OSError: the address cannot be had.
-    """
-    host, port = split_address(address)
-    if not host:
-        try:
-            return _bound("::", port)
-        except OSError as error:
-            if error.errno not in _WITHOUT_IPV6:
-                raise
-        return _bound("0.0.0.0", port)  # noqa: S104  (whoever gives no host wants that)
-    return _bound(host, port)
-
-
-def _bound(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return socket.create_server(
-        (host, port), family=family, dualstack_ipv6=host == "::", backlog=_BACKLOG
-    )
-
-
 class Service:
     """An exporter that polls and serves until SIGTERM or SIGINT; SIGHUP reads the settings again.
 
     `reread` gives the settings anew, or raises SettingsFault; it may take `patience` seconds. The
-    clock is the machine's unless one is given. `watch` knows the file of the settings, and is asked
-    where these want that. A service must be made on the running loop.
+    clock is the machine's unless one is given. How we are is told to a notifier, if there is one. A
+    service must be made on the running loop.
+
+    Raises:
+        SettingsFault: what protects the port cannot be read any more.
     """
 
     def __init__(
@@ -78,10 +57,9 @@ class Service:
         reread: Callable[[], Settings],
         patience: float = _RELOAD_SECONDS,
         clock: Clock | None = None,
-        watch: FileWatch | None = None,
+        notifier: Notifier | None = None,
     ) -> None:
         self._settings = settings
-        self._watch = watch
         self._reread = reread
         self._patience = patience
         self._loop = asyncio.get_running_loop()
@@ -90,25 +68,32 @@ class Service:
         self._loop.set_default_executor(ThreadPoolExecutor(_LOOK_UPS, "look-up"))
         self._exporter = Exporter(settings, clock)
         self._scheduler = PollScheduler(self._exporter.tick, self._exporter.clock)
+        self._access = AccessKeeper(_reader(settings.web), self._note_reload)
+        self._settings_are_good = True
+        self._notifier = notifier or Notifier({})
         self._reloading = asyncio.Lock()
         self._background: set[asyncio.Task[object]] = set()
 
     async def run(
         self,
-        sock: socket.socket,
+        listening: Listening,
         *,
         on_serving: Callable[[], None] = lambda: None,
         limits: Limits | None = None,
+        watch: FileWatch | None = None,
     ) -> None:
-        """Serve on a socket, which is closed at the end; `on_serving` is called once it answers."""
+        """Serve on sockets, closed at the end; `on_serving` is called once they answer.
+
+        `watch` knows the file of the settings, and is asked where these want that.
+        """
         limits = limits or Limits()
         connections = Connections(limits)
         server = _Server(
             uvicorn.Config(
                 create_app(self.served()),
                 # As many are taken in at once, before any of them is read.
-                backlog=min(_BACKLOG, limits.connections // 2),
-                http=protocol(connections),  # type: ignore[arg-type]  # called, as a class is
+                backlog=min(BACKLOG, limits.connections // 2),
+                http=protocol(connections, lambda: self._access.current),  # type: ignore[arg-type]  # called, as a class is
                 log_config=None,
                 access_log=False,
                 server_header=False,
@@ -127,27 +112,38 @@ class Service:
             logging.getLogger(name).setLevel(logging.ERROR)
         stopped = self._loop.create_task(self._handle_signals().wait())
         self._loop.set_exception_handler(connections.handle_error)
-        watching = [self._loop.create_task(connections.watch())]
-        if self._watch is not None and self._settings.watch_config:
-            watching.append(self._loop.create_task(self._watch_files(self._watch)))
+        watching = [
+            self._loop.create_task(each)
+            for each in (connections.watch(), self._access.watch(), self._report_alive())
+        ]
+        if watch is not None and self._settings.watch_config:
+            watching.append(self._loop.create_task(self._watch_files(watch)))
         self._exporter.start()
         self._scheduler.start()
         self._scheduler.configure(self._exporter.intervals())
-        serving = self._loop.create_task(server.serve(sockets=[sock]))
+        serving = self._loop.create_task(server.serve(sockets=list(listening.sockets)))
         log.info(
             "serving",
-            extra={"address": _spell_address(sock), "targets": len(self._settings.targets)},
+            extra={
+                "address": ",".join(listening.addresses),
+                "tls": self._access.current.tls is not None,
+                "targets": len(self._settings.targets),
+            },
         )
+        self._notifier.ready()
         on_serving()
         await asyncio.wait({serving, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        self._notifier.stopping()
         stopped.cancel()
         for task in watching:
             task.cancel()
+        connections.end_beginnings()
         self._scheduler.stop()
         # A scrape that our own end cuts off is no error, and deserves no traceback.
         logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
         server.should_exit = True
         await serving
+        listening.close()
         await self._exporter.aclose()
         if self._background:
             await asyncio.wait(self._background, timeout=_CLOSING_SECONDS)
@@ -164,19 +160,47 @@ class Service:
         """
         # One at a time: of two that overlap, the one that read older settings could end last.
         async with self._reloading:
+            self._notifier.reloading()
             try:
                 fresh = await self._read_again()
                 _refuse_changes(self._settings, fresh)
+                await self._follow_access(fresh.web)
             except SettingsFault as fault:
-                self._exporter.process.reload_succeeded = False
+                self._settings_are_good = False
+                self._note_reload()
                 if str(fault) != known:
                     log.error(  # noqa: TRY400  (the faults say it all)
                         "settings not reloaded, the old ones stay", extra={"faults": str(fault)}
                     )
                 return str(fault)
+            finally:
+                self._notifier.ready()
             self._follow(fresh)
             log.info("settings reloaded", extra={"targets": len(fresh.targets)})
             return ""
+
+    async def _follow_access(self, web: WebSettings) -> None:
+        """Read what protects the port as fresh settings say.
+
+        Raises:
+            SettingsFault: it cannot be read, or only a restart may change it so.
+        """
+        try:
+            await self._access.follow(_reader(web))
+        except AccessError as error:
+            raise SettingsFault([Fault("web", str(error))]) from None
+
+    def _note_reload(self) -> None:
+        """Show whether all settings were last read without fault, and what they name with them."""
+        process = self._exporter.process
+        process.reload_succeeded = self._settings_are_good and self._access.good
+
+    async def _report_alive(self) -> None:
+        """Tell systemd that we are alive, as long as the polls are."""
+        while self._notifier.watchdog is not None:
+            if not self._exporter.fleet.stillness():
+                self._notifier.alive()
+            await asyncio.sleep(self._notifier.watchdog / 3)
 
     async def _read_again(self) -> Settings:
         """Read the settings in a thread of its own: one that hangs holds up none after it.
@@ -221,7 +245,8 @@ class Service:
         self._scheduler.configure(self._exporter.intervals())
         logs.configure(fresh.log.level, fresh.log.format, beside=True)
         self._settings = fresh
-        self._exporter.process.reload_succeeded = True
+        self._settings_are_good = True
+        self._note_reload()
 
     def served(self) -> Served:
         """Give what the routes answer from."""
@@ -237,6 +262,8 @@ class Service:
             links=Links(grafana=web.grafana or "", runbooks=web.runbooks or ""),
             alerts=self._exporter.own_alerts,
             probes=self._exporter.prober,
+            route_prefix=web.route_prefix or "",
+            access=lambda: self._access.current,
         )
 
     def _handle_signals(self) -> asyncio.Event:
@@ -269,17 +296,43 @@ def _refuse_changes(current: Settings, fresh: Settings) -> None:
     """Refuse what only a restart can change.
 
     Raises:
-        SettingsFault: `listen`, `watch_config` or `web` is not what it was.
+        SettingsFault: `listen`, `watch_config`, or what `web` says of serving, is not what it was.
     """
     faults = [
         Fault(name, "cannot change while running; restart the exporter")
-        for name in ("listen", "watch_config", "web")
-        if getattr(current, name) != getattr(fresh, name)
+        for name, before, after in (
+            ("listen", current.listen, fresh.listen),
+            ("watch_config", current.watch_config, fresh.watch_config),
+            ("web", current.web.fixed(), fresh.web.fixed()),
+        )
+        if before != after
     ]
     if faults:
         raise SettingsFault(faults)
 
 
-def _spell_address(sock: socket.socket) -> str:
-    host, port, *_ = sock.getsockname()
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+def _reader(web: WebSettings) -> Callable[[], Access]:
+    """Give what reads how the port is protected."""
+
+    def read() -> Access:
+        try:
+            config = web.config()
+            tls = config.tls_server_config
+            context = None if tls is None else tls.context()
+        except (SettingsFault, ValueError, OSError) as error:
+            raise AccessError(str(error)) from None
+        sans = None if tls is None else tls.client_allowed_sans
+        rate, headers = config.rate_limit, config.http_server_config.headers
+        return Access(
+            tls=context,
+            allowed_sans=None if sans is None else frozenset(sans),
+            users={
+                name: secret.get_secret_value().encode()
+                for name, secret in config.basic_auth_users.items()
+            },
+            headers={name.lower(): text for name, text in headers.items()},
+            rate=Rate(rate.interval, rate.burst) if rate.interval else None,
+            files=web.files(config),
+        )
+
+    return read

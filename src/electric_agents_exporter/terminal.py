@@ -4,8 +4,7 @@ An exporter's answer holds foreign text, and a terminal obeys what it is sent: n
 printable gets there.
 """
 
-import urllib.error
-import urllib.request
+import http
 from collections.abc import Iterable, Mapping
 from typing import IO, Final
 from urllib.parse import urlencode
@@ -15,6 +14,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from electric_agents_exporter import client
+from electric_agents_exporter.client import AskError, Exporter
 from electric_agents_exporter.status.ages import plural, spell_age, spell_duration
 from electric_agents_exporter.status.states import MEANINGS, Severity, State
 from electric_agents_exporter.status.view import FleetStatus, RunnerRow, TargetRow
@@ -29,7 +30,6 @@ EXIT_CODES: Final[Mapping[Severity, int]] = {
 """The exit code by what the verdict says; 1 is for an exporter that does not answer."""
 
 _TIMEOUT: Final = 10.0
-_MOST_BYTES: Final = 16 * 1024 * 1024
 _STYLES: Final[Mapping[Severity, str]] = {
     Severity.BAD: "bold red",
     Severity.LOOK: "yellow",
@@ -40,30 +40,22 @@ _STYLES: Final[Mapping[Severity, str]] = {
 _UNEVENTFUL: Final = frozenset({State.FINE, State.DISABLED, State.GONE, State.NEVER_SEEN})
 
 
-class AskError(Exception):
-    """An exporter that gives no status, and why."""
-
-
-def ask(url: str, most: int) -> FleetStatus:
-    """Ask the exporter at a URL for its status, and for so many runners.
+def ask(exporter: Exporter, most: int) -> FleetStatus:
+    """Ask an exporter for its status, and for so many runners.
 
     Raises:
         AskError: it does not answer, or with something else.
     """
-    address = f"{url.rstrip('/')}/api/v1/fleet?{urlencode({'per_page': most})}"
+    path = f"/api/v1/fleet?{urlencode({'per_page': most})}"
+    status, body = client.ask(exporter, path, _TIMEOUT)
+    if status == http.HTTPStatus.UNAUTHORIZED:
+        raise AskError("it asks for a name and a password; give --username and --password-file")
+    if status != http.HTTPStatus.OK:
+        raise AskError(f"status {status}")
     try:
-        # Settings of proxies are for elsewhere: this is one's own.
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with opener.open(address, timeout=_TIMEOUT) as answer:
-            body = answer.read(_MOST_BYTES)
         return msgspec.json.decode(body, type=FleetStatus)
-    except urllib.error.HTTPError as error:
-        raise AskError(f"status {error.code}") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise AskError("it answers with something else") from error
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "reason", error)
-        raise AskError(_printable(getattr(reason, "strerror", None) or str(reason))) from error
 
 
 def show(status: FleetStatus, output: IO[str]) -> int:
@@ -81,7 +73,7 @@ def show(status: FleetStatus, output: IO[str]) -> int:
 
 def _draw(status: FleetStatus, console: Console) -> None:
     for statement in status.verdict.statements:
-        console.print(Text(_printable(statement.text), _STYLES[statement.severity]))
+        console.print(Text(printable(statement.text), _STYLES[statement.severity]))
     console.print(_table(("Target", "State", "Runners", "Why"), map(_target_cells, status.targets)))
     rows = _rows(status)
     if rows:
@@ -98,18 +90,18 @@ def _table(heads: Iterable[str], rows: Iterable[Iterable[Cell]]) -> Table:
     for head in heads:
         table.add_column(head, overflow="fold")
     for cells in rows:
-        table.add_row(*(Text(_printable(text), _STYLES[how] if how else "") for text, how in cells))
+        table.add_row(*(Text(printable(text), _STYLES[how] if how else "") for text, how in cells))
     return table
 
 
 def _lines(status: FleetStatus) -> Iterable[str]:
     """Write the same as lines whose words stand between tabs."""
     for statement in status.verdict.statements:
-        yield f"{statement.severity.value}\t{_printable(statement.text)}"
+        yield f"{statement.severity.value}\t{printable(statement.text)}"
     for target in status.targets:
-        yield "\t".join(["target", *(_printable(text) for text, _ in _target_cells(target))])
+        yield "\t".join(["target", *(printable(text) for text, _ in _target_cells(target))])
     for row in _rows(status):
-        yield "\t".join(["runner", *(_printable(text) for text, _ in _runner_cells(row))])
+        yield "\t".join(["runner", *(printable(text) for text, _ in _runner_cells(row))])
 
 
 def _rows(status: FleetStatus) -> list[RunnerRow]:
@@ -153,7 +145,7 @@ def _last_line(status: FleetStatus) -> str:
     return f"{plural(status.runners, 'runner')}{': ' if counts else ''}{counts}"
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Write characters that a terminal would obey, or show nothing of, as their escapes."""
     return "".join(
         each if each.isprintable() else each.encode("unicode_escape").decode() for each in text

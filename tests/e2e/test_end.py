@@ -14,8 +14,9 @@ import pytest
 
 from electric_agents_exporter.contract.reading import read_health, read_list
 from electric_agents_exporter.fleet.poll import Poll
-from electric_agents_exporter.service import Service, listen
+from electric_agents_exporter.service import Service
 from electric_agents_exporter.settings.loading import load
+from electric_agents_exporter.sockets import listen
 from electric_agents_exporter.web.routes import Served
 from unhindered_loop import run_unhindered
 
@@ -55,10 +56,10 @@ async def end_while_a_scrape_is_not_read() -> None:
     settings = load(None, {"targets": [target]}, {})
     service = Service(settings, lambda: settings)
     fill(service.served())
-    sock = listen("127.0.0.1:0")
+    listening = listen("127.0.0.1:0")
     serving = asyncio.Event()
-    address = sock.getsockname()
-    running = asyncio.create_task(service.run(sock, on_serving=serving.set))
+    address = listening.sockets[0].getsockname()
+    running = asyncio.create_task(service.run(listening, on_serving=serving.set))
     await serving.wait()
     client = socket.socket()
     client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -82,12 +83,12 @@ async def test_what_is_sent_to_a_client_that_is_gone_is_not_logged_a_line_each(
 ) -> None:
     target = {"url": "http://127.0.0.1:1", "principals": ["service:monitor"]}
     settings = load(None, {"targets": [target]}, {})
-    sock = listen("127.0.0.1:0")
+    listening = listen("127.0.0.1:0")
     serving = asyncio.Event()
     service = Service(settings, lambda: settings)
-    running = asyncio.create_task(service.run(sock, on_serving=serving.set))
+    running = asyncio.create_task(service.run(listening, on_serving=serving.set))
     await serving.wait()
-    _, writer = await asyncio.open_connection(*sock.getsockname())
+    _, writer = await asyncio.open_connection(*listening.sockets[0].getsockname())
     # As when a scrape is sent in many parts, and its client goes between two of them.
     writer.transport.abort()
     for _ in range(10):

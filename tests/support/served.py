@@ -2,21 +2,25 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import uvicorn
-from starlette.applications import Starlette
+from starlette.types import ASGIApp
 
-from electric_agents_exporter.web.connections import Connections, Limits, protocol
+from electric_agents_exporter.web.access import Access
+from electric_agents_exporter.web.connections import Connections, Limits
+from electric_agents_exporter.web.handshake import protocol
 
 
 @contextlib.asynccontextmanager
-async def served(app: Starlette, limits: Limits, keep_alive: int = 5) -> AsyncIterator[int]:
+async def served(
+    app: ASGIApp, limits: Limits, keep_alive: int = 5, access: Callable[[], Access] = Access
+) -> AsyncIterator[int]:
     """Serve on loopback while the block runs, and give the port."""
     connections = Connections(limits)
     config = uvicorn.Config(
         app,
-        http=protocol(connections),  # type: ignore[arg-type]  # called, as a class is
+        http=protocol(connections, access),  # type: ignore[arg-type]  # called, as a class is
         log_config=None,
         timeout_keep_alive=keep_alive,
     )
@@ -34,5 +38,6 @@ async def served(app: Starlette, limits: Limits, keep_alive: int = 5) -> AsyncIt
     watching = loop.create_task(connections.watch())
     yield listening.sockets[0].getsockname()[1]
     watching.cancel()
+    connections.end_beginnings()
     listening.close()
     await asyncio.sleep(0)

@@ -6,12 +6,14 @@ import logging
 import socket
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.conftest import FakeClock
 
-from electric_agents_exporter.service import Service, listen
+from certificates import Pair
+from electric_agents_exporter.service import Service
 from electric_agents_exporter.settings.faults import Fault, SettingsFault
 from electric_agents_exporter.settings.loading import load
 from electric_agents_exporter.settings.model import Settings
@@ -86,17 +88,6 @@ async def test_settings_that_are_wrong_are_told_and_the_old_ones_stay_until_they
     assert set(service.served().fleet.targets) == {"two"}
 
 
-@pytest.mark.parametrize("family, host", [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")])
-def test_without_a_host_it_is_reached_over_ipv4_and_ipv6(family: int, host: str) -> None:
-    with listen(":0") as sock, socket.socket(family) as client:
-        client.connect((host, sock.getsockname()[1]))
-
-
-def test_a_port_that_is_taken_is_not_shared_with_whoever_took_it() -> None:
-    with listen(":0") as sock, pytest.raises(OSError, match="already in use"):
-        listen(f":{sock.getsockname()[1]}")
-
-
 async def test_names_that_do_not_resolve_keep_no_other_from_being_looked_up() -> None:
     Service(settings(), settings)
     resolved = threading.Event()
@@ -154,3 +145,49 @@ async def test_it_goes_by_the_clock_that_it_is_given() -> None:
     service = Service(settings(), settings, clock=clock)
     assert service.served().clock is clock
     assert service.served().process.reloaded_at == clock.time()
+
+
+HASH = "$2y$10$X0h1gDsPszWURQaxFh.zoubFi6DXncSjhoQNJgRrnGs7EsimhC7zG"
+
+
+async def test_who_gets_in_follows_a_reload_and_is_never_everybody_again() -> None:
+    users = [{"alice": HASH}, {"bob": HASH}, {}]
+    service = Service(settings(), lambda: settings(web={"basic_auth_users": users.pop(0)}))
+    access = service.served().access
+    assert access().users == {}
+    assert await service.reload() == ""
+    assert set(access().users) == {"alice"}
+    assert await service.reload() == ""
+    assert set(access().users) == {"bob"}
+    told = await service.reload()
+    assert told == "web: basic_auth_users can be given up by a restart only"
+    assert set(access().users) == {"bob"}
+    assert not service.served().process.reload_succeeded
+
+
+async def test_tls_follows_a_reload_and_a_certificate_that_is_wrong_does_not(
+    tmp_path: Path,
+) -> None:
+    pair = Pair(tmp_path)
+    tls = {"cert_file": str(pair.cert), "key_file": str(pair.key)}
+    service = Service(settings(), lambda: settings(web={"tls": tls}))
+    assert await service.reload() == ""
+    context = service.served().access().tls
+    assert context is not None
+    pair.key.write_text("no key")
+    assert "web.tls.key_file: cert_file and key_file hold" in await service.reload()
+    assert service.served().access().tls is context
+    pair.renew()
+    assert await service.reload() == ""
+    assert service.served().access().tls is not context
+
+
+async def test_where_alerts_link_to_is_where_this_exporter_is_reached(tmp_path: Path) -> None:
+    pair = Pair(tmp_path)
+    alertmanager = {"urls": ["http://alertmanager.test"]}
+    tls = {"cert_file": str(pair.cert), "key_file": str(pair.key)}
+    web = {"tls": tls, "route_prefix": "exporter"}
+    given = settings(listen=":10437", alertmanager=alertmanager, web=web)
+    assert given.alertmanager is not None
+    delivery = given.alertmanager.delivery(given.own_url())
+    assert delivery.terms.generator_url == f"https://{socket.gethostname()}:10437/exporter/"

@@ -5,6 +5,7 @@ The model is walked: a setting without an entry here fails, and so does one that
 
 import asyncio
 import logging
+import ssl
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from enum import StrEnum
@@ -32,6 +33,7 @@ from electric_agents_exporter.sources.credentials import Credentials
 from electric_agents_exporter.sources.http import HttpOptions
 from electric_agents_exporter.sources.http_transport import Tls
 from electric_agents_exporter.sources.postgres import PostgresOptions
+from electric_agents_exporter.web.access import Access
 
 
 class Change(NamedTuple):
@@ -173,6 +175,69 @@ ALERTMANAGER: dict[str, Change] = {
     "alertmanager.timeout": of_alerts("timeout", "2s", "3s"),
     "alertmanager.external_url": of_alerts("terms.generator_url", "http://a", "http://b"),
 }
+AUTHORITY, OTHER_AUTHORITY = trustme.CA(), trustme.CA()
+OWN = AUTHORITY.issue_cert("localhost")
+CERT, KEY = OWN.cert_chain_pems[0].bytes().decode(), OWN.private_key_pem.bytes().decode()
+HASH = "$2y$10$X0h1gDsPszWURQaxFh.zoubFi6DXncSjhoQNJgRrnGs7EsimhC7zG"
+SHOWN: dict[str, object] = {"web.tls.cert_file": "cert", "web.tls.key_file": "key"}
+MUTUAL: dict[str, object] = SHOWN | {
+    "web.tls.client_ca_file": "ca",
+    "web.tls.client_auth_type": "RequireAndVerifyClientCert",
+}
+SUITE = "TLS_ECDHE_ECDSA_WITH_AES_%s"
+
+
+def of_tls(
+    name: str,
+    before: object,
+    after: object,
+    *differs: str,
+    beside: Mapping[str, object] = SHOWN,
+    without: str = "",
+) -> Change:
+    """Give a change of a setting of TLS, which needs a certificate."""
+    needed = {each: value for each, value in beside.items() if each != f"web.tls.{without}"}
+    return Change((before, after), tuple(f"access.{each}" for each in differs or (name,)), needed)
+
+
+TLS: dict[str, Change] = {
+    f"web.tls.{name}": change
+    for name, change in {
+        "cert": of_tls("cert", CERT, CERT * 2, "cert", without="cert_file"),
+        "cert_file": of_tls("cert_file", "cert", "cert2", "files"),
+        "key": of_tls("key", KEY, f"{KEY}\n", "key", without="key_file"),
+        "key_file": of_tls("key_file", "key", "key2", "files"),
+        "client_ca": of_tls(
+            "client_ca",
+            AUTHORITY.cert_pem.bytes().decode(),
+            OTHER_AUTHORITY.cert_pem.bytes().decode(),
+            "authorities",
+            beside=MUTUAL,
+            without="client_ca_file",
+        ),
+        "client_ca_file": of_tls("client_ca_file", "ca", "ca2", "files", beside=MUTUAL),
+        "client_auth_type": of_tls(
+            "client_auth_type",
+            "VerifyClientCertIfGiven",
+            "RequireAndVerifyClientCert",
+            "verify_mode",
+            beside=MUTUAL,
+            without="client_auth_type",
+        ),
+        "client_allowed_sans": of_tls(
+            "client_allowed_sans", ["a"], ["b"], "allowed_sans", beside=MUTUAL
+        ),
+        "min_version": of_tls("min_version", "TLS12", "TLS13", "minimum_version"),
+        "max_version": of_tls("max_version", "TLS12", "TLS13", "maximum_version"),
+        "cipher_suites": of_tls(
+            "cipher_suites", [SUITE % "128_GCM_SHA256"], [SUITE % "256_GCM_SHA384"], "ciphers"
+        ),
+        "prefer_server_cipher_suites": of_tls(
+            "prefer_server_cipher_suites", "true", "false", "options"
+        ),
+        "curve_preferences": of_tls("curve_preferences", ["CurveP256"], ["CurveP384"], "curve"),
+    }.items()
+}
 GENERAL: dict[str, Change] = {
     "metrics.groups": Change((["core"], ["core", "client"]), ("shown.families", "shown.created")),
     "metrics.per_runner": Change(
@@ -190,6 +255,20 @@ GENERAL: dict[str, Change] = {
     "web.max_concurrent_scrapes": Change((3, 4), ("served.max_concurrent_scrapes",)),
     "web.enable_reload": Change((False, True), ("served.reload",)),
     "web.status_page": Change((True, False), ("served.status_page",)),
+    "web.route_prefix": Change(("/a", "/b"), ("served.route_prefix",)),
+    "web.basic_auth_users": Change((None, {"a": HASH}), ("access.users",)),
+    "web.config_file": Change(("web", "web2"), ("access.files",)),
+    **TLS,
+    # What opens the socket, and the commands that ask us, read these as they stand.
+    "web.socket_mode": Change(("0600", "0666"), ("settings.web.socket_mode",)),
+    "web.client.username": Change(("a", "b"), ("settings.web.client",)),
+    "web.client.password_file": Change(
+        ("one", "two"), ("settings.web.client",), {"web.client.username": "a"}
+    ),
+    "web.client.cert_file": Change(("cert", "cert2"), ("settings.web.client",)),
+    "web.client.key_file": Change(
+        ("key", "key2"), ("settings.web.client",), {"web.client.cert_file": "cert"}
+    ),
     "web.grafana": Change(("http://a.test", "http://b.test"), ("served.links",)),
     "web.runbooks": Change(("http://a.test", "http://b.test"), ("served.links",)),
     "log.level": Change(("info", "error"), ("logs.level",)),
@@ -368,7 +447,7 @@ async def of_service(settings: Settings) -> dict[str, object]:
     served = service.served()
     assert await service.reload() == ""
     (handler,) = logging.getLogger().handlers
-    parts = {"fleet", "scraper", "process", "clock", "alerts", "probes"}
+    parts = {"fleet", "scraper", "process", "clock", "alerts", "probes", "access"}
     options = {each.name for each in fields(served)} - parts
     given = {f"served.{name}": getattr(served, name) for name in options}
     return {
@@ -378,7 +457,45 @@ async def of_service(settings: Settings) -> dict[str, object]:
         "logs.format": type(handler.formatter),
         "settings.listen": settings.listen,
         "settings.watch_config": settings.watch_config,
+        "settings.web.socket_mode": settings.web.socket_mode,
+        "settings.web.client": settings.web.client,
+        **of_access(served.access(), settings),
     }
+
+
+def of_access(access: Access, settings: Settings) -> dict[str, object]:
+    """Who gets in, and how TLS is spoken, as far as it can be told."""
+    given = {f"access.{each.name}": getattr(access, each.name) for each in fields(access)}
+    context = given.pop("access.tls")
+    if isinstance(context, ssl.SSLContext):
+        for name in ("minimum_version", "maximum_version", "verify_mode", "options"):
+            given[f"access.{name}"] = getattr(context, name)
+        given["access.ciphers"] = [each["name"] for each in context.get_ciphers()]
+        given["access.authorities"] = context.get_ca_certs()
+        given["access.curve"] = takes(context, "prime256v1")
+        # A context shows nothing of these; that a certificate is served by them another test sees.
+        tls = settings.web.tls
+        given["access.cert"], given["access.key"] = (tls.cert, tls.key) if tls else (None, None)
+    return given
+
+
+def takes(server: ssl.SSLContext, curve: str) -> bool:
+    """Tell whether keys can be exchanged with a server on a curve."""
+    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    client.set_ecdh_curve(curve)
+    client.check_hostname = False
+    client.verify_mode = ssl.CERT_NONE
+    there, back = ssl.MemoryBIO(), ssl.MemoryBIO()
+    asking = client.wrap_bio(back, there)
+    answering = server.wrap_bio(there, back, server_side=True)
+    for side in (asking, answering):
+        try:
+            side.do_handshake()
+        except ssl.SSLWantReadError:
+            continue
+        except ssl.SSLError:
+            return False
+    return True
 
 
 @pytest.fixture
@@ -392,21 +509,16 @@ def restored_logs() -> Iterator[None]:
         logger.setLevel(level)
 
 
-@pytest.fixture(scope="module")
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
 @pytest.fixture
-def files(tmp_path: Path, authority: trustme.CA, monkeypatch: pytest.MonkeyPatch) -> None:
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The files that settings name, each under two names."""
-    own = authority.issue_cert("localhost")
     contents = {
         "one": b"secret",
         "two": b"secret",
-        "ca": authority.cert_pem.bytes(),
-        "cert": own.cert_chain_pems[0].bytes(),
-        "key": own.private_key_pem.bytes(),
+        "ca": AUTHORITY.cert_pem.bytes(),
+        "cert": CERT.encode(),
+        "key": KEY.encode(),
+        "web": f"basic_auth_users: {{a: {HASH}}}".encode(),
         "definitions": msgspec.json.encode(
             msgspec.structs.replace(load_definitions(), memory=299.0)
         ),

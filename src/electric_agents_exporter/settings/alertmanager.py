@@ -1,6 +1,5 @@
 """To which Alertmanagers this exporter sends which alerts itself."""
 
-import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
@@ -24,7 +23,6 @@ from electric_agents_exporter.settings.values import (
     Split,
     User,
     format_duration,
-    split_address,
 )
 
 if TYPE_CHECKING:
@@ -181,8 +179,8 @@ class AlertmanagerSettings(Section):
             )
         return timeout
 
-    def delivery(self, listen: str) -> "DeliveryOptions":
-        """Give how alerts are sent; `listen` is where this exporter serves."""
+    def delivery(self, own_url: str) -> "DeliveryOptions":
+        """Give how alerts are sent; `own_url` is where this exporter may be reached."""
         # A client takes ten megabytes and more, so it is loaded where something is sent.
         from electric_agents_exporter.alerting.alertmanager import (  # noqa: PLC0415
             AlertmanagerOptions,
@@ -220,7 +218,7 @@ class AlertmanagerSettings(Section):
                     None if self.alerts is None else frozenset(self.alerts),
                 ),
                 resend_interval=self.resend_interval,
-                generator_url=self.external_url or _own_url(listen),
+                generator_url=self.external_url or own_url,
             ),
         )
 
@@ -239,8 +237,3 @@ def _read_definitions(file: Path | None) -> "Definitions":
 
 def _text(secret: SecretStr | None) -> str | None:
     return secret.get_secret_value() if secret else None
-
-
-def _own_url(listen: str) -> str:
-    _, port = split_address(listen)
-    return f"http://{socket.gethostname()}:{port}/"

@@ -10,7 +10,7 @@ from pydantic.fields import FieldInfo
 from electric_agents_exporter.settings import setting_names
 from electric_agents_exporter.settings.faults import Fault, Place, nearest
 from electric_agents_exporter.settings.layers import Layer
-from electric_agents_exporter.settings.model import ENV_PREFIX, NOT_YET, Settings
+from electric_agents_exporter.settings.model import ENV_PREFIX, Settings
 from electric_agents_exporter.settings.values import LabelName
 
 CONFIG_VARIABLE: Final = f"{ENV_PREFIX}CONFIG"
@@ -56,7 +56,7 @@ def read_environment(environ: Mapping[str, str]) -> Layer:
             faults.append(_no_file(variable, place))
             continue
         if field is None and around is None:
-            faults.append(_unknown(variable, place))
+            faults.append(_unknown(variable))
             continue
         structured = field is not None and setting_names.is_structured(field)
         try:
@@ -105,7 +105,7 @@ def _place_of(variable: str, text: str) -> Place | None:
     if head == _ONE_PRINCIPAL.lower():
         head = "principals"
     place: Place = (head, *path)
-    if head not in Settings.model_fields and (head,) not in NOT_YET:
+    if head not in Settings.model_fields:
         place = (*TARGET, *place)
     around = _map_around(place)
     if around is not None and not setting_names.has_names(around, LabelName):
@@ -137,7 +137,7 @@ def _no_file(variable: str, place: Place) -> Fault:
     above = _place_of(setting, "set")
     if above is None or setting_names.field_at(_names(above)) is None:
         if _map_around(place) is None:
-            return _unknown(variable, place)
+            return _unknown(variable)
         text = "no file is read for a single name of a map"
         if place[-2] == _HEADERS:
             text += f"; use {variable_of((*_names(place[:-2]), _HEADER_FILES))}"
@@ -145,10 +145,7 @@ def _no_file(variable: str, place: Place) -> Fault:
     return Fault(variable, f"no file is read for this setting; set {setting} itself")
 
 
-def _unknown(variable: str, place: Place) -> Fault:
-    instead = setting_names.instead_of(_names(place))
-    if instead is not None:
-        return Fault(variable, f"not supported yet in this version; {instead}")
+def _unknown(variable: str) -> Fault:
     # The prefix is the same in all, and would make all of them alike.
     known = [variable_of(names).removeprefix(ENV_PREFIX) for names, _ in setting_names.fields()]
     near = nearest(variable.removeprefix(ENV_PREFIX).upper(), [*known, _ONE_PRINCIPAL])

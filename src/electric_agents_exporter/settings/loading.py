@@ -28,6 +28,7 @@ from electric_agents_exporter.settings.layers import Layer, describe, is_excused
 from electric_agents_exporter.settings.model import Settings
 from electric_agents_exporter.settings.ordinal import POD_NAME, with_ordinal
 from electric_agents_exporter.settings.targets import TARGET_MODELS, meaningless
+from electric_agents_exporter.settings.web_config import read_web_config
 from electric_agents_exporter.settings.yaml_file import read_file
 
 _TOLD: Final = 200
@@ -36,6 +37,7 @@ _TOLD: Final = 200
 _FLAGS = {
     ("listen",): "--listen",
     ("watch_config",): "--watch-config",
+    ("web", "config_file"): "--web.config.file",
     (*TARGET, "url"): "--url",
     (*TARGET, "principals"): "--principal",
 }
@@ -68,6 +70,7 @@ def load(
         )
         faults.append(Fault(sets, f"sets targets, and so does {config}; leave out one"))
     settings, found = _validate(layers)
+    faults += _faults_of_web_config(layers)
     left = placeholders(layers)
     # What else is wrong with a placeholder is only that it is one.
     places = {each.place for each in left}
@@ -76,6 +79,20 @@ def load(
     if settings is None or faults:
         raise SettingsFault(sorted(faults, key=_in_order))
     return settings
+
+
+def _faults_of_web_config(layers: Sequence[Layer]) -> Sequence[Fault]:
+    """Find what is wrong with the file that the first layer names which names one."""
+    for layer in layers:
+        web = layer.content.get("web")
+        file = web.get("config_file") if isinstance(web, Mapping) else None
+        if isinstance(file, str) and Path(file).is_file():
+            try:
+                read_web_config(Path(file))
+            except SettingsFault as fault:
+                return fault.faults
+            break
+    return ()
 
 
 def _places_around(fault: Fault) -> Iterator[str]:
@@ -90,16 +107,6 @@ def _first(faults: Sequence[Fault]) -> list[Fault]:
 def _untold(count: int) -> list[Fault]:
     text = f"have {count} more faults, which are not told here"
     return [Fault("settings", text)] if count > 0 else []
-
-
-def listen_address(config: Path | None, environ: Mapping[str, str] | None = None) -> str:
-    """Find where a running exporter serves, whatever has become wrong with its settings since."""
-    environment = read_environment(os.environ if environ is None else environ)
-    for layer in (environment, read_file(config) if config else Layer()):
-        address = layer.content.get("listen")
-        if isinstance(address, str):
-            return address
-    return str(Settings.model_fields["listen"].default)
 
 
 def _complete(flags: Mapping[str, Any], environment: Layer) -> Layer:
@@ -183,9 +190,6 @@ def _unknown(where: str, place: Place, tag: str) -> Fault:
         why = meaningless(tag, names[-1])
         if why:
             return Fault(where, why)
-    instead = setting_names.instead_of(names)
-    if instead is not None:
-        return Fault(where, f"not supported yet in this version; {instead}")
     return Fault(where, "unknown setting", _meant(names))
 
 

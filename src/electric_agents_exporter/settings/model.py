@@ -1,6 +1,6 @@
 """All settings but those of targets, with their meaning, defaults and bounds."""
 
-from collections.abc import Mapping
+import socket
 from pathlib import Path
 from typing import Final, Literal
 
@@ -18,15 +18,16 @@ from electric_agents_exporter.settings.alertmanager import AlertmanagerSettings
 from electric_agents_exporter.settings.metrics import MetricsSettings
 from electric_agents_exporter.settings.section import Section
 from electric_agents_exporter.settings.targets import TargetSettings
-from electric_agents_exporter.settings.values import Address, BaseUrl, Number, ShardIndex
+from electric_agents_exporter.settings.values import (
+    Address,
+    Number,
+    ShardIndex,
+    split_address,
+    unix_path,
+)
+from electric_agents_exporter.settings.web import WebSettings
 
 ENV_PREFIX: Final = "ELECTRIC_AGENTS_EXPORTER_"
-
-NOT_YET: Final[Mapping[tuple[str, ...], str]] = {
-    ("web", "tls"): "put a proxy in front",
-    ("web", "basic_auth_users"): "put a proxy in front",
-}
-"""Settings that are planned, and what to do until then."""
 
 
 class ShardSettings(Section):
@@ -46,28 +47,6 @@ class ShardSettings(Section):
         if index >= info.data.get("count", index + 1):
             raise ValueError(f"expected less than count, {info.data['count']}")
         return index
-
-
-class WebSettings(Section):
-    """How this exporter serves."""
-
-    max_concurrent_scrapes: Number = Field(
-        4, ge=1, description="Scrapes that are served at once; more are answered 503."
-    )
-    enable_reload: bool = Field(
-        default=False, description="Let `POST /-/reload` read the settings again, as SIGHUP does."
-    )
-    status_page: bool = Field(
-        default=True,
-        description="Serve the status page, what it shows as JSON, and what `/probe` says with "
-        "`debug=true`.",
-    )
-    grafana: BaseUrl | None = Field(
-        default=None, description="A Grafana with the dashboards, which the status page links to."
-    )
-    runbooks: BaseUrl | None = Field(
-        default=None, description="The folder of the runbooks, which the status page links to."
-    )
 
 
 class LogSettings(Section):
@@ -91,7 +70,9 @@ class Settings(BaseSettings):
     )
 
     listen: Address = Field(
-        ":10437", description="Where to serve; without a host, on every address."
+        ":10437",
+        description="Where to serve: without a host on every address, of IPv4 and IPv6, or on a "
+        "socket at a path. Sockets that systemd passes on are served instead.",
     )
     targets: list[TargetSettings] = Field(
         default_factory=list, validate_default=True, description="The agents-servers to poll."
@@ -118,6 +99,12 @@ class Settings(BaseSettings):
         """The files that are read with the settings, and at no other time."""
         definitions = self.alertmanager.definitions if self.alertmanager else None
         return () if definitions is None else (definitions,)
+
+    def own_url(self) -> str:
+        """Guess where people reach this exporter: by the machine's name, where it serves."""
+        port = "" if unix_path(self.listen) else f":{split_address(self.listen)[1]}"
+        scheme = "https" if self.web.is_encrypted() else "http"
+        return f"{scheme}://{socket.gethostname()}{port}{self.web.route_prefix or ''}/"
 
     @field_validator("targets", mode="wrap")
     @classmethod

@@ -66,6 +66,16 @@ web:
   status_page: true
   grafana: https://grafana.example.com          # where the status page links to
   runbooks: https://runbooks.example.com/alerts/runbooks
+  route_prefix: /exporter                       # before every path: /exporter/metrics
+  socket_mode: '0660'                           # of a socket in the file system
+  tls:                                          # HTTPS, and clients told by certificates
+    cert_file: /etc/exporter/tls.crt            # read again when it changes
+    key_file: /etc/exporter/tls.key
+    client_ca_file: /etc/exporter/clients.crt
+    client_auth_type: RequireAndVerifyClientCert
+  basic_auth_users:                             # bcrypt, as `htpasswd -nBC 10 prometheus` writes it
+    prometheus: $2y$10$X0h1gDsPszWURQaxFh.zoubFi6DXncSjhoQNJgRrnGs7EsimhC7zG
+  client: {username: prometheus, password_file: /run/secrets/exporter} # of `status`
 log: {level: info, format: logfmt}
 """
 """Everything that can be set in one file; a test loads it."""
@@ -109,9 +119,9 @@ Kubernetes sets beside a Service called `electric-agents-exporter`.
 
 ## By flag
 
-`--config`, `--watch-config`, `--listen`, `--url` and `--principal` (which may be repeated). The
-last two describe one target: they complete that of the environment, and replace all targets of the
-file.
+`--config`, `--watch-config`, `--listen`, `--web.config.file`, `--url` and `--principal` (which may
+be repeated). The last two describe one target: they complete that of the environment, and replace
+all targets of the file.
 
 ## Reloading
 
@@ -124,8 +134,12 @@ every 15 seconds, since what it refers to may come later.
 On any fault the old settings stay, the log says why, and
 `electric_agents_exporter_config_last_reload_successful` is 0 until a reload succeeds. Targets that
 keep their name keep what is known of them; the series of a target that is gone vanish. An
-Alertmanager that is left out is told nothing more, and what fires there ends by itself. `listen`,
-`watch_config` and `web` change by a restart only.
+Alertmanager that is left out is told nothing more, and what fires there ends by itself. `listen`
+and `watch_config` change by a restart only, and so does `web`, but for who gets in: `tls`,
+`basic_auth_users` and `config_file`. None of these is given up by a reload.
+
+Certificates, keys and exporter-toolkit's file are read again when they change, without a reload,
+watched or not: [serving.md](serving.md).
 
 ## Secrets
 

@@ -7,7 +7,7 @@ from typing import Annotated, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from electric_agents_exporter.settings.model import NOT_YET, Settings
+from electric_agents_exporter.settings.model import Settings
 
 Names = tuple[str, ...]
 """A place without the positions in lists: `("targets", "interval")`."""
@@ -26,12 +26,6 @@ def names_in(section: Names) -> list[str]:
 def field_at(names: Names) -> FieldInfo | None:
     """Find a setting; None if there is none."""
     return _fields_at(names[:-1]).get(names[-1]) if names else None
-
-
-def instead_of(names: Names) -> str | None:
-    """Tell what to do until a planned setting is supported; None if it is not planned."""
-    parts = (names[:length] for length in range(1, len(names) + 1))
-    return next((NOT_YET[part] for part in parts if part in NOT_YET), None)
 
 
 def is_map(field: FieldInfo) -> bool:

@@ -1,6 +1,7 @@
 """The kinds of value that a setting can hold: how each is read, and what operators call it."""
 
 import ipaddress
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,8 @@ _DURATION_EXPECTED: Final = "expected a duration with its unit, such as 15s, 1m3
 _HOST: Final = re.compile(r"(?=.{1,253}$)[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*")
 _HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _LAST_PORT: Final = 65_535
+_UNIX: Final = "unix:"
+_LONGEST_SOCKET: Final = 107
 _BAD_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _HOST_AND_PORT: Final = re.compile(r"(\[[^\[\]]*\]|[^\[\]:]*)(:[0-9]{0,5})?")
 # As libpq reads it: several hosts are none for `urlsplit`.
@@ -112,8 +115,25 @@ def split_address(text: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
+def unix_path(address: str) -> Path | None:
+    """Give the path of an address that is `unix:/path`; None if it is another kind.
+
+    Raises:
+        ValueError: the path is none that a socket can have.
+    """
+    if not address.startswith(_UNIX):
+        return None
+    path = address.removeprefix(_UNIX)
+    if not path.startswith("/") or not path.isprintable() or path.endswith("/"):
+        raise ValueError("expected unix: and an absolute path, such as unix:/run/exporter.sock")
+    if len(os.fsencode(path)) > _LONGEST_SOCKET:
+        raise ValueError(f"expected a path of at most {_LONGEST_SOCKET} bytes, as sockets have")
+    return Path(path)
+
+
 def _address(text: str) -> str:
-    split_address(text)
+    if unix_path(text) is None:
+        split_address(text)
     return text
 
 
@@ -326,7 +346,7 @@ PatternText = Annotated[
     PlainSerializer(lambda pattern: pattern.text, return_type=str),
     Words("regular expression"),
 ]
-Address = Annotated[str, AfterValidator(_address), Words("`HOST:PORT`")]
+Address = Annotated[str, AfterValidator(_address), Words("`HOST:PORT` or `unix:/path`")]
 ServerUrl = Annotated[str, AfterValidator(_server_url), Words("`http://` or `https://` URL")]
 BaseUrl = Annotated[str, AfterValidator(_base_url), Words("`http://` or `https://` URL")]
 AlertmanagerUrl = Annotated[

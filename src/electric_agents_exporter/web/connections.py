@@ -8,20 +8,29 @@ that whoever scrapes now gets in.
 import asyncio
 import errno
 import logging
-import math
 import resource
-from collections.abc import Callable
+from collections.abc import Coroutine
 from dataclasses import dataclass
-from time import monotonic
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from typing_extensions import override
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from electric_agents_exporter.web.complaints import Complaints
+from electric_agents_exporter.web.headers import SECURITY_HEADERS
+
 log = logging.getLogger(__name__)
 
-_TOLD_AGAIN: Final = 60.0
 _NO_FILES: Final = (errno.EMFILE, errno.ENFILE)
+_NO_HTTP: Final = "\r\n".join(
+    (
+        "HTTP/1.1 400 Bad Request",
+        "content-type: text/plain; charset=utf-8",
+        "connection: close",
+        *(f"{name}: {value}" for name, value in SECURITY_HEADERS.items()),
+        "\r\n",
+    )
+).encode()
 
 
 def _most() -> int:
@@ -49,14 +58,31 @@ class Limits:
     sweep_seconds: float = 1.0
 
 
+class Open(Protocol):
+    """A connection, at whichever point it is."""
+
+    @property
+    def address(self) -> str:
+        """Where it comes from."""
+
+    def standing(self) -> tuple[bool, bool, float]:
+        """Tell how much it deserves its place: whoever has the least loses it first."""
+
+    def overdue(self, limits: Limits) -> str:
+        """Say what takes too long; empty if nothing does."""
+
+    def abort(self) -> None:
+        """End it at once."""
+
+
 class Connections:
     """All connections that are open."""
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
-        self._open: dict[Connection, None] = {}
-        self._cut: dict[str, int] = {}
-        self._told: dict[str, float] = {}
+        self._open: dict[Open, None] = {}
+        self._complaints = Complaints(log, "connections cut off")
+        self._beginning: set[asyncio.Task[None]] = set()
 
     async def watch(self) -> None:
         """Cut off those that take too long, until cancelled."""
@@ -67,7 +93,7 @@ class Connections:
                 if why:
                     self.cut(connection, why)
 
-    def admit(self, connection: "Connection") -> None:
+    def admit(self, connection: Open) -> None:
         """Take in a new one, in the place of another where there are too many."""
         self._open[connection] = None
         if len(self._open) <= self.limits.connections:
@@ -76,27 +102,32 @@ class Connections:
         older = list(self._open)[: -max(1, self.limits.connections // 2)]
         # First goes who is not being answered: who never was, then who waits for longest. After
         # those goes who reads nothing of its answer: who never did, then who stopped first.
-        self.cut(min(older, key=Connection.standing), "there are too many")
+        self.cut(min(older, key=lambda each: each.standing()), "there are too many")
 
-    def forget(self, connection: "Connection") -> None:
+    def forget(self, connection: Open) -> None:
         """Note that one has ended."""
         self._open.pop(connection, None)
 
-    def cut(self, connection: "Connection", why: str) -> None:
+    def cut(self, connection: Open, why: str) -> None:
         """End one at once."""
         self.note(why, connection.address)
         self.forget(connection)
-        connection.transport.abort()
+        connection.abort()
+
+    def keep(self, beginning: Coroutine[object, object, None]) -> None:
+        """Run what a connection begins with beside everything else."""
+        task = asyncio.get_running_loop().create_task(beginning)
+        self._beginning.add(task)
+        task.add_done_callback(self._beginning.discard)
+
+    def end_beginnings(self) -> None:
+        """Give up what connections begin with: nobody waits for it where we end."""
+        for task in self._beginning:
+            task.cancel()
 
     def note(self, why: str, address: str) -> None:
         """Count what is wrong with one, and tell it; the same again only after a while."""
-        self._cut[why] = self._cut.get(why, 0) + 1
-        now = monotonic()
-        if now - self._told.get(why, -math.inf) < _TOLD_AGAIN:
-            return
-        self._told[why] = now
-        times, self._cut[why] = self._cut[why], 0
-        log.warning("connections cut off", extra={"why": why, "times": times, "address": address})
+        self._complaints.note(why, address)
 
     def handle_error(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """Tell of an error of the loop; one that comes hundreds of times a second only once."""
@@ -107,22 +138,30 @@ class Connections:
 
 
 class Connection(HttpToolsProtocol):
-    """One connection.
+    """One connection; `beneath` is what carries it where it is encrypted.
 
     Attributes:
         served: whether it was ever answered, or took the first part of an answer at least.
         since: since when it is as it is: waits for a request, or for the rest of one.
     """
 
-    def __init__(self, connections: Connections, **options: Any) -> None:  # noqa: ANN401
+    def __init__(
+        self,
+        connections: Connections,
+        *,
+        beneath: asyncio.Transport | None = None,
+        since: float | None = None,
+        **options: Any,  # noqa: ANN401
+    ) -> None:
         super().__init__(**options)
         self._connections = connections
+        self._beneath = beneath
         self._received = 0
         self._asks = True
         self._unsent = 0
         self._stuck_since = 0.0
         self.served = False
-        self.since = self.loop.time()
+        self.since = self.loop.time() if since is None else since
 
     @property
     def address(self) -> str:
@@ -143,10 +182,27 @@ class Connection(HttpToolsProtocol):
 
     def _follow_sending(self) -> float:
         """Tell since when its client takes nothing of what is sent to it; now if it does."""
-        unsent = self.transport.get_write_buffer_size()
+        unsent = self._count_unsent()
         if not unsent or unsent != self._unsent:
             self._unsent, self._stuck_since = unsent, self.loop.time()
         return self._stuck_since
+
+    def _count_unsent(self) -> int:
+        if self._beneath is None:
+            return self.transport.get_write_buffer_size()
+        beneath = self._beneath.get_write_buffer_size()
+        # One that is closed twice knows no more of what it still has.
+        return (
+            beneath
+            if self.transport.is_closing()
+            else (beneath + self.transport.get_write_buffer_size())
+        )
+
+    def abort(self) -> None:
+        """End it at once."""
+        self.transport.abort()
+        if self._beneath is not None:
+            self._beneath.abort()
 
     def overdue(self, limits: Limits) -> str:
         """Say what takes too long; empty if nothing does."""
@@ -160,7 +216,7 @@ class Connection(HttpToolsProtocol):
     @override
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._stuck_since = self.since
+        self._stuck_since = self.loop.time()
         self._connections.admit(self)
 
     @override
@@ -203,13 +259,9 @@ class Connection(HttpToolsProtocol):
     @override
     def send_400_response(self, msg: str) -> None:
         self._connections.note("what came is no HTTP", self.address)
-        super().send_400_response(msg)
+        self.transport.write(_NO_HTTP + msg.encode())
+        self.transport.close()
 
     @override
     def _unsupported_upgrade_warning(self) -> None:
         """Answer as if no other protocol had been offered: scanners do that all day."""
-
-
-def protocol(connections: Connections) -> Callable[..., Connection]:
-    """Give what makes a connection of each that comes."""
-    return lambda **options: Connection(connections, **options)

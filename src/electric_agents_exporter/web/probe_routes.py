@@ -31,7 +31,6 @@ _LONGEST_SENDING: Final = 30.0
 _LONGEST_NAME: Final = 128
 _CLOSE_ENOUGH: Final = 0.6
 _HOST: Final = re.compile(r"([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?")
-_NOSNIFF: Final = {"x-content-type-options": "nosniff"}
 
 
 class BusyError(Exception):
@@ -98,7 +97,7 @@ class ProbeRoutes:
             }
             for name in self._probes.names()
         ]
-        headers = {**_NOSNIFF, "cache-control": "no-store"}
+        headers = {"cache-control": "no-store"}
         return Response(json.dumps(found), media_type="application/json", headers=headers)
 
 
@@ -131,9 +130,7 @@ class _Probe:
             return _refusal("web.status_page is off, and debug=true with it", 403)
         try:
             if explain:
-                return PlainTextResponse(
-                    await self._probes.explain(target, seconds), headers=_NOSNIFF
-                )
+                return PlainTextResponse(await self._probes.explain(target, seconds))
             fmt = accepted(request.headers.get("accept", ""))
             gzip = takes_gzip(request)
             body = await self._probes.scrape(target, seconds, fmt, gzip=gzip)
@@ -175,4 +172,4 @@ def _seconds(headers: Mapping[str, Any]) -> float | None:
 
 
 def _refusal(text: str, status: int) -> PlainTextResponse:
-    return PlainTextResponse(f"{text}\n", status_code=status, headers=_NOSNIFF)
+    return PlainTextResponse(f"{text}\n", status_code=status)

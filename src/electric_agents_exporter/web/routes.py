@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import BaseRoute, Route
-from starlette.types import Receive, Scope, Send
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from electric_agents_exporter.fleet.clock import Clock
 from electric_agents_exporter.fleet.fleet import Fleet
@@ -18,7 +18,9 @@ from electric_agents_exporter.metrics.formats import accepted
 from electric_agents_exporter.metrics.process_families import ProcessState
 from electric_agents_exporter.metrics.scrape import Scraper
 from electric_agents_exporter.status.steps import Links
+from electric_agents_exporter.web.access import Access
 from electric_agents_exporter.web.bodies import Turns, exposition, takes_gzip
+from electric_agents_exporter.web.guard import Guard
 from electric_agents_exporter.web.probe_routes import ProbeRoutes, Probes
 from electric_agents_exporter.web.status_routes import AlertsOf, StatusRoutes
 
@@ -37,7 +39,8 @@ class Served:
     `reload` reads the settings again and returns what is wrong with them, empty if nothing; None
     where reloading over HTTP is off. `status_page` tells whether pages and their JSON are served,
     with `links`, and with the `alerts` of this exporter, None where it sends none. `probes` polls
-    single targets for who asks; None where nobody can.
+    single targets for who asks; None where nobody can. `route_prefix` stands before every path,
+    without a slash at its end. `access` gives what protects the port.
     """
 
     fleet: Fleet
@@ -50,9 +53,11 @@ class Served:
     links: Links = field(default_factory=Links)
     alerts: AlertsOf = lambda: None
     probes: Probes | None = None
+    route_prefix: str = ""
+    access: Callable[[], Access] = Access
 
 
-def create_app(served: Served) -> Starlette:
+def create_app(served: Served) -> ASGIApp:
     """Make the ASGI application."""
     routes: list[BaseRoute] = [
         Route("/metrics", _Metrics(served), methods=["GET"]),
@@ -66,10 +71,17 @@ def create_app(served: Served) -> Starlette:
         routes += ProbeRoutes(served.probes, explained=served.status_page).routes()
     if served.reload is not None:
         routes.append(Route("/-/reload", _reload(served.reload), methods=["POST"]))
+    if served.route_prefix:
+        home = _redirect(f"{served.route_prefix}/")
+        routes = [
+            Route("/", home),
+            Route(served.route_prefix, home),
+            Mount(served.route_prefix, routes=routes),
+        ]
     app = Starlette(routes=routes)
     # A redirect would go to whatever host the client names.
     app.router.redirect_slashes = False
-    return app
+    return Guard(app, served.access)
 
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -135,6 +147,13 @@ _Client = tuple[str, str]
 def _client(request: Request) -> _Client:
     host = request.client.host if request.client else ""
     return host, request.headers.get("user-agent", "")[:_LONGEST_NAME]
+
+
+def _redirect(path: str) -> Handler:
+    async def answer(_: Request) -> Response:
+        return Response(status_code=302, headers={"location": path})
+
+    return answer
 
 
 def _healthy(served: Served) -> Handler:

@@ -25,15 +25,13 @@ AlertsOf = Callable[[], Sequence[Alert] | None]
 Handler = Callable[[Request], Awaitable[Response]]
 
 _MOST_WAITING: Final = 16
-_NOSNIFF: Final = {"x-content-type-options": "nosniff"}
-_DATA_HEADERS: Final = {**_NOSNIFF, "cache-control": "no-store"}
+_DATA_HEADERS: Final = {"cache-control": "no-store"}
 _PAGE_HEADERS: Final = {
     **_DATA_HEADERS,
     "content-security-policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
         "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     ),
-    "referrer-policy": "no-referrer",
 }
 
 
@@ -163,7 +161,7 @@ def _json(body: bytes, status: int = 200) -> Response:
 def _static(name: str, kind: str) -> Handler:
     content = static_file(name)
     # Its address has a mark of its content.
-    headers = {**_NOSNIFF, "cache-control": "public, max-age=86400"}
+    headers = {"cache-control": "public, max-age=86400"}
 
     async def answer(_: Request) -> Response:
         return Response(content, headers=headers, media_type=kind)

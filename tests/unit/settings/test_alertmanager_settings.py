@@ -36,7 +36,7 @@ def test_each_alertmanager_is_reached_below_its_own_path_and_the_common_one(
     load_text: Load,
 ) -> None:
     bare, below, root = (
-        [each.url for each in section(load_text, text).delivery(":1").alertmanagers]
+        [each.url for each in section(load_text, text).delivery("http://own").alertmanagers]
         for text in ("", "  path_prefix: alerting/\n", "  path_prefix: /\n")
     )
     assert bare == root == ["http://am-0:9093", "https://am-1/x"]
@@ -46,7 +46,7 @@ def test_each_alertmanager_is_reached_below_its_own_path_and_the_common_one(
 def test_by_default_every_alert_is_sent_once_a_minute_and_links_to_this_machine(
     load_text: Load,
 ) -> None:
-    delivery = section(load_text, "").delivery("127.0.0.1:10437")
+    delivery = section(load_text, "").delivery(load_text(TARGET).own_url())
     assert delivery.terms.choice == Choice()
     assert delivery.terms.resend_interval == 60
     assert {each.timeout for each in delivery.alertmanagers} == {10}
@@ -55,7 +55,7 @@ def test_by_default_every_alert_is_sent_once_a_minute_and_links_to_this_machine(
 
 def test_alerts_are_named_with_or_without_what_all_names_begin_with(load_text: Load) -> None:
     text = "  alerts: [Watchdog, ElectricAgentsRunnerDeaf]\n  min_severity: warning\n"
-    choice = section(load_text, text).delivery(":1").terms.choice
+    choice = section(load_text, text).delivery("http://own").terms.choice
     names = {"ElectricAgentsWatchdog", "ElectricAgentsRunnerDeaf"}
     assert choice == Choice(Severity.WARNING, frozenset(names))
 
@@ -89,6 +89,6 @@ def test_every_setting_has_a_variable_and_labels_keep_their_underscores(load_tex
     assert loaded.labels == {"service_tier": "gold", "cluster": "eu-1"}
     assert loaded.alerts == ["ElectricAgentsWatchdog", "ElectricAgentsWorkAbandoned"]
     assert loaded.resend_interval == 30
-    options = loaded.delivery(":1").alertmanagers[0]
+    options = loaded.delivery("http://own").alertmanagers[0]
     assert options.credentials.basic_auth == BasicAuth("ops", SECRET)
     assert SECRET not in repr(loaded) + repr(options)

@@ -13,11 +13,7 @@ from electric_agents_exporter.settings import setting_names, targets
 from electric_agents_exporter.settings.environment import variable_of
 from electric_agents_exporter.settings.faults import SettingsFault
 from electric_agents_exporter.settings.loading import load
-from electric_agents_exporter.settings.model import (
-    ENV_PREFIX,
-    NOT_YET,
-    Settings,
-)
+from electric_agents_exporter.settings.model import ENV_PREFIX, Settings
 from electric_agents_exporter.settings.targets import (
     TARGET_MODELS,
     HttpPostgresTarget,
@@ -109,10 +105,6 @@ log: {{level: info, format: logfmt}}
     assert target.include.kind == ["server", "cloud-worker"]
     assert target.include.id == Pattern("prod-.*")
     assert target.exclude.label == Pattern("laptop.*")
-
-
-def test_what_is_planned_is_no_setting_yet() -> None:
-    assert not {names for names, _ in setting_names.fields()} & NOT_YET.keys()
 
 
 def test_every_model_of_a_target_is_a_kind_of_target() -> None:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import trustme
 import yaml
 
 from electric_agents_exporter.settings import setting_names
@@ -34,7 +35,10 @@ def test_every_setting_stands_there_once_with_its_variable_and_meaning() -> None
 def test_every_default_is_what_loading_it_gives(load_text: Callable[..., Settings]) -> None:
     # A target that is read in both ways has every setting but `tenants`, which has no default.
     database = "postgresql://db/agents"
+    own = trustme.CA().issue_cert("localhost")
     needed = {
+        "WEB__TLS__CERT": own.cert_chain_pems[0].bytes().decode(),
+        "WEB__TLS__KEY": own.private_key_pem.bytes().decode(),
         "URL": "http://a",
         "PRINCIPAL": "service:monitor",
         "POSTGRES": database,
@@ -56,7 +60,16 @@ def test_the_example_loads_and_shows_almost_everything(
     token = tmp_path / "token"
     token.write_text("abc")
     text = re.sub(r"/run/secrets/\w+", str(token), EXAMPLE)
-    settings = load_text(re.sub(r"ca_file: /etc/ssl/acme.pem(, )?", "", text))
+    text = re.sub(r"ca_file: /etc/ssl/acme.pem(, )?", "", text)
+    authority = trustme.CA()
+    own = authority.issue_cert("localhost")
+    for name, pem in {
+        "tls.crt": own.cert_chain_pems[0],
+        "tls.key": own.private_key_pem,
+        "clients.crt": authority.cert_pem,
+    }.items():
+        pem.write_to_path(str(tmp_path / name))
+    settings = load_text(text.replace("/etc/exporter/", f"{tmp_path}/"))
     assert isinstance(settings.targets[0], HttpTarget)
     assert settings.targets[0].bearer_token_file == token
     advice = "show it in EXAMPLE of settings/reference.py"
@@ -67,6 +80,7 @@ def test_the_example_loads_and_shows_almost_everything(
         "targets": {"header_files", "bearer_token", "password_command"},
         "metrics": {"allow"},
         "alertmanager": {"bearer_token", "bearer_token_file", "definitions"},
+        "web": {"config_file"},
     }
     for section in Settings.model_fields.keys() - {"listen", "watch_config"}:
         left_out = set(setting_names.names_in((section,))) - shown[section].keys()

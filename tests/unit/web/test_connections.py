@@ -238,6 +238,16 @@ async def test_what_is_wrong_is_told_once_and_not_a_line_each(
     assert (vars(told[0])["why"], vars(told[0])["address"]) == ("what came is no HTTP", "127.0.0.1")
 
 
+async def test_what_is_no_http_is_answered_as_carefully_as_all_else() -> None:
+    async with serving(Limits()) as connect:
+        reader, writer = await connect()
+        writer.write(b"no HTTP\r\n\r\n")
+        head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+    assert b"\r\nx-content-type-options: nosniff\r\n" in head
+    assert body == b"Invalid HTTP request received."
+
+
 async def test_that_no_file_is_left_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
     loop, connections = asyncio.get_running_loop(), Connections(Limits())
     for _ in range(100):

@@ -1,8 +1,12 @@
 """What is served over HTTP, asked through the ASGI application."""
 
 import asyncio
+import html
+import re
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
+from urllib.parse import urljoin
 
 import httpx
 import pytest
@@ -358,3 +362,55 @@ async def test_a_reload_tells_what_is_wrong(
         answer = await client.post("/-/reload")
         assert (answer.status_code, answer.text) == (status, text)
         assert (await client.get("/-/reload")).status_code == 405
+
+
+PATHS = ("/metrics", "/-/healthy", "/-/ready", "/", "/api/v1/fleet", "/static/icon.svg")
+
+
+@pytest.mark.parametrize("prefix", ["/exporter", "/a/b"])
+async def test_what_stands_before_every_path_stands_there_alone(
+    served: Served, prefix: str
+) -> None:
+    poll(served)
+    served.fleet.tick()
+    async with client_of(replace(served, route_prefix=prefix)) as client:
+        for path in PATHS:
+            assert (await client.get(f"{prefix}{path}")).status_code == 200, path
+            if path != "/":
+                assert (await client.get(path)).status_code == 404, path
+        assert (await client.get(f"{prefix}x/metrics")).status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/", "/exporter"])
+async def test_who_comes_without_what_stands_before_is_shown_the_way(
+    served: Served, path: str
+) -> None:
+    """And stays with the host that it asked, by whichever name it knows that."""
+    async with client_of(replace(served, route_prefix="/exporter")) as client:
+        answer = await client.get(path, headers={"host": "evil.test"})
+    assert answer.status_code == 302
+    assert answer.headers["location"] == "/exporter/"
+
+
+async def test_every_link_of_a_page_leads_somewhere_whatever_stands_before_its_path(
+    served: Served,
+) -> None:
+    poll(served)
+    served.fleet.tick()
+    async with client_of(replace(served, route_prefix="/a/b")) as client:
+        page = await client.get("/a/b/")
+        links = re.findall(r'(?:href|src)="([^"#?]+)', page.text)
+        assert {"static/status.css", "static/status.js", "metrics", "api/v1/fleet"} <= set(links)
+        for link in links:
+            answer = await client.get(urljoin("http://exporter/a/b/", html.unescape(link)))
+            assert answer.status_code == 200, link
+
+
+async def test_every_answer_keeps_browsers_careful(served: Served) -> None:
+    async with client_of(served) as client:
+        for path in (*PATHS, "/nowhere"):
+            headers = (await client.get(path)).headers
+            assert headers["x-content-type-options"] == "nosniff", path
+            assert headers["referrer-policy"] == "no-referrer", path
+            (policy,) = headers.get_list("content-security-policy")
+            assert "frame-ancestors 'none'" in policy, path
