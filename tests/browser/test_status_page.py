@@ -2,10 +2,12 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+import bcrypt
 import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -15,7 +17,9 @@ from tests.conftest import FakeClock
 from ailing_fleet import HOSTILE, NOON, SHOWN, AilingFleet
 from electric_agents_exporter.alerting.alert import Alert, AlertState
 from electric_agents_exporter.status.steps import Links
+from electric_agents_exporter.web.access import Access
 from electric_agents_exporter.web.names import visible
+from electric_agents_exporter.web.routes import Served
 from status_server import LiveFleet, StatusServer
 from waiting import until
 
@@ -296,6 +300,37 @@ def test_a_runner_that_dies_is_seen_without_a_load_and_scroll_and_filter_stay(
         expect(page.locator("#lost")).to_be_visible()
         page.context.close()
     assert [fault for fault in faults if "ERR_CONNECTION" not in fault] == []
+
+
+def test_it_works_below_a_path_and_behind_a_password(browser: Browser, ailing: AilingFleet) -> None:
+    """It renews itself, and every link leads on, without asking for the password again."""
+    users = {"alice": bcrypt.hashpw(b"wonderland", bcrypt.gensalt(4))}
+    known = {"username": "alice", "password": "wonderland"}
+    page, faults = opened(browser, viewport={"width": DESK, "height": 900}, http_credentials=known)
+
+    def change(served: Served) -> Served:
+        access = Access(users=users)
+        return replace(served, route_prefix="/tools/exporter", access=lambda: access)
+
+    with StatusServer(ailing.fleet, ailing.clock, LINKS, change=change) as server:
+        page.goto(server.url)
+        page.wait_for_url("**/tools/exporter/")
+        page.evaluate("window.stayed = true")
+        page.get_by_role("combobox", name="Condition").select_option("deaf")
+        page.wait_for_url("**/tools/exporter/?condition=deaf")
+        expect(page.locator("#rows tbody tr")).to_have_count(2)
+        assert page.evaluate("window.stayed")
+        page.get_by_role("link", name="unheard", exact=True).click()
+        expect(page.get_by_role("heading", level=1)).to_have_text("unheard")
+        page.get_by_role("link", name="All runners").click()
+        page.wait_for_url("**/tools/exporter/")
+        for name in ("Metrics", "JSON", "Ready"):
+            with page.expect_response("**/tools/exporter/**") as answer:
+                page.get_by_role("link", name=name, exact=True).click()
+            assert answer.value.status in {200, 503}, name
+            page.go_back()
+        page.context.close()
+    assert [fault for fault in faults if "503" not in fault] == []
 
 
 def _answers(url: str) -> bool:

@@ -30,7 +30,10 @@ _READY = "simulator ready on "
 
 
 class StatusServer:
-    """Serves the pages of a fleet while the block runs; `url` is where."""
+    """Serves the pages of a fleet while the block runs; `url` is where.
+
+    `change` may have it served in another way.
+    """
 
     def __init__(
         self,
@@ -38,10 +41,11 @@ class StatusServer:
         clock: Clock,
         links: Links | None = None,
         alerts: Callable[[], Sequence[Alert] | None] = lambda: None,
+        change: Callable[[Served], Served] = lambda served: served,
     ) -> None:
         own = ProcessState("1.2.3", "3.11.7", ticked_at=clock.time())
         scraper = Scraper(fleet, Exposer(build_table(), own, CollectorRegistry()), clock)
-        self._app = create_app(
+        served = change(
             Served(
                 fleet,
                 scraper,
@@ -53,8 +57,9 @@ class StatusServer:
                 alerts=alerts,
             )
         )
+        self._app = create_app(served)
         self._port = free_port()
-        self.url = f"http://127.0.0.1:{self._port}"
+        self.url = f"http://127.0.0.1:{self._port}{served.route_prefix}"
         self._loop = asyncio.new_event_loop()
 
     def __enter__(self) -> Self:
