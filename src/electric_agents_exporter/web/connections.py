@@ -190,13 +190,9 @@ class Connection(HttpToolsProtocol):
     def _count_unsent(self) -> int:
         if self._beneath is None:
             return self.transport.get_write_buffer_size()
-        beneath = self._beneath.get_write_buffer_size()
         # One that is closed twice knows no more of what it still has.
-        return (
-            beneath
-            if self.transport.is_closing()
-            else (beneath + self.transport.get_write_buffer_size())
-        )
+        above = 0 if self.transport.is_closing() else self.transport.get_write_buffer_size()
+        return above + self._beneath.get_write_buffer_size()
 
     def abort(self) -> None:
         """End it at once."""

@@ -75,7 +75,8 @@ def pair(tmp_path: Path) -> Pair:
 async def serving(pair: Pair, limits: Limits, **options: Any) -> AsyncIterator[Port]:  # noqa: ANN401
     app = Starlette(routes=[Route("/", _scheme), Route("/large", _large)])
     port = Port(0, Access(tls=pair.server(), **options), pair)
-    async with served(app, limits, access=lambda: port.access) as number:
+    # Nothing here ends because nobody asks again.
+    async with served(app, limits, keep_alive=600, access=lambda: port.access) as number:
         port.number = number
         yield port
 
