@@ -39,6 +39,16 @@ def test_where_it_listens_is_told_as_it_is_written(address: str, spelled: str) -
     listening.close()
 
 
+def test_the_end_of_an_answer_does_not_wait_until_its_beginning_is_acknowledged() -> None:
+    listening = listen("127.0.0.1:0")
+    (sock,) = listening.sockets
+    with socket.create_connection(sock.getsockname()):
+        connection, _ = sock.accept()
+        with connection:
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+    listening.close()
+
+
 @pytest.mark.parametrize("mode", [0o660, 0o600, 0o666])
 def test_a_socket_in_the_file_system_has_its_mode_and_goes_at_the_end(
     tmp_path: Path, mode: int
