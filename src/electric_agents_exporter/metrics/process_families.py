@@ -92,7 +92,8 @@ def process_families() -> tuple[ProcessFamily, ...]:
         Family(
             name=f"{PREFIX}exporter_config_last_reload_successful",
             kind=Kind.GAUGE,
-            help="1 if the settings were last read without fault, 0 if the old ones were kept.",
+            help="1 if the settings, and the certificates and users that they name, were last read "
+            "without fault, 0 if the old ones were kept.",
             samples=value(lambda s: s.own.reload_succeeded),
             source=("process.reload_succeeded",),
         ),
