@@ -1,7 +1,7 @@
 # Every target sets up what it needs, and is quick the second time.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: bench bench-small board-cost chaos check claims clean coverage day demo e2e fire-drill fleet-days format fuzz generate help incidents lint lock mutants mutation page-pictures pictures real-time render rules setup test tools topology unit verify versions
+.PHONY: bench bench-small board-cost chaos check claims clean coverage day demo deploy e2e fire-drill fleet-days format fuzz generate help image incidents lint lock mutants mutation page-pictures pictures real-time release render rules setup test tools topology unit verify versions
 VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH):$(CURDIR)/$(VENV)/tools/usr/bin
@@ -26,7 +26,7 @@ demo: setup ## A simulated agents-server and fleet, and the exporter polling it
 
 # The tiers of tests: every folder stands in exactly one, and a test sees to that.
 UNIT := tests/unit tests/contract
-VERIFY := tests/alerts tests/alertmanager tests/dashboards tests/fuzz tests/postgres tests/simulator tests/soak tests/topology
+VERIFY := tests/alerts tests/alertmanager tests/dashboards tests/deploy tests/fuzz tests/postgres tests/simulator tests/soak tests/topology
 E2E := tests/e2e tests/browser tests/incidents
 # How many examples a property is tried with: `quick` or `thorough`.
 EXAMPLES := quick
@@ -49,6 +49,11 @@ test: tools unit verify e2e ## All tests: the three tiers, with more examples of
 
 coverage: setup ## Branches that `make unit` passes, and the floor they must not fall below
 	python -m pytest $(UNIT) -n auto --cov --cov-report=term $(ARGS)
+
+# What is built has targets of its own: here is what is written.
+deploy: tools ## Hold what is in deploy/ to schemas, and run what compose does (two minutes)
+	@scripts/release-tools
+	python -m pytest tests/deploy --ignore tests/deploy/test_image.py --ignore tests/deploy/test_release.py -n auto $(ARGS)
 
 mutants: tools ## Break every alert rule in every way, and want each breakage noticed
 	python -m pytest tests/alerts/test_mutants.py -n auto --dist loadfile $(ARGS)
