@@ -1,7 +1,7 @@
 # Every target sets up what it needs, and is quick the second time.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: bench bench-small board-cost chaos check claims clean coverage day demo deploy e2e fire-drill fleet-days format fuzz generate help image incidents lint lock mutants mutation page-pictures pictures real-time release render rules setup test tools topology unit verify versions
+.PHONY: bench bench-small board-cost chaos check claims clean coverage day demo deploy e2e fire-drill fleet-days format fuzz generate help image incidents lint lock mutants mutation page-pictures pictures real-time release render rules scaling setup test tools topology unit verify versions
 VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH):$(CURDIR)/$(VENV)/tools/usr/bin
@@ -55,6 +55,15 @@ deploy: tools ## Hold what is in deploy/ to schemas, and run what compose does (
 	@scripts/release-tools
 	python -m pytest tests/deploy --ignore tests/deploy/test_image.py --ignore tests/deploy/test_release.py -n auto $(ARGS)
 
+image: setup ## Build the image with buildah, without a registry, and run it (two minutes); ARGS=--write keeps the table of what is in it
+	nice scripts/image $(ARGS)
+	python -m pytest tests/deploy/test_image.py
+
+release: setup ## Build wheels, sdists and bills of materials into dist/ from what is committed, twice; nothing is uploaded
+	@scripts/release-tools
+	python scripts/release.py
+	python -m pytest tests/deploy/test_release.py
+
 mutants: tools ## Break every alert rule in every way, and want each breakage noticed
 	python -m pytest tests/alerts/test_mutants.py -n auto --dist loadfile $(ARGS)
 
@@ -90,6 +99,9 @@ chaos: tools ## Attack a running exporter in twenty ways (ten minutes), and say 
 
 claims: tools ## Let an exporter read a million claims, and say what that took (four minutes); ARGS="NAME...", ARGS=--write
 	@PYTHONPATH=benchmarks:tests/support python -m chaos.claims $(ARGS)
+
+scaling: tools ## Ten shards over a million runners in PostgreSQL, one after the other (a quarter of an hour); ARGS="--runners 100000", ARGS=--write
+	@PYTHONPATH=benchmarks:tests/support nice python benchmarks/scaling.py $(ARGS)
 
 # For how long `make fuzz` tries each target, in seconds.
 SECONDS := 60

@@ -1,0 +1,103 @@
+"""The image that `make image` built, and programs in it that run as engines run them."""
+
+import json
+import os
+import signal
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Self
+
+import pytest
+
+from waiting import until
+
+_BUILT: Final = Path(__file__).parents[2] / "build/image"
+
+# Processes, mounts and a root of its own, which cannot be written; the network is this machine's.
+_CONTAIN: Final = """
+set -e
+root=$1 user=$2
+shift 2
+mount --bind "$root" "$root"
+mount -t proc proc "$root/proc"
+mount --rbind /dev "$root/dev"
+mount -o remount,bind,ro "$root"
+exec chroot --userspec="$user" "$root" /usr/bin/env --ignore-environment "$@"
+"""
+
+
+@dataclass(frozen=True)
+class Image:
+    """A file system, and the settings that the Dockerfile gave it."""
+
+    root: Path
+    settings: dict[str, Any]
+
+    @classmethod
+    def built(cls) -> Self:
+        """Find it; skip the test where it was not built, or cannot be run."""
+        if not (_BUILT / "image.json").exists():
+            pytest.skip("there is no image: run `make image`")
+        if os.geteuid() != 0:
+            pytest.skip("mounts of its own need root's rights")
+        told = json.loads((_BUILT / "image.json").read_text())
+        return cls(_BUILT / "root", told["Docker"]["config"])
+
+    def start(self, *command: str, environment: dict[str, str] | None = None) -> "Contained":
+        """Start what a container of it runs: its entry point, with a command or its own."""
+        variables = [*self.settings["Env"], *_spelled(environment or {})]
+        arguments = [*self.settings["Entrypoint"], *(command or self.settings["Cmd"])]
+        return self.start_program(*variables, *arguments, user=self.settings["User"])
+
+    def start_program(self, *arguments: str, user: str) -> "Contained":
+        """Start any program in it."""
+        alone = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "bash", "-c", _CONTAIN]
+        process = subprocess.Popen(
+            [*alone, "bash", str(self.root), user, *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        return Contained(process)
+
+
+def _spelled(environment: dict[str, str]) -> list[str]:
+    return [f"{name}={value}" for name, value in environment.items()]
+
+
+class Contained:
+    """A process that runs in an image."""
+
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        self._process = process
+
+    def finish(self) -> subprocess.CompletedProcess[str]:
+        """Wait for its end, and give what it said."""
+        output, errors = self._process.communicate(timeout=60)
+        return subprocess.CompletedProcess([], self._process.returncode, output, errors)
+
+    @property
+    def pid(self) -> int:
+        """What the first process in it is called out here."""
+        of = self._process.pid
+        children = Path(f"/proc/{of}/task/{of}/children")
+        until(children.read_text, "the container's first process")
+        return int(children.read_text())
+
+    def status(self) -> dict[str, list[str]]:
+        """Give what the kernel says of it, by name."""
+        lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
+        return {name: value.split() for name, _, value in (line.partition(":") for line in lines)}
+
+    def stop(self) -> subprocess.CompletedProcess[str]:
+        """Ask it to end, as engines do, and wait."""
+        os.kill(self.pid, signal.SIGTERM)
+        return self.finish()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.communicate(timeout=60)
