@@ -1,14 +1,19 @@
 """The image as it was built by `make image`: what is in it, and that it runs as engines run it."""
 
+import http.server
 import json
 import re
+import shutil
+import ssl
 import subprocess
 import sys
+import threading
 import tomllib
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from importlib.metadata import distributions
+from pathlib import Path
 from typing import IO
 
 import pytest
@@ -145,6 +150,64 @@ def test_run_serves_is_healthy_has_no_rights_and_ends_when_it_is_asked_to(
 def test_the_health_check_fails_where_nothing_serves(image: Image) -> None:
     here = {LISTEN: f"127.0.0.1:{free_port()}"}
     assert image.start("healthcheck", environment=here).finish().returncode == 1
+
+
+class NobodyThere(http.server.BaseHTTPRequestHandler):
+    """An agents-server without runners."""
+
+    def do_GET(self) -> None:
+        body = b"[]"
+        self.send_response(200)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def openssl(folder: Path, command: str) -> None:
+    program = shutil.which("openssl")
+    if program is None:
+        pytest.skip("openssl is missing: Debian's package 'openssl' has it")
+    subprocess.run([program, *command.split()], cwd=folder, check=True, capture_output=True)
+
+
+@pytest.fixture
+def plain_authority(tmp_path: Path) -> Path:
+    """Make an authority as plain OpenSSL does, without what newer Pythons want."""
+    (tmp_path / "ca.cnf").write_text(
+        "[req]\ndistinguished_name=dn\nx509_extensions=v3\nprompt=no\n[dn]\nCN=private\n"
+        "[v3]\nbasicConstraints=CA:TRUE\n"
+    )
+    (tmp_path / "ext").write_text("subjectAltName=IP:127.0.0.1\n")
+    key = "-newkey rsa:2048 -nodes"
+    openssl(tmp_path, f"req -x509 {key} -keyout ca.key -out ca.pem -days 30 -config ca.cnf")
+    openssl(tmp_path, f"req {key} -keyout key.pem -out request.pem -subj /CN=x")
+    signed = "x509 -req -in request.pem -CA ca.pem -CAkey ca.key -CAcreateserial -extfile ext"
+    openssl(tmp_path, f"{signed} -out cert.pem -days 30")
+    # Read in there by nobody.
+    tmp_path.chmod(0o755)
+    return tmp_path
+
+
+def test_an_authority_that_plain_openssl_made_is_trusted_on_its_python_too(
+    image: Image, plain_authority: Path
+) -> None:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(plain_authority / "cert.pem", plain_authority / "key.pem")
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), NobodyThere) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        here = {
+            URL: f"https://127.0.0.1:{server.server_port}",
+            PRINCIPAL: "service:monitor",
+            "ELECTRIC_AGENTS_EXPORTER_TLS__CA_FILE": "/mnt/ca.pem",
+        }
+        done = image.start("probe", environment=here, lent=plain_authority).finish()
+        server.shutdown()
+    assert 'poll_success{server="default",operation="list"} 1' in done.stdout, done.stderr
 
 
 def answers(url: str) -> str:

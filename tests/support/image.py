@@ -12,14 +12,16 @@ import pytest
 
 from waiting import until
 
+_NOTHING: Final = Path("/mnt")
 _BUILT: Final = Path(__file__).parents[2] / "build/image"
 
 # Processes, mounts and a root of its own, which cannot be written; the network is this machine's.
 _CONTAIN: Final = """
 set -e
-root=$1 user=$2
-shift 2
+root=$1 user=$2 lent=$3
+shift 3
 mount --bind "$root" "$root"
+mount --bind "$lent" "$root/mnt"
 mount -t proc proc "$root/proc"
 mount --rbind /dev "$root/dev"
 mount -o remount,bind,ro "$root"
@@ -44,17 +46,25 @@ class Image:
         told = json.loads((_BUILT / "image.json").read_text())
         return cls(_BUILT / "root", told["Docker"]["config"])
 
-    def start(self, *command: str, environment: dict[str, str] | None = None) -> "Contained":
-        """Start what a container of it runs: its entry point, with a command or its own."""
+    def start(
+        self, *command: str, environment: dict[str, str] | None = None, lent: Path = _NOTHING
+    ) -> "Contained":
+        """Start what a container of it runs: its entry point, with a command or its own.
+
+        Args:
+            command: in place of the image's own.
+            environment: variables to add.
+            lent: a folder of this machine that stands at /mnt there.
+        """
         variables = [*self.settings["Env"], *_spelled(environment or {})]
         arguments = [*self.settings["Entrypoint"], *(command or self.settings["Cmd"])]
-        return self.start_program(*variables, *arguments, user=self.settings["User"])
+        return self.start_program(*variables, *arguments, user=self.settings["User"], lent=lent)
 
-    def start_program(self, *arguments: str, user: str) -> "Contained":
+    def start_program(self, *arguments: str, user: str, lent: Path = _NOTHING) -> "Contained":
         """Start any program in it."""
         alone = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "bash", "-c", _CONTAIN]
         process = subprocess.Popen(
-            [*alone, "bash", str(self.root), user, *arguments],
+            [*alone, "bash", str(self.root), user, str(lent), *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
