@@ -70,7 +70,7 @@ UPDATE runner_runtime_diagnostics
 
 
 @contextmanager
-def _database(count: int, claims: int) -> Iterator[str]:
+def database(count: int, claims: int) -> Iterator[str]:
     """Make a database of so many runners and claims; gives its URL."""
     programs = postgres_programs()
     if programs is None:
@@ -156,7 +156,7 @@ def measure(count: int, runs: int) -> Iterator[Comparison]:
     """Measure polls of a fleet of so many runners, on a database with a million claims."""
     size = f"{count:,} runners"
     claims = min(1_000_000, 100 * count)
-    with _database(count, claims) as url:
+    with database(count, claims) as url:
         polled, rendered, took = asyncio.run(_polls(url, count, runs))
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         scan, between = asyncio.run(_with_many_claims(url, count))
