@@ -88,11 +88,13 @@ class Service:
         """
         limits = limits or Limits()
         connections = Connections(limits)
+        is_encrypted = self._access.current.tls is not None
+        most = limits.encrypted_connections if is_encrypted else limits.connections
         server = _Server(
             uvicorn.Config(
                 create_app(self.served()),
                 # As many are taken in at once, before any of them is read.
-                backlog=min(BACKLOG, limits.connections // 2),
+                backlog=min(BACKLOG, most // 2),
                 http=protocol(connections, lambda: self._access.current),  # type: ignore[arg-type]  # called, as a class is
                 log_config=None,
                 access_log=False,
@@ -126,7 +128,7 @@ class Service:
             "serving",
             extra={
                 "address": ",".join(listening.addresses),
-                "tls": self._access.current.tls is not None,
+                "tls": is_encrypted,
                 "targets": len(self._settings.targets),
             },
         )

@@ -45,6 +45,8 @@ class Limits:
 
     Attributes:
         connections: how many there may be.
+        encrypted_connections: how many there may be where TLS is spoken: each takes up to 400 kB,
+            by Python's buffers alone.
         request_seconds: how long a request may be on its way, from its connection or first byte.
         request_bytes: how long it may be, with headers and body.
         stuck_seconds: how long a client may take nothing of what is sent to it.
@@ -52,6 +54,7 @@ class Limits:
     """
 
     connections: int = _most()
+    encrypted_connections: int = min(64, _most())
     request_seconds: float = 10.0
     request_bytes: int = 65_536
     stuck_seconds: float = 10.0
@@ -64,6 +67,10 @@ class Open(Protocol):
     @property
     def address(self) -> str:
         """Where it comes from."""
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether TLS is spoken."""
 
     def standing(self) -> tuple[bool, bool, float]:
         """Tell how much it deserves its place: whoever has the least loses it first."""
@@ -96,10 +103,12 @@ class Connections:
     def admit(self, connection: Open) -> None:
         """Take in a new one, in the place of another where there are too many."""
         self._open[connection] = None
-        if len(self._open) <= self.limits.connections:
+        limits = self.limits
+        most = limits.encrypted_connections if connection.encrypted else limits.connections
+        if len(self._open) <= most:
             return
         # Many are taken in at once: who came last may have asked, and not been read yet.
-        older = list(self._open)[: -max(1, self.limits.connections // 2)]
+        older = list(self._open)[: -max(1, most // 2)]
         # First goes who is not being answered: who never was, then who waits for longest. After
         # those goes who reads nothing of its answer: who never did, then who stopped first.
         self.cut(min(older, key=lambda each: each.standing()), "there are too many")
@@ -167,6 +176,11 @@ class Connection(HttpToolsProtocol):
     def address(self) -> str:
         """Where it comes from."""
         return self.client[0] if self.client else "unknown"
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether TLS is spoken."""
+        return self._beneath is not None
 
     @property
     def answering(self) -> bool:

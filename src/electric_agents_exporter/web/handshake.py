@@ -42,6 +42,7 @@ class Handshake(asyncio.Protocol):
         self._beneath: asyncio.Transport
         self.since = self._loop.time()
         self.address = "unknown"
+        self.encrypted = True
 
     def standing(self) -> tuple[bool, bool, float]:
         """Tell how much it deserves its place: it was never served."""
@@ -72,6 +73,9 @@ class Handshake(asyncio.Protocol):
 
     async def _encrypt(self) -> None:
         transport = None
+        if self._beneath.is_closing():
+            # Others came at the same time, and took its place.
+            return
         try:
             transport = await self._loop.start_tls(
                 self._beneath,

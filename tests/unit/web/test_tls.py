@@ -24,9 +24,13 @@ from served import served
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 LARGE = b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n"
 QUICK = Limits(
-    connections=4, request_seconds=0.2, request_bytes=4096, stuck_seconds=0.2, sweep_seconds=0.02
+    encrypted_connections=4,
+    request_seconds=0.2,
+    request_bytes=4096,
+    stuck_seconds=0.2,
+    sweep_seconds=0.02,
 )
-PATIENT = Limits(connections=4, request_seconds=60)
+PATIENT = Limits(encrypted_connections=4, request_seconds=60)
 HELLO = bytes.fromhex("160301010001000000")
 """How a handshake begins, that says no more."""
 
