@@ -124,6 +124,8 @@ def _unknown(fleet: Fleetwide) -> Iterator[Statement]:
 
 
 def _all_well(fleet: Fleetwide) -> Statement:
+    if not fleet.targets:
+        return Statement(Severity.UNKNOWN, "servers are polled only when Prometheus probes them")
     if not fleet.runners:
         return Statement(Severity.UNKNOWN, "no runner is known")
     watched = plural(fleet.runners, "runner")

@@ -127,6 +127,17 @@ def test_no_runner_at_all_is_not_good(clock: FakeClock) -> None:
 # --- targets --------------------------------------------------------------------------------------
 
 
+def test_of_servers_that_are_only_probed_nothing_is_told_here_and_that_is_not_good(
+    clock: FakeClock,
+) -> None:
+    fleet = Fleet(clock)
+    fleet.configure([Policy("probed", ("service:monitor",), scheduled=False)])
+    status = told(fleet)
+    assert status.verdict.severity is Severity.UNKNOWN
+    assert texts(status) == ["servers are polled only when Prometheus probes them"]
+    assert status.targets == ()
+
+
 def test_a_target_says_how_it_is_why_and_whose_runners_it_has(ailing: AilingFleet) -> None:
     status = told(ailing.fleet)
     partly = target_of(status, "partly")
