@@ -56,15 +56,10 @@ async def test_what_is_no_password_is_told_without_a_word_that_it_wrote(
 
 async def test_one_that_takes_too_long_is_killed_with_all_that_it_started(tmp_path: Path) -> None:
     pids = tmp_path / "pids"
-    code = f"""
-import os, subprocess, sys
-child = subprocess.Popen(["sleep", "1000"])
-open({str(pids)!r}, "w").write(f"{{os.getpid()}} {{child.pid}}")
-child.wait()
-"""
+    words = ["sh", "-c", f"sleep 1000 & echo $$ $! > {pids}; wait"]
     began = time.monotonic()
     with pytest.raises(CredentialError, match="did not end within 5 s"):
-        await command_password(script(code), 5)
+        await command_password(words, 5)
     assert time.monotonic() - began < PATIENT
     for pid in map(int, pids.read_text().split()):
         until(partial(gone, pid), f"{pid} is gone")
