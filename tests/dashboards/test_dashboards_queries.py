@@ -59,6 +59,11 @@ PROOFS: Final = {
 """Where one of these is, what would be counted by others of its source is known not to be."""
 PER_RUNNER: Final = "electric_agents_runner_"
 LEFT_OUT: Final = {
+    **dict.fromkeys(
+        ("electric_agents_probe_success", "electric_agents_probe_duration_seconds"),
+        "of single probes, for who probes: server_up, server_poll_success and "
+        "server_last_poll_duration_seconds tell the same of every target",
+    ),
     "electric_agents_exporter_config_last_reload_success_timestamp_seconds": "since when the "
     "settings are as they are, not whether that is well",
     "electric_agents_runner_client_diagnostics_present": "the issue no_diagnostics says it",
