@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from alert_values import load as alert_values
+from electric_agents_exporter.cli import build_parser
 from electric_agents_exporter.settings.faults import SettingsFault
 from electric_agents_exporter.settings.loading import load
 from electric_agents_exporter.settings.model import Settings
@@ -273,6 +274,19 @@ def test_helm_refuses_values_that_mean_nothing_and_says_where(value: str, place:
     done = run("helm", "template", "try", str(CHART), f"--set={value}")
     assert done.returncode == 1
     assert place in done.stderr
+
+
+def test_where_it_serves_by_tls_a_command_asks_how_it_is_and_prometheus_is_told() -> None:
+    values = ["probes=command", "monitor.endpoint.scheme=https"]
+    done = run("helm", "template", "try", str(CHART), *(f"--set={each}" for each in values))
+    objects = list(yaml.safe_load_all(done.stdout))
+    container = container_of(objects)
+    for probe in ("readinessProbe", "livenessProbe"):
+        program, *arguments = container[probe]["exec"]["command"]
+        assert f'ENTRYPOINT ["{program}"]' in (ROOT / "Dockerfile").read_text()
+        assert str(build_parser().parse_args(arguments).config) == container["args"][-1]
+    (endpoint,) = of_kind(objects, "ServiceMonitor")["spec"]["endpoints"]
+    assert (endpoint["scheme"], endpoint["port"]) == ("https", "metrics")
 
 
 def test_helm_has_nothing_against_the_chart() -> None:

@@ -14,3 +14,7 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
+
+{{- define "exporter.healthcheck" -}}
+exec: {command: [electric-agents-exporter, healthcheck, --config, /etc/electric-agents-exporter/config.yaml]}
+{{- end }}
