@@ -223,6 +223,63 @@ def test_prometheus_scrapes_by_mutual_tls_with_a_password_and_nobody_else_does(
     assert prometheus.values("min_over_time(up[1m]) == 1") == {"all": 1.0}
 
 
+def test_prometheus_finds_and_probes_targets_below_a_path_by_tls_with_a_password(
+    tmp_path: Path, start: Start, pair: Pair, scrape: Callable[..., Prometheus]
+) -> None:
+    """And goes on where the settings' file is watched and gets another target and another hash."""
+    port = free_port()
+
+    def settings(password: str, *names: str) -> dict[str, object]:
+        hashed = bcrypt.hashpw(password.encode(), bcrypt.gensalt(4)).decode()
+        return {
+            "listen": f"127.0.0.1:{port}",
+            "targets": [{**TARGET, "name": name, "scheduled": False} for name in names],
+            "web": {
+                "tls": {"cert_file": str(pair.cert), "key_file": str(pair.key)},
+                "basic_auth_users": {"alice": hashed},
+                "route_prefix": "/exporter",
+            },
+        }
+
+    (tmp_path / "password").write_text(PASSWORD)
+    exporter = start("--watch-config", **settings(PASSWORD, "production", "staging"))
+    known = {"username": "alice", "password_file": str(tmp_path / "password")}
+    trusting = {"tls_config": {"ca_file": str(pair.ca)}}
+    # Neither the path nor TLS is said here of the scrapes: that is told by what names the targets.
+    named = {
+        **trusting,
+        "honor_labels": True,
+        "static_configs": [],
+        "http_sd_configs": [
+            {
+                "url": f"https://127.0.0.1:{port}/exporter/sd",
+                "refresh_interval": "1s",
+                "basic_auth": known,
+                **trusting,
+            }
+        ],
+    }
+    prometheus = scrape(port, known={**named, "basic_auth": known}, stranger=named)
+    probed = "count by (job) (max_over_time(electric_agents_probe_success[1m]))"
+    until(lambda: prometheus.values(probed) == {"known": 2.0}, "each is probed, by who is known")
+    let_in = "sum by (job) (max_over_time(up[1m]))"
+    until(lambda: prometheus.values(let_in) == {"known": 2.0, "stranger": 0.0}, "nobody else is")
+    context = pair.client()
+    explained = "/exporter/probe?target=staging&debug=true"
+    assert ask(port, explained, context, PASSWORD)[0] == 200
+    assert ask(port, explained, context, "wrong")[0] == 401
+    assert ask(port, "/probe?target=staging", context, PASSWORD)[0] == 404
+
+    fresh = tmp_path / "config.new"
+    fresh.write_text(json.dumps(settings("new", "production", "staging", "another")))
+    fresh.rename(tmp_path / "config.yaml")
+    until(lambda: ask(port, "/exporter/sd", context, "new")[0] == 200, "the new password")
+    assert ask(port, "/exporter/sd", context, PASSWORD)[0] == 401
+    (tmp_path / "password").write_text("new")
+    until(lambda: prometheus.values(probed) == {"known": 3.0}, "the new target is probed")
+    assert "settings reloaded" in exporter.stop()
+
+
 def test_a_certificate_is_renewed_while_it_serves_and_no_scrape_is_lost(
     start: Start, pair: Pair, scrape: Callable[..., Prometheus]
 ) -> None:

@@ -247,6 +247,20 @@ async def test_over_tls_prometheus_is_told_to_come_by_tls(probes: ScriptedProbes
     assert first["labels"]["__scheme__"] == "https"
 
 
+async def test_below_a_path_prometheus_is_told_to_come_there(probes: ScriptedProbes) -> None:
+    clock = FakeClock()
+    fleet, own = Fleet(clock), ProcessState("1", "3")
+    scraper = Scraper(fleet, Exposer(build_table(), own, CollectorRegistry()), clock)
+    served = Served(fleet, scraper, own, clock, 2, None, probes=probes, route_prefix="/a/sd")
+    transport = httpx.ASGITransport(create_app(served))
+    async with httpx.AsyncClient(transport=transport, base_url=URL) as client:
+        (first, *_) = (await client.get("/a/sd/sd")).json()
+        path = first["labels"]["__metrics_path__"]
+        answers = [await client.get(f"{each}?target=production") for each in (path, "/probe")]
+    assert path == "/a/sd/probe"
+    assert [answer.status_code for answer in answers] == [200, 404]
+
+
 async def test_without_probes_there_is_nothing_to_probe() -> None:
     clock = FakeClock()
     fleet, own = Fleet(clock), ProcessState("1", "3")
