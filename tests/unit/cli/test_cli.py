@@ -275,3 +275,10 @@ def test_a_port_in_use(server: Server, capsys: Capture) -> None:
     assert capsys.readouterr().err == (
         f"{NAME}: cannot listen on {server.address}: Address already in use\n"
     )
+
+
+def test_what_is_watched_is_a_file(capsys: Capture) -> None:
+    assert exit_code("run", "--url", "http://127.0.0.1:1", *PRINCIPAL, "--watch-config") == 2
+    assert capsys.readouterr().err == (
+        f"{NAME}: --watch-config: needs a file to watch: --config FILE\n"
+    )
