@@ -41,7 +41,8 @@ SHOWN: Final = 10
 """Lines of a graph: the worst servers."""
 SERVERS: Final = "By server"
 _COARSE: Final = "1h"
-"""How often it is looked when something was first recorded."""
+_FINE: Final = "1m"
+"""How often it is looked when something was first recorded, and how often in the last hour."""
 _SHARE: Final = "of the time since"
 _NAME: Final = "{{server}} {{tenant}} {{cluster}}"
 """The same on all graphs, so that a server has one colour."""
@@ -169,19 +170,16 @@ def _seen(promql: QueryBuilder, level: ServiceLevel) -> str:
 
 def _since_first(promql: QueryBuilder, level: ServiceLevel) -> str:
     """Give how many seconds of the period have passed since each server was first seen."""
-    recorded = promql.select(level.recorded)
-    first = (
-        f"min_over_time(timestamp(group {BY_SERVER} ({recorded}))"
-        f"[{promql.values.slo.period}:{_COARSE}])"
-    )
-    return f"(time() - {first})"
+    when = f"timestamp(group {BY_SERVER} ({promql.select(level.recorded)}))"
+    period = f"min_over_time({when}[{promql.values.slo.period}:{_COARSE}])"
+    # What began within the hour has no whole one to look at.
+    lately = f"min_over_time({when}[{_COARSE}:{_FINE}])"
+    return f"(time() - ({period} or {lately}))"
 
 
 def _coverage(promql: QueryBuilder, level: ServiceLevel) -> str:
     """Give the share of the time since it was first seen that the worst server was seen."""
-    # What began within the hour has no whole one to look at, and no gaps to speak of.
-    seen = _seen(promql, level)
-    return f"(min({seen} / {_since_first(promql, level)}) or 1 + 0 * min({seen} > 0))"
+    return f"min({_seen(promql, level)} / {_since_first(promql, level)})"
 
 
 def _enough(promql: QueryBuilder, level: ServiceLevel) -> str:
