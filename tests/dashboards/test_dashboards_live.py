@@ -70,6 +70,8 @@ EMPTY: Final = {
 NO_EXPORTER: Final = {str(factor * sight.NO_EXPORTER.code) for factor in (1, slo.FAR)}
 """What a tile that judges says where nothing was ever scraped."""
 MAY_BE_EMPTY: Final = {
+    "fleet: States of the worst runners, A": "every server has runners to list",
+    "slo: Work: seen of 30d, B": "there is no share of a first minute that is not over",
     **dict.fromkeys(
         ("fleet: Servers down, A", "fleet: Servers down, B", "fleet: Servers down, D"),
         "every server is up",

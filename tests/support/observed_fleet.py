@@ -176,7 +176,7 @@ class ObservedFleet:
         return address
 
     def _scrape(self, url: str, rules: Sequence[Path]) -> None:
-        name = f"prometheus-{url.rpartition(':')[2]}"
+        name = "prometheus" if url == self.prometheus else f"prometheus-{url.rpartition(':')[2]}"
         config = self._folder / f"{name}.yml"
         every = f"{self._seconds}s"
         jobs = [
