@@ -32,7 +32,7 @@ E2E := tests/e2e tests/browser tests/incidents
 EXAMPLES := quick
 
 unit: setup ## The code by itself, in seconds: run it all the time; ARGS="-k words" for some of it
-	python -m pytest $(UNIT) -n auto --hypothesis-profile=$(EXAMPLES) $(ARGS)
+	python -m pytest $(UNIT) -n auto $(COVERING) --hypothesis-profile=$(EXAMPLES) $(ARGS)
 
 # What stands in one file shares what it starts, so a file stays with one worker. Half of the tests
 # wait for real time while others keep a processor busy: there is one worker more than processors.
@@ -45,10 +45,13 @@ e2e: tools render ## The exporter as a process, a browser, whole incidents
 	python -m pytest $(E2E) -m alone $(ARGS)
 
 test: EXAMPLES := thorough
+test: COVERING := --cov --cov-report=
 test: tools unit verify e2e ## All tests: the three tiers, with more examples of every property
 
+# What `make test` has just told is not asked again.
 coverage: setup ## Branches that `make unit` passes, and the floor they must not fall below
-	python -m pytest $(UNIT) -n auto --cov --cov-report=term $(ARGS)
+	@if [ ! -e build/coverage ] || [ -n "$$(find src tests/unit tests/contract tests/support pyproject.toml -newer build/coverage -type f -not -name '*.pyc' -print -quit)" ]; then $(MAKE) --no-print-directory unit COVERING='--cov --cov-report='; fi
+	coverage report
 
 # What is built has targets of its own: here is what is written.
 deploy: tools ## Hold what is in deploy/ to schemas, and run what compose does (two minutes)
