@@ -41,7 +41,7 @@ verify: tools ## Real databases, promtool, Alertmanager, dashboards, the simulat
 	python -m pytest $(VERIFY) -m alone $(ARGS)
 
 e2e: tools render ## The exporter as a process, a browser, whole incidents
-	python -m pytest $(E2E) -m 'not alone' -n auto --dist loadfile $(ARGS)
+	python -m pytest $(E2E) -m 'not alone' -n $$(($$(nproc) + 1)) --dist loadfile $(ARGS)
 	python -m pytest $(E2E) -m alone $(ARGS)
 
 test: EXAMPLES := thorough
