@@ -36,9 +36,10 @@ unit: setup ## The code by itself, in seconds: run it all the time; ARGS="-k wor
 
 # What stands in one file shares what it starts, so a file stays with one worker. Half of the tests
 # wait for real time while others keep a processor busy: there is one worker more than processors.
+# Those that race a clock have nothing beside them but one other of their kind, which mostly waits.
 verify: tools ## Real databases, promtool, Alertmanager, dashboards, the simulator, ten thousand polls
 	python -m pytest $(VERIFY) -m 'not alone and not long' -n $$(($$(nproc) + 1)) --dist loadfile --hypothesis-profile=$(EXAMPLES) $(ARGS)
-	python -m pytest $(VERIFY) -m alone $(ARGS)
+	python -m pytest $(VERIFY) -m alone -n 2 --dist loadfile $(ARGS)
 
 e2e: tools render ## The exporter as a process, a browser, whole incidents
 	python -m pytest $(E2E) -m 'not alone' -n $$(($$(nproc) + 1)) --dist loadfile $(ARGS)
