@@ -107,7 +107,7 @@ def firing_table(
     exporter = promql.exporters("electric_agents_exporter_build_info")
     watchdog = 'ALERTS{alertname="ElectricAgentsWatchdog"}'
     unjudged = f"group({exporter}) unless on () group({watchdog})"
-    word = f'label_replace({unjudged}, "alert", "{NO_RULES}", "", "")'
+    word = f'label_replace({unjudged}, "alert", "Watchdog", "", "")'
     begun = " or ".join(
         f'ALERTS_FOR_STATE{{alertname=~"ElectricAgents.+", {each}}}' for each in matchers
     )

@@ -53,6 +53,10 @@ class QueryBuilder:
         """
         return f"max without ({self.replicas}) ({self.select(metric, *matchers)})"
 
+    def agreed(self, metric: str, *matchers: str) -> str:
+        """Select counts of what is not known: what one replica knows is, so take the least."""
+        return f"min without ({self.replicas}) ({self.select(metric, *matchers)})"
+
     def rate(self, metric: str, *matchers: str, before: str = "") -> str:
         """Give a counter's rate a second by the replica that saw most, now or so long before."""
         selector = self.select(metric, *matchers)

@@ -206,11 +206,7 @@ def runners_table(promql: QueryBuilder) -> dashboard.Panel:
 
 
 def waiting_table(promql: QueryBuilder) -> dashboard.Panel:
-    """List the runners that somebody waits for, the longest wait first."""
-    condition = promql.select(
-        "electric_agents_runner_condition",
-        'condition=~"work_unheard|work_abandoned|work_refused"',
-    )
+    """List the runners that somebody waits for, the worst first."""
 
     def coded(name: str, word: MappedValue) -> str:
         true = promql.select("electric_agents_runner_condition", f'condition="{name}"')
@@ -221,10 +217,9 @@ def waiting_table(promql: QueryBuilder) -> dashboard.Panel:
     age = promql.select("electric_agents_runner_wake_oldest_unheard_age_seconds")
     wakes = promql.select("electric_agents_runner_wakes_unheard")
     sign = promql.select("electric_agents_runner_sign_of_life_age_seconds")
-    any_of = f"group {BY_RUNNER} ({condition} == 1)"
 
     def of_each(expr: str) -> str:
-        return f"max {BY_RUNNER} ({expr}) and {ON_RUNNER} topk({WAITING}, {any_of})"
+        return f"max {BY_RUNNER} ({expr}) and {ON_RUNNER} {who}"
 
     return table_panel(
         PanelSpec(

@@ -33,18 +33,14 @@ def servers_table(promql: QueryBuilder, uid_of_exporter: str) -> dashboard.Panel
 
     last = promql.deduplicate("electric_agents_server_last_poll_success_timestamp_seconds")
     condition = "electric_agents_runners_with_condition"
-    unknown = total(condition, 'condition="unknown"')
     waiting = total(condition, 'condition="work_unheard"')
     oldest = promql.deduplicate("electric_agents_runners_wake_oldest_unheard_age_seconds")
     there = promql.select("server:electric_agents_runners_available:sum")
     up = sight.up(promql)
-    blind = (
-        f"{unknown} >= {sight.BLIND_FROM} * {total('electric_agents_server_runners_exported')} > 0"
-    )
     state = "\nor ".join(
         (
             f"{_DOWN.code} + ({up} == 0)",
-            f"{_NOT_ALL_KNOWN.code} * group {BY_SERVER} ({blind})",
+            f"{_NOT_ALL_KNOWN.code} * {sight.blind(promql)}",
             f"{_UP.code} * ({up})",
         )
     )
@@ -110,11 +106,11 @@ def servers_table(promql: QueryBuilder, uid_of_exporter: str) -> dashboard.Panel
         ),
         Column(
             title="Not known",
-            query=unknown,
+            query=sight.unknown(promql),
             width=85,
             unit="none",
             thresholds=above((1, UNKNOWN)),
-            no_value="all",
+            no_value="not known",
         ),
         Column(
             title="Work waits",

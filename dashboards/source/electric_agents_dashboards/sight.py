@@ -40,20 +40,24 @@ def up(promql: QueryBuilder) -> str:
 
 
 def watched(promql: QueryBuilder) -> str:
-    """Count the runners that are watched, whatever is known of them."""
-    return f"sum({promql.deduplicate('electric_agents_server_runners_exported')})"
+    """Count the runners of each server that are watched, whatever is known of them."""
+    return f"sum {BY_SERVER} ({promql.deduplicate('electric_agents_server_runners_exported')})"
 
 
-def unknown(promql: QueryBuilder, *matchers: str) -> str:
-    """Count the runners without a fresh report, those that a replica has one of left out."""
-    condition = 'condition="unknown"'
-    runners = promql.select("electric_agents_runners_with_condition", condition, *matchers)
-    return f"sum(min without ({promql.replicas}) ({runners}))"
+def unknown(promql: QueryBuilder) -> str:
+    """Count each server's runners of which no replica has a fresh report."""
+    metric, condition = "electric_agents_runners_with_condition", 'condition="unknown"'
+    return f"sum {BY_SERVER} ({promql.agreed(metric, condition)})"
+
+
+def blind(promql: QueryBuilder) -> str:
+    """Give a value for every server of whose runners too many are unknown."""
+    return f"group {BY_SERVER} ({unknown(promql)} >= {BLIND_FROM} * {watched(promql)} > 0)"
 
 
 def seen(promql: QueryBuilder) -> str:
     """Give a value where enough is seen to call something good: all servers, and most runners."""
-    few = f"({unknown(promql)} < {BLIND_FROM} * {watched(promql)})"
+    few = f"(sum({unknown(promql)}) < {BLIND_FROM} * sum({watched(promql)}))"
     return f"(group({few}) and on () (min({up(promql)}) == 1))"
 
 
@@ -75,7 +79,7 @@ def unseen(promql: QueryBuilder, *, record: bool = False) -> str:
     exporter = promql.exporters("electric_agents_exporter_build_info")
     all_up = f"min({up(promql)}) == 1"
     reasons = [
-        f"{NO_RUNNERS.code} * group({watched(promql)} == 0 and on () ({all_up}))",
+        f"{NO_RUNNERS.code} * group(sum({watched(promql)}) == 0 and on () ({all_up}))",
         f"{SERVER_DOWN.code} * group({up(promql)} == 0)",
         f"{NO_RULES.code} * group({seen(promql)})" if record else "",
         f"{NOT_ALL_KNOWN.code} * group({up(promql)})",

@@ -50,16 +50,13 @@ def count_tile(
     promql: QueryBuilder,
     spec: PanelSpec,
     expr: str,
-    *,
-    record: bool = False,
-    style: TileStyle = _TREND,
 ) -> dashboard.Panel:
     """Show how many are bad, and where too little is seen to say so, that."""
     judging = replace(
         spec, unit="none", min_value=0, mappings=[*spec.mappings, *value_mappings(*sight.UNSEEN)]
     )
-    query = Query(sight.judged(promql, expr, record=record), spec.title)
-    return stat_panel(judging, query, style=style)
+    query = Query(sight.judged(promql, expr), spec.title)
+    return stat_panel(judging, query, style=_TREND)
 
 
 def with_condition(promql: QueryBuilder, condition: str) -> str:
@@ -69,7 +66,7 @@ def with_condition(promql: QueryBuilder, condition: str) -> str:
     return f"sum({promql.deduplicate(metric, matcher)})"
 
 
-def work_waits(promql: QueryBuilder, detail: str, style: TileStyle = _TREND) -> dashboard.Panel:
+def work_waits(promql: QueryBuilder, detail: str) -> dashboard.Panel:
     """Count the runners that somebody waits for."""
     spec = PanelSpec(
         title="Work waits",
@@ -79,10 +76,10 @@ def work_waits(promql: QueryBuilder, detail: str, style: TileStyle = _TREND) -> 
         thresholds=above((1, BAD)),
         detail=detail,
     )
-    return count_tile(promql, spec, with_condition(promql, "work_unheard"), style=style)
+    return count_tile(promql, spec, with_condition(promql, "work_unheard"))
 
 
-def oldest_wake(promql: QueryBuilder, detail: str, style: TileStyle = _TREND) -> dashboard.Panel:
+def oldest_wake(promql: QueryBuilder, detail: str) -> dashboard.Panel:
     """Show since when work waits."""
     age = f"max({promql.deduplicate('electric_agents_runners_wake_oldest_unheard_age_seconds')})"
     return stat_panel(
@@ -98,11 +95,11 @@ def oldest_wake(promql: QueryBuilder, detail: str, style: TileStyle = _TREND) ->
             detail=detail,
         ),
         Query(sight.judged(promql, age), "age"),
-        style=style,
+        style=_TREND,
     )
 
 
-def not_known(promql: QueryBuilder, detail: str, style: TileStyle = _TREND) -> dashboard.Panel:
+def not_known(promql: QueryBuilder, detail: str) -> dashboard.Panel:
     """Count the runners that nothing is known of."""
     spec = PanelSpec(
         title="Not known",
@@ -112,10 +109,10 @@ def not_known(promql: QueryBuilder, detail: str, style: TileStyle = _TREND) -> d
         thresholds=above((1, UNKNOWN)),
         detail=detail,
     )
-    return count_tile(promql, spec, sight.unknown(promql), style=style)
+    return count_tile(promql, spec, f"sum({sight.unknown(promql)})")
 
 
-def available(promql: QueryBuilder, detail: str, style: TileStyle = _TREND) -> dashboard.Panel:
+def available(promql: QueryBuilder, detail: str) -> dashboard.Panel:
     """Show which share of those that should be there is there."""
     share = f"{there(promql)} / (sum({expected(promql)}) > 0)"
     none = f"sum({expected(promql)}) == 0"
@@ -141,7 +138,7 @@ def available(promql: QueryBuilder, detail: str, style: TileStyle = _TREND) -> d
             detail=detail,
         ),
         Query("\nor ".join(queries), "available"),
-        style=style,
+        style=_TREND,
     )
 
 
@@ -156,13 +153,13 @@ def expected(promql: QueryBuilder) -> str:
     """Give how many runners each server should have: known, not known, or as the settings say."""
     known = promql.select("server:electric_agents_runners_expected:sum")
     metric, enabled = "electric_agents_runners", 'admin_status="enabled"'
-    unknown = promql.deduplicate(metric, promql.lasting, enabled, 'health_status="unknown"')
+    unknown = promql.agreed(metric, promql.lasting, enabled, 'health_status="unknown"')
     least = f"max {BY_SERVER} ({promql.deduplicate('electric_agents_server_expected_runners')})"
     both = f"(sum {BY_SERVER} ({known}) + {ON_SERVER} sum {BY_SERVER} ({unknown}))"
     return f"({both} > {ON_SERVER} {least} or {least} or {both})"
 
 
-def servers_down(promql: QueryBuilder, detail: str, size: float = 15) -> dashboard.Panel:
+def servers_down(promql: QueryBuilder, detail: str) -> dashboard.Panel:
     """Name the servers that are down, each with why."""
     down = f"({sight.up(promql)} == 0)"
     all_up = f"0 * group({sight.up(promql)}) unless on () {down}"
@@ -192,7 +189,7 @@ def servers_down(promql: QueryBuilder, detail: str, size: float = 15) -> dashboa
         Query(all_up, "none"),
         Query(no_server, "no data yet"),
         filled=True,
-        size=size,
+        size=15,
     )
 
 

@@ -7,7 +7,7 @@ from grafana_foundation_sdk.models import dashboard
 from alert_values import Values
 from electric_agents_dashboards import sight, skeleton, tiles
 from electric_agents_dashboards.layout import Section, line
-from electric_agents_dashboards.panels import PanelSpec, Query, TileStyle, timeline_panel
+from electric_agents_dashboards.panels import PanelSpec, Query, timeline_panel
 from electric_agents_dashboards.query_builder import BY_SERVER, FLEET, QueryBuilder
 from electric_agents_dashboards.theme import (
     BAD,
@@ -20,7 +20,6 @@ from electric_agents_dashboards.theme import (
 
 _TITLE: Final = "Servers over time"
 _POINTS: Final = 180
-_BIG: Final = TileStyle(trend=True)
 _WAITS: Final = MappedValue(3, "work waits", BAD)
 _DOWN: Final = MappedValue(2, "server down", UNKNOWN)
 _NOT_ALL_KNOWN: Final = MappedValue(1, "not all known", UNKNOWN)
@@ -47,10 +46,10 @@ def build(values: Values) -> dashboard.Dashboard:
             (
                 line(
                     9,
-                    (6, tiles.work_waits(promql, _TITLE, _BIG)),
-                    (6, tiles.oldest_wake(promql, _TITLE, _BIG)),
-                    (6, tiles.available(promql, _TITLE, _BIG)),
-                    (6, tiles.not_known(promql, _TITLE, _BIG)),
+                    (6, tiles.work_waits(promql, _TITLE)),
+                    (6, tiles.oldest_wake(promql, _TITLE)),
+                    (6, tiles.available(promql, _TITLE)),
+                    (6, tiles.not_known(promql, _TITLE)),
                 ),
                 line(11, (24, _timeline(promql))),
             ),
@@ -60,24 +59,16 @@ def build(values: Values) -> dashboard.Dashboard:
 
 def _timeline(promql: QueryBuilder) -> dashboard.Panel:
     """Show for each server whether its work flowed."""
-
-    def total(metric: str, *matchers: str) -> str:
-        return f"sum {BY_SERVER} ({promql.deduplicate(metric, *matchers)})"
-
-    condition = "electric_agents_runners_with_condition"
-    waits = total(condition, 'condition=~"work_unheard|work_abandoned"')
-    unknown, runners = (
-        total(condition, 'condition="unknown"'),
-        total("electric_agents_server_runners_exported"),
-    )
+    metric, waiting = "electric_agents_runners_with_condition", "work_unheard|work_abandoned"
+    runners = promql.deduplicate(metric, f'condition=~"{waiting}"')
+    waits = f"sum {BY_SERVER} ({runners})"
     up = sight.up(promql)
-    blind = f"{unknown} >= {sight.BLIND_FROM} * {runners} > 0"
     state = "\nor ".join(
         (
             f"{_WAITS.code} * group {BY_SERVER} ({waits} > 0)",
             f"{_DOWN.code} + ({up} == 0)",
-            f"{_NO_RUNNERS.code} * group {BY_SERVER} ({runners} == 0)",
-            f"{_NOT_ALL_KNOWN.code} * group {BY_SERVER} ({blind})",
+            f"{_NO_RUNNERS.code} * group {BY_SERVER} ({sight.watched(promql)} == 0)",
+            f"{_NOT_ALL_KNOWN.code} * {sight.blind(promql)}",
             f"{_FLOWS.code} * ({up})",
         )
     )
