@@ -176,7 +176,7 @@ class ServerTlsSettings(Section):
     @classmethod
     def _authorities(cls, text: str | None) -> str | None:
         if text is not None:
-            _try(lambda context: context.load_verify_locations(cadata=text), _NO_AUTHORITY)
+            _try(lambda context: _load_authorities(context, text), _NO_AUTHORITY)
         return text
 
     @field_validator("client_ca_file")
@@ -255,10 +255,12 @@ class ServerTlsSettings(Section):
         if self.client_auth_type == "NoClientCert":
             return
         try:
-            if self.client_ca_file is None and self.client_ca is None:
-                context.load_default_certs(ssl.Purpose.CLIENT_AUTH)
+            if self.client_ca is not None:
+                _load_authorities(context, self.client_ca)
+            elif self.client_ca_file is not None:
+                context.load_verify_locations(self.client_ca_file)
             else:
-                context.load_verify_locations(self.client_ca_file, cadata=self.client_ca)
+                context.load_default_certs(ssl.Purpose.CLIENT_AUTH)
         except OSError as error:
             raise ValueError(_why(error, f"client_ca_file: {_NO_AUTHORITY}")) from None
 
@@ -286,6 +288,16 @@ def _try(load: Callable[[ssl.SSLContext], object], wrong: str) -> None:
         load(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
     except (OSError, ValueError):
         raise ValueError(wrong) from None
+
+
+def _load_authorities(context: ssl.SSLContext, text: str) -> None:
+    """Trust the certificates in a text.
+
+    Raises:
+        OSError: it holds none.
+    """
+    # Names in any language stand beside certificates, and Python takes ASCII only.
+    context.load_verify_locations(cadata=text.encode("ascii", "replace").decode("ascii"))
 
 
 def _load_pair(context: ssl.SSLContext, certificate: Path | str, key: Path | SecretStr) -> None:

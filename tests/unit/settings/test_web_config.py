@@ -114,7 +114,7 @@ def test_certificates_can_stand_in_the_file_itself(write: Path, pair: Pair) -> N
     own = {
         "cert": pair.cert.read_text(),
         "key": pair.key.read_text(),
-        "client_ca": pair.ca.read_text(),
+        "client_ca": "Autorität\n" + pair.ca.read_text(),
         "client_auth_type": "VerifyClientCertIfGiven",
     }
     context = context_of(read(write, json.dumps({"tls_server_config": own})))
