@@ -4,7 +4,7 @@ import json
 import re
 import time
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urljoin, urlsplit
 
 import pytest
 from playwright.sync_api import Browser, Error, Locator, expect
@@ -173,7 +173,7 @@ def test_a_tile_leads_to_the_list_of_what_it_counts(page: DashboardPage) -> None
 
 
 # Of the odd ids some that are odd in different ways: each costs a page.
-FOLLOWED = ("a&b", "a%26b", "tail\\", "two\nlines", 'say "hi"')
+FOLLOWED = ("a&b", "a%26b", "C:\\runners\\new", "tail\\", "two\nlines", 'say "hi"')
 
 
 def test_an_id_may_be_anything_in_a_link_from_a_list_of_runners(page: DashboardPage) -> None:
@@ -182,11 +182,18 @@ def test_an_id_may_be_anything_in_a_link_from_a_list_of_runners(page: DashboardP
     page.open("electric-agents-fleet", {**RECENT, "var-job": ODD, "viewPanel": table})
     links = panel(page, "Runners").get_by_role("link")
     expect(links).to_have_count(len(ODD_IDS))
-    read = "all => all.map(a => [new URL(a.href).searchParams.get('var-runner'), a.href])"
-    addresses = dict(links.evaluate_all(read))
+    addresses = {link.text_content(): link.get_attribute("href") or "" for link in links.all()}
     assert set(addresses) == set(ODD_IDS)
+    for runner, address in addresses.items():
+        chosen = parse_qs(urlsplit(address).query)
+        if "var-like" in chosen:
+            (pattern,) = chosen["var-like"]
+            assert [each for each in ODD_IDS if re.fullmatch(pattern, each)] == [runner]
+            assert "var-runner" not in chosen
+        else:
+            assert chosen["var-runner"] == [runner]
     for runner in FOLLOWED:
-        page.page.goto(addresses[runner])
+        page.page.goto(urljoin(page.page.url, addresses[runner]))
         page.settle()
         assert parameters(page)["var-runner"] == [runner]
         (state,) = {query.samples for query in page.queries() if query.panel == "State"}

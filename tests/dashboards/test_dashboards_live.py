@@ -131,6 +131,7 @@ def answer(
         "instance": EVERYTHING,
         "server": EVERYTHING,
         "tenant": ".*",
+        "like": EVERYTHING,
         "runner": runner,
     }
     if query.board == "runner":

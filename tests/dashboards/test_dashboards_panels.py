@@ -70,7 +70,7 @@ def test_links_and_annotations_are_not_hidden_in_a_menu(name: str) -> None:
 def test_variables_are_called_as_on_every_dashboard_and_in_alerts(name: str) -> None:
     expected = {
         "fleet": ["datasource", "job", "cluster", "server", "tenant"],
-        "runner": ["datasource", "job", "cluster", "server", "tenant", "runner"],
+        "runner": ["datasource", "job", "cluster", "server", "tenant", "like", "runner"],
         "slo": ["datasource", "job", "cluster", "server", "tenant"],
         "exporter": ["datasource", "job", "cluster", "instance", "server", "tenant"],
         "wall": ["datasource", "job", "cluster", "server", "tenant"],

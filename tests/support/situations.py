@@ -46,7 +46,7 @@ ODD_IDS: Final = (
     "100%",
     "a%26b",
     "DESKTOP-7\\build",
-    "C:\\Users\\a",
+    "C:\\runners\\new",
     "tail\\",
     'say "hi"',
     "it's",

@@ -89,6 +89,39 @@ class Variable:
         )
 
 
+@dataclass(frozen=True)
+class Pattern:
+    """A pattern that links give and nobody sees; without one it matches everything.
+
+    Attributes:
+        name: what queries and links call it.
+        label: what would be shown beside it.
+        description: what it chooses.
+    """
+
+    name: str
+    label: str
+    description: str
+
+    def model(self) -> dashboard.VariableModel:
+        """Give it in Grafana's form."""
+        everything = dashboard.VariableOption(selected=True, text=".+", value=".+")
+        return dashboard.VariableModel(
+            type_val=dashboard.VariableType.TEXTBOX,
+            name=self.name,
+            label=self.label,
+            description=self.description,
+            query=".+",
+            current=everything,
+            options=[everything],
+            hide=dashboard.VariableHide.HIDE_VARIABLE,
+            allow_custom_value=None,
+            auto=None,
+            auto_min=None,
+            auto_count=None,
+        )
+
+
 JOB: Final = Variable(
     "job",
     "Job",
@@ -125,6 +158,11 @@ TENANT: Final = Variable(
 FLEETS: Final = (JOB, CLUSTER, SERVER, TENANT)
 """What is chosen where fleets are told of: of each label several values, or all."""
 
+LIKE: Final = Pattern(
+    "like",
+    "Runners alike",
+    "A pattern of ids: the runners among which one is chosen.",
+)
 _ONE_CLUSTER: Final = "cluster=`${cluster:raw}`"
 ONE: Final = (
     JOB,
@@ -144,11 +182,12 @@ ONE: Final = (
         TENANT.description,
         single=True,
     ),
+    LIKE,
     Variable(
         "runner",
         "Runner",
         "label_values(electric_agents_runner_poll_success"
-        f'{{job=~"$job", {ONE_SERVER}}}, runner_id)',
+        f'{{job=~"$job", {ONE_SERVER}, runner_id=~`${{{LIKE.name}:raw}}`}}, runner_id)',
         "A runner's id.",
         single=True,
     ),
@@ -226,7 +265,7 @@ class Skeleton:
     title: str
     description: str
     since: str
-    variables: Sequence[Variable]
+    variables: Sequence[Variable | Pattern]
     annotations: Sequence[dashboard.AnnotationQuery]
 
     def fill(self, *sections: Section) -> dashboard.Dashboard:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from grafana_foundation_sdk.models import common, dashboard, table
 
@@ -15,6 +16,12 @@ from electric_agents_dashboards.panels import (
     override,
 )
 from electric_agents_dashboards.theme import TEXT, Thresholds, null_mapping
+
+_HIDDEN: Final = {
+    "custom.hidden": True,
+    "custom.hideFrom": {"viz": True, "legend": False, "tooltip": False},
+}
+"""Not drawn: the older tables of Grafana read the first, and newer ones the second."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,9 +52,21 @@ class Column:
 
 
 def table_panel(
-    spec: PanelSpec, *columns: Column, sort_by: str, descending: bool = True
+    spec: PanelSpec,
+    *columns: Column,
+    sort_by: str,
+    descending: bool = True,
+    hidden: Sequence[str] = (),
 ) -> dashboard.Panel:
-    """Show a row for every set of labels that the columns' queries share."""
+    """Show a row for every set of labels that the columns' queries share.
+
+    Args:
+        spec: as of every panel.
+        columns: from left to right.
+        sort_by: the title of the column that rows are sorted by.
+        descending: the greatest first.
+        hidden: labels that are not shown, but can stand in links.
+    """
     asked = [column for column in columns if column.query]
     queries = [Query(column.query) for column in asked]
     values = _value_fields(columns)
@@ -57,6 +76,7 @@ def table_panel(
         override("byName", name, _properties(column))
         for name, column in zip(fields, columns, strict=True)
     ]
+    overrides += [override("byName", name, _HIDDEN) for name in hidden]
     arranged = {
         "excludeByName": dict.fromkeys(["Time", *unseen], True),
         "indexByName": {name: place for place, name in enumerate(fields)},

@@ -11,7 +11,8 @@ from made_dashboards import BUILT_IN, interpolated
 
 # Any value does, but what is not a variable's must not look like one's.
 CHOSEN: Final = {
-    name: f"chosen-{name}" for name in ("job", "cluster", "instance", "server", "tenant", "runner")
+    name: f"chosen-{name}"
+    for name in ("job", "cluster", "instance", "server", "tenant", "like", "runner")
 }
 
 
