@@ -87,10 +87,14 @@ def test_the_first_variable_is_the_datasource_and_all_others_ask_it(name: str) -
         "Data source",
     )
     for variable in others:
-        assert variable["datasource"] == {"type": "prometheus", "uid": "${datasource}"}
-        assert variable["refresh"] == 2, "a longer time range may know more values"
         assert variable["description"]
         assert variable["label"]
+        if variable["type"] == "textbox":
+            # What a link alone sets.
+            assert (variable["query"], variable["hide"]) == (".+", 2)
+            continue
+        assert variable["datasource"] == {"type": "prometheus", "uid": "${datasource}"}
+        assert variable["refresh"] == 2, "a longer time range may know more values"
         if name == "runner" and variable["name"] != "job":
             # Of two servers with a runner of one id it is one's.
             assert not variable["multi"]
@@ -204,11 +208,16 @@ def test_overrides_by_name_are_of_a_series_that_can_be_there(
     fields = set()
     for change in panel.get("transformations", []):
         fields |= set(change["options"].get("renameByName", {}))
+    made = "".join(target["expr"] for target in panel["targets"])
+    fields |= {label for label in MADE_FOR_LINKS if f'"{label}"' in made}
     for override in panel["fieldConfig"]["overrides"]:
         name = override["matcher"]["options"]
         named = override["matcher"]["id"] == "byName"
         if named and not open_ended and name not in legends | fields:
             yield f"an override is of {name}, which no query is called"
+
+
+MADE_FOR_LINKS = ("chosen", "chosen_by", "cut")
 
 
 def thresholds(panel: dict[str, Any]) -> Iterator[dict[str, Any]]:
