@@ -41,6 +41,8 @@ LISTED: Final = 50
 """Rows of the table of runners."""
 WAITING: Final = 20
 """Rows of the table of those that somebody waits for."""
+_MORE: Final = "1e9"
+"""More than any age: of those whose work is as bad, those come first who have waited longest."""
 DRAWN: Final = 15
 """Rows of the timeline of runners."""
 POINTS: Final = 60
@@ -248,9 +250,10 @@ def waiting_table(promql: QueryBuilder) -> dashboard.Panel:
         true = promql.select("electric_agents_runner_condition", f'condition="{name}"')
         return f"{word.code} * group by ({SERVER}, runner_id, kind) ({true} == 1)"
 
-    codes = " or ".join(coded(name, word) for name, word in states.WORK.items())
-    who = f"topk({WAITING}, {codes})"
+    codes = f"{_MORE} * ({' or '.join(coded(name, word) for name, word in states.WORK.items())})"
     age = promql.select("electric_agents_runner_wake_oldest_unheard_age_seconds")
+    longest = f"{codes} + {ON_RUNNER} group_left () max {BY_RUNNER} ({age})"
+    who = f"topk({WAITING}, {longest} or {codes})"
     wakes = promql.select("electric_agents_runner_wakes_unheard")
     sign = promql.select("electric_agents_runner_sign_of_life_age_seconds")
 
@@ -268,7 +271,7 @@ def waiting_table(promql: QueryBuilder) -> dashboard.Panel:
         ),
         Column(
             title="Work",
-            query=chosen(who),
+            query=chosen(f"floor({who} / {_MORE})"),
             width=95,
             mappings=value_mappings(*states.WORK.values()),
             filled=True,
