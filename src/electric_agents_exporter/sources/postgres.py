@@ -511,13 +511,19 @@ class _Rows:
         Raises:
             TimeoutError: it took too long; each batch by itself may have been quick.
         """
-        async with self._connection.cursor(
+        cursor = self._connection.cursor(
             name="poll", binary=True, scrollable=False, row_factory=args_row(kind)
-        ) as cursor:
+        )
+        try:
             await cursor.execute(query, parameters)
             while batch := await cursor.fetchmany(_BATCH):
                 yield batch
                 self._patience.check()
+            await cursor.close()
+        finally:
+            # The server's end goes with the transaction where it was not closed; ours, which asks
+            # nobody, is closed whatever happened.
+            await psycopg.AsyncCursor.close(cursor)
 
     async def all_of(
         self, query: LiteralString, kind: type[Row], **parameters: object

@@ -366,11 +366,9 @@ async def test_a_server_that_hangs_is_timed_out_in_all_however_it_drips(
             await asyncio.sleep(0.02)
 
     server.answer = answer
-    exchange = connect(timeout=0.3)
-    loop = asyncio.get_running_loop()
-    began = loop.time()
-    await exchange.poll()
-    assert loop.time() - began < 1.5
+    exchange = connect(timeout=1)
+    async with asyncio.timeout(10):
+        await exchange.poll()
     assert exchange.errors() == {"health timeout": 1}
 
 
@@ -674,7 +672,7 @@ async def test_a_server_whose_own_health_hangs_is_polled_all_the_same(
         await server.well(request)
 
     server.answer = answer
-    exchange = connect(timeout=0.5, concurrency=1)
+    exchange = connect(timeout=1, concurrency=1)
     assert await exchange.poll()
     assert exchange.errors() == {"server timeout": 1}
     assert exchange.seen.poll_success == {
@@ -725,7 +723,7 @@ async def test_a_server_is_polled_again_after_every_kind_of_failure(
     server: Server, connect: Connect
 ) -> None:
     server.add("one")
-    exchange = connect(timeout=0.2)
+    exchange = connect(timeout=1)
     assert await exchange.poll()
 
     async def hang(_: Any) -> None:  # noqa: ANN401
