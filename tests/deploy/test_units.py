@@ -1,6 +1,7 @@
 """The units of systemd: how much is taken away from the service, and that it can do without."""
 
 import configparser
+import os
 import shlex
 import shutil
 import subprocess
@@ -38,7 +39,17 @@ def analyze(*arguments: str) -> subprocess.CompletedProcess[str]:
     program = shutil.which("systemd-analyze")
     if program is None:
         pytest.skip("systemd-analyze is missing: Debian's package 'systemd' has it")
-    return subprocess.run([program, *arguments], capture_output=True, text=True, check=False)
+    # One that was unpacked and not installed looks for its libraries where it would have been.
+    unpacked = Path(program).parents[1]
+    folders = [*unpacked.glob("lib/*-linux-gnu/systemd"), *unpacked.glob("lib/*-linux-gnu")]
+    environment = os.environ | {"LD_LIBRARY_PATH": ":".join(map(str, folders))}
+    return subprocess.run(
+        [program, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment if unpacked != Path("/usr") else None,
+    )
 
 
 def settings(unit: Path) -> configparser.ConfigParser:
