@@ -117,7 +117,8 @@ def available(promql: QueryBuilder, detail: str) -> dashboard.Panel:
     share = f"{there(promql)} / (sum({expected(promql)}) > 0)"
     none = f"sum({expected(promql)}) == 0"
     queries = (
-        f"({share}) < 1",
+        # One of thousands that is away is not rounded off.
+        f"clamp_max({share} < 1, 0.999)",
         f"({share}) and on () {sight.seen(promql)}",
         f"{NONE_EXPECTED.code} * group({none} and on () {sight.seen(promql)})",
         sight.unseen(promql, record=True),
@@ -131,7 +132,7 @@ def available(promql: QueryBuilder, detail: str) -> dashboard.Panel:
             "all are, which pages if it lasts.",
             no_value=NOT_KNOWN,
             unit="percentunit",
-            decimals=0,
+            decimals=1,
             min_value=0,
             thresholds=below(1, WARNING),
             mappings=value_mappings(NONE_AVAILABLE, NONE_EXPECTED, *sight.UNSEEN),
