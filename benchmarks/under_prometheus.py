@@ -77,7 +77,7 @@ class Evaluating:
 
     def fetch(self, path: str) -> list[Any]:
         """Give the result of a call of Prometheus's API."""
-        with urllib.request.urlopen(self._url + path, timeout=60) as answer:  # noqa: S310
+        with urllib.request.urlopen(self._url + path, timeout=600) as answer:  # noqa: S310
             result: list[Any] = json.load(answer)["data"]["result"]
         return result
 
