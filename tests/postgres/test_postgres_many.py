@@ -1,12 +1,13 @@
 """More than anybody expects: memory is bounded, a poll ends in time, what is cut off is told."""
 
+from dataclasses import replace
 from time import monotonic
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.conftest import FakeClock
-from tests.postgres.conftest import Database, MakePolled, Polled
+from tests.postgres.conftest import WATCHED, Database, MakePolled, Polled
 from tests.postgres.test_postgres_faults import errors
 
 from electric_agents_exporter.conditions import Condition
@@ -194,7 +195,7 @@ async def test_a_list_that_nobody_can_mean_is_refused_and_removes_nobody(
 ) -> None:
     for runner_id in ("a", "b"):
         database.add_runner(runner_id)
-    polled = make_polled(PostgresOptions(database.url, most_runners=2))
+    polled = make_polled(PostgresOptions(database.url), replace(WATCHED, max_listed=2))
     assert await polled.poll()
     database.add_runner("c")
 

@@ -76,7 +76,7 @@ WATCHED: dict[str, Change] = {
     "expected_runners.min": Change((1, 2), ("policy.expected_min",)),
     **selectors("include"),
     **selectors("exclude"),
-    "max_runners": Change((5, 6), ("policy.max_runners",)),
+    "max_runners": Change((80_000, 90_000), ("policy.max_runners", "policy.max_listed")),
     "retire_after": Change(
         ("8d", "9d"), tuple(f"policy.retire_after.{kind}" for kind in (*KINDS, "unknown"))
     ),

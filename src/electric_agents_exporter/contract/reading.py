@@ -123,21 +123,21 @@ def read_health(body: bytes) -> HealthAnswer:
     return HealthAnswer(report, server_time, tuple(fields.drift), named)
 
 
-def read_list(body: bytes) -> ListAnswer:
+def read_list(body: bytes, most: int = MAX_LISTED) -> ListAnswer:
     """Read the answer of `GET /_electric/runners`, in its order, each id once.
 
-    An item that names no usable id is left out and counted as drift.
+    It may hold so many items. An item that names no usable id is left out and counted as drift.
 
     Raises:
         NotJsonError: the body is no JSON.
         ShapeError: it is no array, or holds items and none of them can be used.
         TooManyError: it holds more items than we take.
     """
-    _refuse_many(body, members=_MEMBERS * MAX_LISTED, objects=_OBJECTS * MAX_LISTED)
+    _refuse_many(body, members=_MEMBERS * most, objects=_OBJECTS * most)
     drift: list[str] = []
     runners: dict[str, ListedRunner] = {}
     items = unreadable = 0
-    for item in _items(body):
+    for item in _items(body, most):
         items += 1
         fields = _Fields("list", item, drift)
         runner_id = _listed_id(fields)
@@ -152,7 +152,7 @@ def read_list(body: bytes) -> ListAnswer:
     return ListAnswer(tuple(runners.values()), tuple(drift), unreadable)
 
 
-def _items(body: bytes) -> Iterator[object]:
+def _items(body: bytes, most: int) -> Iterator[object]:
     """Decode an array one item at a time: a list of thousands is never held decoded as a whole.
 
     Raises:
@@ -169,8 +169,8 @@ def _items(body: bytes) -> Iterator[object]:
         if not isinstance(items, list):
             raise ShapeError("not an array") from None
     found = items if isinstance(items, list) else raw_items or []
-    if len(found) > MAX_LISTED:
-        raise TooManyError(f"more than {MAX_LISTED} items")
+    if len(found) > most:
+        raise TooManyError(f"more than {most} items")
     yield from found if raw_items is None else map(_item, raw_items)
 
 

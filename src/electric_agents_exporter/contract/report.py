@@ -24,7 +24,7 @@ MAX_ID_LENGTH: Final = 1024
 
 
 MAX_LISTED: Final = 75_000
-"""The most runners of one list that we hold: a server that lists more is out of its mind."""
+"""The most runners of one list that we hold where no more are meant to be watched."""
 
 
 MAX_STREAM_LENGTH: Final = 4096

@@ -14,7 +14,7 @@ from typing import Final, TypeAlias
 
 import msgspec
 
-from electric_agents_exporter.contract.report import MAX_LISTED, ListedRunner
+from electric_agents_exporter.contract.report import ListedRunner
 from electric_agents_exporter.fleet.policy import Policy
 from electric_agents_exporter.fleet.reasons import Suppression
 from electric_agents_exporter.fleet.runner_record import AT_ONCE, RunnerRecord
@@ -93,7 +93,7 @@ class Inventory:
         if unreadable:
             missing = (each for each in known.items() if each[0] not in taken)
             kept = [each for each in missing if not self._is_gone(each[0])]
-            taken.update(kept[: max(0, MAX_LISTED - len(taken))])
+            taken.update(kept[: max(0, self._policy.max_listed - len(taken))])
         self._pending[principal] = taken
 
     def _item(self, before: _Item | None, runner: ListedRunner) -> _Item:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from electric_agents_exporter.conditions import Thresholds
+from electric_agents_exporter.contract.report import MAX_LISTED
 from electric_agents_exporter.contract.vocabulary import RunnerKind
 from electric_agents_exporter.fleet.reasons import Operation
 from electric_agents_exporter.fleet.selection import Selection
@@ -36,6 +37,7 @@ class Policy:
         stale_after: how old a report may be before it is dropped.
         retire_after: how long a runner of each kind must not have been seen to be retired.
         max_runners: the most runners that are watched.
+        max_listed: the most runners that a list may hold; one with more is refused.
         expected_min: the least number of runners that is expected, if any is.
         selection: which of the listed runners are watched.
         thresholds: when time makes a condition true.
@@ -50,6 +52,7 @@ class Policy:
     stale_after: float = 60.0
     retire_after: Mapping[RunnerKind, float] = field(default_factory=lambda: RETIRE_AFTER)
     max_runners: int = 10_000
+    max_listed: int = MAX_LISTED
     expected_min: int | None = None
     selection: Selection = field(default_factory=Selection)
     thresholds: Thresholds = field(default_factory=Thresholds)

@@ -108,6 +108,11 @@ class Poll:
         self._claims_held: int | None = None
         self._tenants: dict[str, Poll] = {}
 
+    @property
+    def max_listed(self) -> int:
+        """The most runners that a list may hold."""
+        return self._target.policy.max_listed
+
     def listed(self, principal: str, answer: ListAnswer | Reason) -> None:
         """Take in the list of one principal (as configured), or why there is none."""
         target = self._target

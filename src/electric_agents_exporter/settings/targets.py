@@ -25,6 +25,7 @@ from pydantic import (
 
 from electric_agents_exporter.conditions import Thresholds
 from electric_agents_exporter.contract import principals
+from electric_agents_exporter.contract.report import MAX_LISTED
 from electric_agents_exporter.contract.vocabulary import RunnerKind
 from electric_agents_exporter.fleet.clock import Clock
 from electric_agents_exporter.fleet.policy import RETIRE_AFTER, Policy
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
 _LONGEST_STALE: Final = 300.0  # Prometheus forgets a series after 5 min; so must we, sooner
 _SHORTEST_STALE: Final = 60.0
 _STALE_INTERVALS: Final = 3
+_MOST_LISTED: Final = 1_000_000  # of so many, a list takes a gigabyte
 
 KindName = Literal["local", "cloud-worker", "sandbox", "ci", "server"]
 
@@ -236,7 +238,11 @@ class _Watched(_Named):
         default_factory=SelectorSettings, description="Leave out runners that pass any test."
     )
     max_runners: Number = Field(
-        10_000, ge=1, description="The most runners to have series. The overflow is counted."
+        10_000,
+        ge=1,
+        description="The most runners to have series. The overflow is counted. A list may hold as "
+        "many times `shard.count`, but 75,000 at least and 1,000,000 at most; one with more is "
+        "refused (`too_large`).",
     )
     retire_after: RetireAfter = Field(
         default_factory=dict,
@@ -300,6 +306,7 @@ class _Watched(_Named):
             stale_after=self.stale_seconds,
             retire_after={**RETIRE_AFTER, **of_kind},
             max_runners=self.max_runners,
+            max_listed=max(MAX_LISTED, min(_MOST_LISTED, self.max_runners * shard.count)),
             expected_min=self.expected_runners.min if self.expected_runners else None,
             selection=Selection(
                 include=self.include.selector(), exclude=self.exclude.selector(), shard=shard

@@ -192,7 +192,7 @@ class _Sweep:
         url = f"{self._base}?owner_principal={quote(principal.url, safe='')}"
 
         def read(response: Response) -> ListAnswer | Reason:
-            answer = read_list(response.body)
+            answer = read_list(response.body, self._poll.max_listed)
             owners = {runner.owner_principal for runner in answer.runners} - {None, principal.url}
             return Reason.WRONG_PRINCIPAL if owners else answer
 

@@ -26,11 +26,11 @@ Read = TypeVar("Read")
 
 # Of a wake stream's body the first part is enough; any other that is larger is a failure.
 _MAX_BODY: Final = {
-    Operation.LIST: 48 << 20,  # MAX_LISTED runners, and most have less
     Operation.HEALTH: 4 << 20,
     Operation.WAKES: 64 << 10,
     Operation.SERVER: 64 << 10,
 }
+_LISTED_BODY: Final = 672  # of one runner in a list; most have half of it
 _LARGE_BODY: Final = 128 << 10
 _HEADERS: Final = {"accept": "application/json", "accept-encoding": "gzip"}
 
@@ -99,7 +99,7 @@ class Requests:
             "GET",
             self._wire.whole(url),
             self._headers[name],
-            _MAX_BODY[operation],
+            self._most_of(operation),
             part=operation is Operation.WAKES,
         )
         response, status, words = await exchange(self._wire.transport, request, self._wire.timeout)
@@ -129,6 +129,12 @@ class Requests:
             self._poll.asked(fields)
             log.debug("asked", extra=fields)
         return Answer(answer, written_at, within)
+
+    def _most_of(self, operation: Operation) -> int:
+        """Give how many bytes an answer may have."""
+        if operation is Operation.LIST:
+            return _LISTED_BODY * self._poll.max_listed
+        return _MAX_BODY[operation]
 
 
 async def _read(read: Callable[[Response], Read | Reason], response: Response) -> Read | Reason:

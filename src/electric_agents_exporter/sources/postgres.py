@@ -40,7 +40,7 @@ from electric_agents_exporter.contract.database import (
     tally_claims,
 )
 from electric_agents_exporter.contract.reading import ListAnswer
-from electric_agents_exporter.contract.report import MAX_LISTED, ListedRunner
+from electric_agents_exporter.contract.report import ListedRunner
 from electric_agents_exporter.fleet.clock import Clock
 from electric_agents_exporter.fleet.poll import Poll
 from electric_agents_exporter.fleet.reasons import Operation, Reason
@@ -115,7 +115,7 @@ class PostgresOptions:
     """How to read one database. `tenant` is None for all; `timeout` is in seconds.
 
     `password_command` are the words of a command that tells the password, run before connecting.
-    `most_claims` is how many claims are held at most, `most_runners` how many may be listed.
+    `most_claims` is how many claims are held at most.
     """
 
     url: str
@@ -127,7 +127,6 @@ class PostgresOptions:
     tenant: str | None = "default"
     timeout: float = 5.0
     most_claims: int = MAX_CLAIMS
-    most_runners: int = MAX_LISTED
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -307,7 +306,6 @@ class _Reading:
     ) -> None:
         self._tenant = options.tenant
         self._most_claims = options.most_claims
-        self._most_runners = options.most_runners
         self._poll = poll
         self._claims = claims
         self._clock = clock
@@ -361,8 +359,8 @@ class _Reading:
         count = 0
         async for batch in rows.of(queries.RUNNERS, RunnerRow, tenant=self._tenant):
             count += len(batch)
-            if count > self._most_runners:
-                raise _UnfitError(f"more than {self._most_runners} runners", Reason.TOO_LARGE)
+            if count > self._poll.max_listed:
+                raise _UnfitError(f"more than {self._poll.max_listed} runners", Reason.TOO_LARGE)
             for row in batch:
                 runner = read_runner(row, drift)
                 if runner is not None:

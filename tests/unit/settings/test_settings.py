@@ -326,6 +326,24 @@ def test_a_pod_without_a_number_has_no_shard_of_its_own(name: str, write: Write)
     )
 
 
+@pytest.mark.parametrize(
+    "max_runners, shards, listed",
+    [
+        (5, 2, 75_000),
+        (10_000, 10, 100_000),
+        (60_000, 2, 120_000),
+        (200_000, 1, 200_000),
+        (2_000_000, 1, 1_000_000),
+        (10_000, 1024, 1_000_000),
+    ],
+)
+def test_a_list_may_hold_all_that_the_shards_may_watch_within_bounds(
+    max_runners: int, shards: int, listed: int, load_text: Load
+) -> None:
+    (target,) = load_text(f"{TARGET}    max_runners: {max_runners}\n").targets
+    assert target.policy(Shard(0, shards)).max_listed == listed
+
+
 def test_a_pod_beyond_the_count_is_told(write: Write) -> None:
     text = f"{TARGET}shard: {{count: 3, index: auto}}\n"
     with pytest.raises(SettingsFault, match=r"config.yaml:4: shard.index: .* less than count, 3"):

@@ -8,7 +8,7 @@ import os
 import ssl
 import time
 import tracemalloc
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,8 +23,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from tests.unit.sources.conftest import ScriptedServer
 
 from electric_agents_exporter.contract.vocabulary import HealthStatus
+from electric_agents_exporter.fleet.policy import Policy
 from electric_agents_exporter.fleet.poll import PollResult
-from electric_agents_exporter.fleet.reasons import Operation
+from electric_agents_exporter.fleet.reasons import Operation, Suppression
+from electric_agents_exporter.fleet.selection import Selection, Shard
 from electric_agents_exporter.sources.credentials import Credentials
 from electric_agents_exporter.sources.http_bodies import Body, read_body
 from electric_agents_exporter.sources.http_transport import Tls
@@ -322,6 +324,59 @@ async def test_a_body_beyond_the_cap_is_not_read_on(server: Server, connect: Con
     await exchange.poll()
     assert exchange.errors() == {"health too_large": 1}
     assert sent < 32 << 20
+
+
+def long_list(runners: int) -> bytes:
+    item = b'{"id":"runner-%08d","owner_principal":"/principal/service%%3Amonitor"}'
+    return b"[" + b",".join(item % number for number in range(runners)) + b"]"
+
+
+def lists(body: bytes) -> Callable[[Any], Awaitable[None]]:
+    """Answer with a list whose runners are not known when they are asked after."""
+
+    async def answer(request: Any) -> None:  # noqa: ANN401
+        if request.path.endswith("/_electric/runners"):
+            request.send(body)
+        else:
+            request.send_json({}, "404 Not Found" if request.runner_id else "200 OK")
+
+    return answer
+
+
+@pytest.mark.parametrize("runners", [75_001, 120_000])
+async def test_a_list_is_read_as_far_as_all_shards_may_watch(
+    runners: int, server: Server, connect: Connect
+) -> None:
+    server.answer = lists(long_list(runners))
+    shard = Selection(shard=Shard(1, 1024))  # the reports of few are asked for
+    policy = Policy("production", selection=shard, max_listed=120_000)
+    exchange = connect(policy=policy, timeout=60.0)
+
+    await exchange.poll()
+
+    assert exchange.errors().keys() == {"health not_found"}
+    assert exchange.seen.listed == {"service:monitor": runners}
+    assert exchange.seen.suppressed[Suppression.SHARD] > 0.99 * runners
+
+
+async def test_a_list_beyond_all_that_shards_may_watch_is_a_counted_reason(
+    server: Server, connect: Connect
+) -> None:
+    server.answer = lists(long_list(120_001))
+    exchange = connect(policy=Policy("production", max_listed=120_000), timeout=60.0)
+    await exchange.poll()
+    assert exchange.errors() == {"list too_large": 1}
+    assert not exchange.seen.up
+
+
+async def test_the_bytes_of_a_list_follow_how_many_runners_it_may_hold(
+    server: Server, connect: Connect
+) -> None:
+    server.answer = lists(b'[{"id":"a","label":"%s"}]' % (b"x" * 100_000))
+    for listed, errors in ((100, {"list too_large": 1}), (200, {"health not_found": 1})):
+        exchange = connect(policy=Policy("production", max_listed=listed))
+        await exchange.poll()
+        assert exchange.errors() == errors
 
 
 async def test_a_gzipped_bomb_is_capped_too(server: Server, connect: Connect) -> None:
