@@ -243,7 +243,7 @@ def test_the_kustomization_of_the_readme_gives_what_it_says(tmp_path: Path) -> N
 
 def test_the_values_of_the_readme_are_values_and_settings(tmp_path: Path) -> None:
     values = tmp_path / "values.yaml"
-    values.write_text(example("yaml", "secretName:"))
+    values.write_text(example("yaml", "shards: 5"))
     done = run("helm", "template", "agents", str(CHART), f"--values={values}")
     assert done.returncode == 0, done.stderr
     objects = list(yaml.safe_load_all(done.stdout))
@@ -276,17 +276,88 @@ def test_helm_refuses_values_that_mean_nothing_and_says_where(value: str, place:
     assert place in done.stderr
 
 
-def test_where_it_serves_by_tls_a_command_asks_how_it_is_and_prometheus_is_told() -> None:
-    values = ["probes=command", "monitor.endpoint.scheme=https"]
+PREFIX = "config.web.route_prefix"
+TLS = "config.web.tls.cert_file=/run/secrets/electric-agents-exporter/tls.crt"
+MUTUAL = "config.web.tls.client_auth_type=RequireAndVerifyClientCert"
+USER = "config.web.basic_auth_users.prometheus=hash"
+TOOLKIT = "config.web.config_file=/run/secrets/electric-agents-exporter/web.yml"
+
+
+def served(*values: str) -> Objects:
+    """Render the chart for an exporter that serves so."""
     done = run("helm", "template", "try", str(CHART), *(f"--set={each}" for each in values))
-    objects = list(yaml.safe_load_all(done.stdout))
+    assert done.returncode == 0, done.stderr
+    return list(yaml.safe_load_all(done.stdout))
+
+
+def asked(objects: Objects) -> set[str]:
+    """Give how probes and monitor ask, each by its URL without a host."""
     container = container_of(objects)
+    found = set()
+    for probe in ("readinessProbe", "livenessProbe"):
+        get = container[probe]["httpGet"]
+        found.add(f"{get.get('scheme', 'HTTP').lower()}:{get['path']}")
+    monitor = of_kind(objects, "ServiceMonitor", "PodMonitor")["spec"]
+    (endpoint,) = monitor.get("endpoints") or monitor["podMetricsEndpoints"]
+    return {*found, f"{endpoint.get('scheme', 'http')}:{endpoint.get('path', '/metrics')}"}
+
+
+def urls(scheme: str, prefix: str) -> set[str]:
+    return {f"{scheme}:{prefix}/{path}" for path in ("-/ready", "-/healthy", "metrics")}
+
+
+@pytest.mark.parametrize("shards", ["shards=1", "shards=3"])
+@pytest.mark.parametrize(
+    "values, expected",
+    [
+        ([], urls("http", "")),
+        ([f"{PREFIX}=/exporter"], urls("http", "/exporter")),
+        ([f"{PREFIX}=a/b/"], urls("http", "/a/b")),
+        ([f"{PREFIX}=/"], urls("http", "")),
+        ([TLS], urls("https", "")),
+        ([TLS, f"{PREFIX}=/exporter"], urls("https", "/exporter")),
+        ([TLS, USER, "probes=http"], urls("https", "")),
+    ],
+)
+def test_probes_and_prometheus_ask_as_the_settings_say_that_it_serves(
+    values: list[str], expected: set[str], shards: str
+) -> None:
+    assert asked(served(shards, *values)) == expected
+
+
+@pytest.mark.parametrize("values", [[USER], [TLS, MUTUAL], [TOOLKIT], ["probes=command"]])
+def test_where_not_everybody_is_let_in_a_command_asks_how_it_is(values: list[str]) -> None:
+    container = container_of(served(*values))
     for probe in ("readinessProbe", "livenessProbe"):
         program, *arguments = container[probe]["exec"]["command"]
         assert f'ENTRYPOINT ["{program}"]' in (ROOT / "Dockerfile").read_text()
         assert str(build_parser().parse_args(arguments).config) == container["args"][-1]
+
+
+def test_what_prometheus_is_told_by_hand_holds() -> None:
+    told = {"scheme": "https", "path": "/through/a/proxy", "tlsConfig": {"serverName": "a.test"}}
+    value = json.dumps(told)
+    done = run("helm", "template", "try", str(CHART), f"--set-json=monitor.endpoint={value}")
+    objects = list(yaml.safe_load_all(done.stdout))
     (endpoint,) = of_kind(objects, "ServiceMonitor")["spec"]["endpoints"]
-    assert (endpoint["scheme"], endpoint["port"]) == ("https", "metrics")
+    assert endpoint.items() >= told.items()
+    assert endpoint["port"] == "metrics"
+
+
+def test_the_values_of_the_readme_for_who_serves_by_tls_are_values_and_settings(
+    tmp_path: Path,
+) -> None:
+    values = tmp_path / "values.yaml"
+    values.write_text(example("yaml", "route_prefix:"))
+    done = run("helm", "template", "agents", str(CHART), f"--values={values}")
+    assert done.returncode == 0, done.stderr
+    (tmp_path / "made.yaml").write_text(done.stdout)
+    assert run("python", OPERATOR, str(tmp_path / "made.yaml")).returncode == 0
+    with pytest.raises(SettingsFault) as fault:
+        settings_of(list(yaml.safe_load_all(done.stdout)), tmp_path, {})
+    # The secret's files are in the pod alone.
+    told = {str(each).rpartition(": ")[2] for each in fault.value.faults}
+    assert told == {"No such file or directory"}
 
 
 def test_helm_has_nothing_against_the_chart() -> None:
