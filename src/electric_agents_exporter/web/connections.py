@@ -22,7 +22,7 @@ from electric_agents_exporter.web.headers import SECURITY_HEADERS
 log = logging.getLogger(__name__)
 
 _NO_FILES: Final = (errno.EMFILE, errno.ENFILE)
-_NO_HTTP: Final = "\r\n".join(
+BAD_REQUEST: Final = "\r\n".join(
     (
         "HTTP/1.1 400 Bad Request",
         "content-type: text/plain; charset=utf-8",
@@ -31,6 +31,7 @@ _NO_HTTP: Final = "\r\n".join(
         "\r\n",
     )
 ).encode()
+"""The head of the answer to what cannot be read as a request."""
 
 
 def _most() -> int:
@@ -269,7 +270,7 @@ class Connection(HttpToolsProtocol):
     @override
     def send_400_response(self, msg: str) -> None:
         self._connections.note("what came is no HTTP", self.address)
-        self.transport.write(_NO_HTTP + msg.encode())
+        self.transport.write(BAD_REQUEST + msg.encode())
         self.transport.close()
 
     @override

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import ipaddress
+import socket
 import ssl
 from collections.abc import Callable, Iterator
 from typing import Any, Final
@@ -11,10 +12,11 @@ from typing_extensions import override
 from uvicorn.protocols.utils import get_remote_addr
 
 from electric_agents_exporter.web.access import Access
-from electric_agents_exporter.web.connections import Connection, Connections, Limits
+from electric_agents_exporter.web.connections import BAD_REQUEST, Connection, Connections, Limits
 
 _SHUTDOWN_SECONDS: Final = 2.0
 _SPARE_SECONDS: Final = 5.0
+_IN_THE_CLEAR: Final = BAD_REQUEST + b"Client sent an HTTP request to an HTTPS server.\n"  # as Go
 
 Become = Callable[[asyncio.Transport, float], Connection]
 """Makes what a connection becomes, of its transport beneath TLS and since when it is there."""
@@ -77,15 +79,7 @@ class Handshake(asyncio.Protocol):
             # Others came at the same time, and took its place.
             return
         try:
-            transport = await self._loop.start_tls(
-                self._beneath,
-                self,
-                self._context,
-                server_side=True,
-                # Whoever takes too long is cut off before.
-                ssl_handshake_timeout=self._connections.limits.request_seconds + _SPARE_SECONDS,
-                ssl_shutdown_timeout=_SHUTDOWN_SECONDS,
-            )
+            transport = await self._shake_hands()
             self._refuse_others(transport)
         except OSError as error:
             self._connections.note(f"a TLS handshake failed{_reason(error)}", self.address)
@@ -95,6 +89,31 @@ class Handshake(asyncio.Protocol):
                 self._beneath.abort()
         if transport is not None and not transport.is_closing():
             self._go_on(transport)
+
+    async def _shake_hands(self) -> asyncio.Transport | None:
+        """Give what is encrypted; to a request in the clear say what is wrong with it.
+
+        Raises:
+            OSError: the handshake failed.
+        """
+        # When it has failed, there is nothing left that could be written to but this.
+        with self._beneath.get_extra_info("socket").dup() as again:
+            try:
+                return await self._loop.start_tls(
+                    self._beneath,
+                    self,
+                    self._context,
+                    server_side=True,
+                    # Whoever takes too long is cut off before.
+                    ssl_handshake_timeout=self._connections.limits.request_seconds + _SPARE_SECONDS,
+                    ssl_shutdown_timeout=_SHUTDOWN_SECONDS,
+                )
+            except ssl.SSLError as error:
+                if error.reason == "HTTP_REQUEST":
+                    with contextlib.suppress(OSError):
+                        again.send(_IN_THE_CLEAR)
+                        again.shutdown(socket.SHUT_WR)
+                raise
 
     def _refuse_others(self, transport: asyncio.Transport | None) -> None:
         """End a connection whose certificate has none of the names that it needs one of."""

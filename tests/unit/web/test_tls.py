@@ -109,6 +109,11 @@ def told(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [str(vars(record)["why"]) for record in caplog.records]
 
 
+def files() -> int:
+    """Count the files that this process has open, both ends of connections among them."""
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(60):
         while not condition():
@@ -208,6 +213,41 @@ async def test_what_is_no_handshake_is_told_once(
             streams[1].write(GET)
             assert await ended(streams)
     assert told(caplog) == ["a TLS handshake failed: http request"]
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT"])
+async def test_who_asks_in_the_clear_is_told_so_and_let_go(method: str, pair: Pair) -> None:
+    async with serving(pair, PATIENT) as port:
+        reader, writer = await port.connect_in_the_clear()
+        writer.write(GET.replace(b"GET", method.encode()))
+        head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+        writer.transport.abort()
+        status, *headers = head.split(b"\r\n")
+        assert status == b"HTTP/1.1 400 Bad Request"
+        assert b"connection: close" in headers
+        assert body == b"Client sent an HTTP request to an HTTPS server.\n"
+        streams = await port.connect()
+        assert await answer(streams)
+        streams[1].transport.abort()
+
+
+async def test_what_is_neither_tls_nor_http_is_not_answered(pair: Pair) -> None:
+    async with serving(pair, PATIENT) as port:
+        for garbage in (b"\0" * 300, b"SSH-2.0-x\r\n", b"HELO mail.test\r\n"):
+            reader, writer = await port.connect_in_the_clear()
+            writer.write(garbage)
+            assert b"HTTP" not in await reader.read()
+            writer.transport.abort()
+
+
+async def test_a_handshake_that_is_over_holds_no_file_of_its_own(pair: Pair) -> None:
+    async with serving(pair, PATIENT) as port:
+        before = files()
+        streams = [await port.connect() for _ in range(3)]
+        assert [await answer(each) for each in streams] == [b"https\n"] * 3
+        assert files() <= before + 2 * len(streams)
+        for _, writer in streams:
+            writer.transport.abort()
 
 
 async def test_who_leaves_in_the_middle_is_let_go(
