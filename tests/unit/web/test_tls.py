@@ -31,6 +31,7 @@ QUICK = Limits(
     sweep_seconds=0.02,
 )
 PATIENT = Limits(encrypted_connections=4, request_seconds=60)
+LONG = b"GET /long HTTP/1.1\r\nHost: x\r\n\r\n"
 HELLO = bytes.fromhex("160301010001000000")
 """How a handshake begins, that says no more."""
 
@@ -45,6 +46,14 @@ async def _large(_: Request) -> PlainTextResponse:
     return PlainTextResponse("x" * 20_000_000)
 
 
+async def _long(request: Request) -> PlainTextResponse:
+    """Answer when the other side is gone."""
+    request.app.state.asked.release()
+    while not await request.is_disconnected():
+        await asyncio.sleep(0.01)
+    return PlainTextResponse("too late\n")
+
+
 class Port:
     """A port that speaks TLS; `access` may change while it does."""
 
@@ -52,6 +61,7 @@ class Port:
         self.number = number
         self.access = access
         self.pair = pair
+        self.asked = asyncio.Semaphore(0)
 
     async def connect(self, context: ssl.SSLContext | None = None) -> Streams:
         """Connect and shake hands."""
@@ -77,8 +87,9 @@ def pair(tmp_path: Path) -> Pair:
 
 @contextlib.asynccontextmanager
 async def serving(pair: Pair, limits: Limits, **options: Any) -> AsyncIterator[Port]:  # noqa: ANN401
-    app = Starlette(routes=[Route("/", _scheme), Route("/large", _large)])
+    app = Starlette(routes=[Route("/", _scheme), Route("/large", _large), Route("/long", _long)])
     port = Port(0, Access(tls=pair.server(), **options), pair)
+    app.state.asked = port.asked
     # Nothing here ends because nobody asks again.
     async with served(app, limits, keep_alive=600, access=lambda: port.access) as number:
         port.number = number
@@ -176,6 +187,23 @@ async def test_who_shakes_no_hands_holds_no_place(pair: Pair) -> None:
         newcomer = await port.connect()
         assert await answer(newcomer)
         for _, writer in (scraper, newcomer, *silent):
+            writer.transport.abort()
+
+
+async def test_who_waits_for_a_long_answer_keeps_nobody_from_a_short_one(pair: Pair) -> None:
+    """As many probes may wait as connections may be open, and every scrape is answered."""
+    async with serving(pair, PATIENT) as port:
+        scraper = await port.connect()
+        assert await answer(scraper)
+        waiting = []
+        for _ in range(5 * PATIENT.encrypted_connections):
+            waiting.append(await port.connect())
+            waiting[-1][1].write(LONG)
+            await port.asked.acquire()
+            newcomer = await port.connect()
+            assert await answer(newcomer)
+            newcomer[1].transport.abort()
+        for _, writer in (scraper, *waiting):
             writer.transport.abort()
 
 
