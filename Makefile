@@ -98,7 +98,7 @@ real-time: tools ## Ten deaths at work in real time, beside drains and deploymen
 fleet-days: tools ## Play 1,000 ordinary days of fleets (a quarter of an hour); ARGS="--days 60 --seed 7 --rules naive --false", ARGS=--write
 	@PYTHONPATH=benchmarks:alerts:tests/support python -m topology.fleet_days $(ARGS)
 
-chaos: tools ## Attack a running exporter in twenty ways (ten minutes), and say what it lost; ARGS="NAME...", ARGS=--write
+chaos: tools ## Attack a running exporter in twenty-six ways (fifteen minutes), and say what it lost; ARGS="NAME...", ARGS=--write
 	@PYTHONPATH=benchmarks:tests/support python -m chaos.run $(ARGS)
 
 claims: tools ## Let an exporter read a million claims, and say what that took (four minutes); ARGS="NAME...", ARGS=--write

@@ -23,17 +23,20 @@ class Victim:
         pid: its process.
         config: its settings, as JSON, which it reads again at SIGHUP.
         wall: what is written here, as `-1h`, the wall clock is set by; where it has such a clock.
+        trust: how TLS is spoken to it; None where it serves in the clear.
     """
 
     address: Address
     pid: int
     config: Path
     wall: Path
+    trust: ssl.SSLContext | None = None
 
 
 Attack = Callable[[Victim], AbstractContextManager[None]]
 
 _GET: Final = b"GET /metrics HTTP/1.1\r\nHost: x\r\nUser-Agent: chaos\r\n\r\n"
+_HELLO: Final = bytes.fromhex("160301010001000000")  # how a handshake begins, and no more
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,7 @@ class Named:
         attack: makes it, until the end of its context.
         sets_clock: whether the exporter is given a wall clock that can be set.
         deaf: whether nobody reads its log.
+        encrypted: whether the exporter serves by TLS.
         still: how many polls fall into the time in which the process itself stands still.
     """
 
@@ -54,6 +58,7 @@ class Named:
     attack: Attack
     sets_clock: bool = False
     deaf: bool = False
+    encrypted: bool = False
     still: int = 0
 
 
@@ -84,7 +89,13 @@ def _connect(address: Address, receive: int = 0) -> socket.socket:
 
 
 @contextlib.contextmanager
-def _held(address: Address, count: int, said: bytes = b"", receive: int = 0) -> Iterator[None]:
+def _held(
+    address: Address,
+    count: int,
+    said: bytes = b"",
+    receive: int = 0,
+    trust: ssl.SSLContext | None = None,
+) -> Iterator[None]:
     """Hold so many connections, on each of which one thing was said; who is cut off comes again."""
 
     def hold(over: threading.Event) -> None:
@@ -93,6 +104,9 @@ def _held(address: Address, count: int, said: bytes = b"", receive: int = 0) -> 
             while not over.is_set():
                 with contextlib.suppress(OSError):
                     sock = stack.enter_context(_connect(address, receive))
+                    if trust is not None:
+                        sock = trust.wrap_socket(sock, server_hostname="localhost")
+                        stack.enter_context(sock)
                     held.append(sock)
                     sock.sendall(said)
                 over.wait(0.001 if len(held) % count else 1)
@@ -113,7 +127,7 @@ def unfinished(victim: Victim) -> AbstractContextManager[None]:
 
 def unread(victim: Victim) -> AbstractContextManager[None]:
     """Ask for many expositions, and read none."""
-    return _held(victim.address, 200, _GET, receive=1024)
+    return _held(victim.address, 200, _GET, receive=1024, trust=victim.trust)
 
 
 def slow(victim: Victim) -> AbstractContextManager[None]:
@@ -189,6 +203,24 @@ def handshakes(victim: Victim) -> AbstractContextManager[None]:
     return beside(speak)
 
 
+def begun(victim: Victim) -> AbstractContextManager[None]:
+    """Begin many handshakes, and end none."""
+    return _held(victim.address, 900, _HELLO)
+
+
+def shaken(victim: Victim) -> AbstractContextManager[None]:
+    """Shake hands from many clients without a pause, and ask for nothing: it costs both sides."""
+    trust = victim.trust
+    assert trust is not None  # noqa: S101
+
+    def shake(over: threading.Event) -> None:
+        while not over.is_set():
+            with contextlib.suppress(OSError), _connect(victim.address) as sock:
+                trust.wrap_socket(sock, server_hostname="localhost").close()
+
+    return beside(shake, 8)
+
+
 def nothing(_: Victim) -> AbstractContextManager[None]:
     """Do nothing: what the others are held against."""
     return contextlib.nullcontext()
@@ -205,3 +237,13 @@ ON_THE_PORT: Final = (
     Named("garbage", "scanners send other protocols and no protocol", garbage),
     Named("handshakes", "TLS is spoken to a port that does not", handshakes),
 )
+
+BY_TLS: Final = (
+    Named("tls-nothing", "by TLS, nothing happens", nothing, encrypted=True),
+    Named("tls-idle", "300 connections say nothing", idle, encrypted=True),
+    Named("tls-begun", "900 handshakes are begun and not ended", begun, encrypted=True),
+    Named("tls-shaken", "8 clients shake hands without a pause", shaken, encrypted=True),
+    Named("tls-unread", "200 clients read nothing of what they asked", unread, encrypted=True),
+    Named("tls-garbage", "scanners send HTTP and no protocol", garbage, encrypted=True),
+)
+"""The same on a port that speaks TLS."""

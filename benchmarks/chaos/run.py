@@ -22,7 +22,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from chaos.attacks import ON_THE_PORT, Address, Named, Victim
+from certificates import Pair
+from chaos.attacks import BY_TLS, ON_THE_PORT, Named, Victim
 from chaos.surroundings import AROUND
 from fleets import PRINCIPAL
 from http_poll import canned_server
@@ -39,7 +40,7 @@ _COLUMNS: Final = (
     *("attack", "what happens", "polls, failed", "scrapes, failed", "slowest", "next poll"),
     *("peak", "log", "says"),
 )
-_ATTACKS: Final = (*ON_THE_PORT, *AROUND)
+_ATTACKS: Final = (*ON_THE_PORT, *BY_TLS, *AROUND)
 _WHY: Final = re.compile(r'(?:why|faults)=(?:"((?:[^"\\]|\\.){1,70})|(\S+))')
 _SCRAPER: Final = "Prometheus/2.53.3"
 _COUNTER: Final = "chaos-counts"  # not the scraper: of one client two scrapes at once are too many
@@ -109,14 +110,14 @@ def attacked(attack: Named, size: Size | None = None) -> Outcome:
     """Attack an exporter of its own, and give what came of it."""
     outcome, size = Outcome(attack), size or Size()
     with _attacked_exporter(attack, size) as (victim, log):
-        before = _lists(victim.address)
+        before = _lists(victim)
         # Who was never served before has no place of its own.
-        _scrape(victim.address, _SCRAPER)
-        with _scraped(victim.address, outcome), attack.attack(victim):
+        _scrape(victim, _SCRAPER)
+        with _scraped(victim, outcome), attack.attack(victim):
             time.sleep(size.seconds)
         over = time.monotonic()
-        after = _lists(victim.address)
-        until(lambda: _lists(victim.address)[0] > after[0], "it polls after the attack")
+        after = _lists(victim)
+        until(lambda: _lists(victim)[0] > after[0], "it polls after the attack")
         outcome.recovery = time.monotonic() - over
         outcome.polls, outcome.errors = after[0] - before[0], after[1] - before[1]
         status = Path(f"/proc/{victim.pid}/status").read_text()
@@ -138,9 +139,12 @@ def _attacked_exporter(attack: Named, size: Size) -> Iterator[tuple[Victim, Path
         port = free_port()
         target = {"name": "t", "url": url, "principals": [PRINCIPAL]}
         target |= {"interval": size.interval, "timeout": size.timeout}
-        settings = {"listen": f"127.0.0.1:{port}", "targets": [target]}
-        level = {"log": {"level": "debug" if attack.deaf else "info"}}
-        config.write_text(json.dumps(settings | level))
+        settings: dict[str, object] = {"listen": f"127.0.0.1:{port}", "targets": [target]}
+        settings["log"] = {"level": "debug" if attack.deaf else "info"}
+        pair = Pair(Path(folder)) if attack.encrypted else None
+        if pair is not None:
+            settings["web"] = {"tls": {"cert_file": str(pair.cert), "key_file": str(pair.key)}}
+        config.write_text(json.dumps(settings))
         wall.write_text("+0")
         lines = stack.enter_context(log.open("wb"))
         command = f"ulimit -n {_FILES}; exec {sys.executable} -m electric_agents_exporter"
@@ -152,8 +156,9 @@ def _attacked_exporter(attack: Named, size: Size) -> Iterator[tuple[Victim, Path
             )
         )
         stack.callback(process.terminate)
-        victim = Victim(("127.0.0.1", port), process.pid, config, wall)
-        until(lambda: _lists(victim.address)[0] > 1, "it polls")
+        trust = None if pair is None else pair.client()
+        victim = Victim(("127.0.0.1", port), process.pid, config, wall, trust)
+        until(lambda: _lists(victim)[0] > 1, "it polls")
         yield victim, log
 
 
@@ -171,28 +176,31 @@ def _settable(wall: Path) -> dict[str, str]:
     }
 
 
-def _lists(address: Address) -> tuple[float, float]:
+def _lists(victim: Victim) -> tuple[float, float]:
     """Give how many lists were asked for, and how many failed."""
     with contextlib.suppress(OSError, http.client.HTTPException):
-        _, text = _scrape(address, _COUNTER)
+        _, text = _scrape(victim, _COUNTER)
         found = _LISTS.findall(text)
         asked = sum(float(count) for family, count in found if family.startswith("requests"))
         return asked, sum(float(count) for _, count in found) - asked
     return 0.0, 0.0
 
 
-def _scrape(address: Address, who: str) -> tuple[int, str]:
+def _scrape(victim: Victim, who: str) -> tuple[int, str]:
     """Scrape over a connection of its own; gives the status and the text."""
-    with contextlib.closing(
-        http.client.HTTPConnection(*address, timeout=_SCRAPE_TIMEOUT)
-    ) as connection:
+    connection = http.client.HTTPConnection(*victim.address, timeout=_SCRAPE_TIMEOUT)
+    if victim.trust is not None:
+        connection = http.client.HTTPSConnection(
+            *victim.address, timeout=_SCRAPE_TIMEOUT, context=victim.trust
+        )
+    with contextlib.closing(connection):
         connection.request("GET", "/metrics", headers={"User-Agent": who})
         answer = connection.getresponse()
         return answer.status, answer.read().decode()
 
 
 @contextlib.contextmanager
-def _scraped(address: Address, outcome: Outcome) -> Iterator[None]:
+def _scraped(victim: Victim, outcome: Outcome) -> Iterator[None]:
     """Scrape until the end, each time over a connection of its own: that is the harder case."""
     over = threading.Event()
 
@@ -201,7 +209,7 @@ def _scraped(address: Address, outcome: Outcome) -> Iterator[None]:
             began = time.monotonic()
             outcome.scrapes += 1
             try:
-                status, _ = _scrape(address, _SCRAPER)
+                status, _ = _scrape(victim, _SCRAPER)
                 if status != http.client.OK:
                     outcome.failed.append(str(status))
             except (OSError, http.client.HTTPException) as error:
