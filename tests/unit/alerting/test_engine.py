@@ -1,186 +1,26 @@
 """What each alert finds, and what it does not: reports go in as polls take them in."""
 
-from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from collections.abc import Iterable
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
-from tests.conftest import FakeClock
 
 from electric_agents_exporter.alerting.alert import Alert, AlertState
-from electric_agents_exporter.alerting.definition import PREFIX, Definitions, Limit, load
+from electric_agents_exporter.alerting.definition import PREFIX, Definitions, Limit
 from electric_agents_exporter.alerting.engine import Engine, Options, OwnState
-from electric_agents_exporter.contract.reading import HealthAnswer, ListAnswer
-from electric_agents_exporter.contract.report import (
-    Claims,
-    Client,
-    Dispatch,
-    ListedRunner,
-    Report,
-)
+from electric_agents_exporter.contract.reading import ListAnswer
 from electric_agents_exporter.contract.vocabulary import (
     AdminStatus,
     HealthStatus,
     Issue,
-    LivenessStatus,
     RunnerKind,
 )
-from electric_agents_exporter.contract.wakes import Wake, WakeReading
 from electric_agents_exporter.fleet.fleet import Fleet
 from electric_agents_exporter.fleet.policy import Policy
 from electric_agents_exporter.fleet.poll import Poll
 from electric_agents_exporter.fleet.reasons import Operation, Reason, Skip
-
-OWNER: Final = "service:fleet"
-LEASE: Final = 90.0
-EVERY: Final = 15.0
-OPERATIONS: Final = (Operation.LIST, Operation.HEALTH, Operation.SERVER, Operation.WAKES)
-SHIPPED: Final = load()
-
-
-class Watched:
-    """One exporter, its targets polled by hand every quarter of a minute."""
-
-    def __init__(
-        self,
-        *names: str,
-        definitions: Definitions = SHIPPED,
-        labels: Mapping[str, str] | None = None,
-        per_runner: bool = True,
-        **policy: Any,  # noqa: ANN401
-    ) -> None:
-        self.clock = FakeClock()
-        self.fleet = Fleet(self.clock)
-        self.policies = [
-            Policy(name, (OWNER,), **{"operations": OPERATIONS, **policy})
-            for name in names or ("agents",)
-        ]
-        self.fleet.configure(self.policies)
-        self.own = OwnState(reloaded=True, configured_at=0.0, drift={})
-        self.known: dict[frozenset[tuple[str, str]], float] = {}
-        self.options = Options(definitions, labels or {}, per_runner)
-        self.engine = Engine(
-            self.fleet, self.clock, self.options, lambda: self.own, lambda: self.known
-        )
-
-    @property
-    def now(self) -> float:
-        return self.clock.time()
-
-    def poll(
-        self,
-        *runners: "Runner",
-        refused: Reason | None = None,
-        failing: Mapping[str, Reason] | None = None,
-        server: Reason | None = None,
-        name: str = "agents",
-    ) -> None:
-        """Poll a target; a list that is refused names nobody."""
-        target = self.fleet.targets[name]
-        target.attend()
-        poll = Poll(target)
-        listed = tuple(runner.listed for runner in runners)
-        poll.requested(Operation.LIST, 0.01, refused)
-        poll.listed(OWNER, refused or ListAnswer(listed, ()))
-        known = {runner.listed.id: runner for runner in runners}
-        for due in poll.due():
-            reason = (failing or {}).get(due.runner_id)
-            if reason is not None or due.runner_id not in known:
-                poll.requested(Operation.HEALTH, 0.01, reason or Reason.TIMEOUT)
-                poll.failed(due.runner_id, reason or Reason.TIMEOUT)
-                continue
-            answer = HealthAnswer(known[due.runner_id].report(self.now), self.now, ())
-            poll.reported(answer, self.clock.monotonic())
-        for question in poll.wake_questions():
-            poll.wakes_read(question, known[question.runner_id].wakes())
-        if Operation.SERVER in target.policy.operations:
-            poll.requested(Operation.SERVER, 0.01, server)
-        poll.end()
-        self.engine.evaluate_target(name)
-
-    def go_on(self, *runners: "Runner", seconds: float = EVERY, **how: Any) -> "Watched":  # noqa: ANN401
-        """Poll for a while."""
-        for _ in range(round(seconds / EVERY)):
-            self.poll(*runners, **how)
-            self.fleet.tick()
-            self.engine.evaluate_itself()
-            self.clock.advance(EVERY)
-        return self
-
-    def alerts(self, *states: AlertState) -> dict[tuple[str, str], Alert]:
-        """Give the alerts that are in some state, by name and whom they are on."""
-        found = {}
-        for alert in self.engine.alerts():
-            if alert.state in (states or (AlertState.PENDING, AlertState.FIRING)):
-                name = alert.labels["alertname"].removeprefix(PREFIX)
-                whom = alert.labels.get("runner_id") or alert.labels.get("server", "")
-                found[name, whom] = alert
-        found.pop(("Watchdog", ""), None)
-        return found
-
-    @property
-    def told(self) -> set[tuple[str, str]]:
-        """Whatever holds, whether or not it fires yet."""
-        return set(self.alerts())
-
-    @property
-    def firing(self) -> set[tuple[str, str]]:
-        return set(self.alerts(AlertState.FIRING))
-
-
-class Runner:
-    """A runner as a server tells of it; what is not given is as of one that is well."""
-
-    def __init__(self, runner_id: str = "r", kind: RunnerKind = RunnerKind.SERVER) -> None:
-        self.listed = ListedRunner(
-            runner_id, OWNER, f"label of {runner_id}", kind, AdminStatus.ENABLED, f"/{runner_id}"
-        )
-        self.client: dict[str, Any] = {"stream_connected": True}
-        self.more: dict[str, Any] = {}
-        self.entities = 0
-        self.active: int | None = None
-        self.seen_at: float | None = None
-        self.claimed_at: float | None = None
-        self.unheard: tuple[float, ...] = ()
-
-    def dies(self, now: float) -> "Runner":
-        """Give no sign of life after a moment."""
-        self.seen_at = now
-        return self
-
-    def report(self, now: float) -> Report:
-        seen = now - 5 if self.seen_at is None else self.seen_at
-        alive = now < seen + LEASE
-        issues = frozenset() if alive else frozenset({Issue.LEASE_EXPIRED})
-        active = self.entities if self.active is None else self.active
-        claimed = seen if self.claimed_at is None else self.claimed_at
-        return Report(
-            **{
-                "runner_id": self.listed.id,
-                "admin_status": AdminStatus.ENABLED,
-                "liveness": LivenessStatus.ONLINE if alive else LivenessStatus.EXPIRED,
-                "health": HealthStatus.HEALTHY if alive else HealthStatus.UNHEALTHY,
-                "issues": issues,
-                "created_at": 1_700_000_000.0,
-                "last_seen_at": seen,
-                "lease_expires_at": seen + LEASE,
-                "client_present": True,
-                "client": Client(**self.client),
-                "claims": Claims(
-                    active_count=active,
-                    oldest_heartbeat_at=claimed if active else None,
-                    newest_heartbeat_at=claimed if active else None,
-                ),
-                "dispatch": Dispatch(entities_with_active_claim=self.entities),
-                "wake_stream_offset": "0_1",
-                **self.more,
-            }
-        )
-
-    def wakes(self) -> WakeReading:
-        """Give what is on its stream behind what it has heard."""
-        wakes = tuple(Wake(f"entity-{at}", at, 1) for at in self.unheard)
-        return WakeReading(offset="0_1", tail="0_9" if wakes else "0_1", wakes=wakes)
+from watched_alerts import EVERY, OWNER, SHIPPED, Runner, Watched
 
 
 def test_a_fleet_that_is_well_raises_nothing_but_the_watchdog() -> None:
@@ -505,25 +345,31 @@ def test_polls_of_which_one_in_four_fails_are_told() -> None:
     assert ("ExporterDataStale", "agents") in watched.told
 
 
-def test_a_scheduler_that_stands_still_is_told_and_the_watchdog_ends() -> None:
+def test_a_scheduler_that_stands_still_is_told_and_the_watchdog_ends_a_minute_later() -> None:
     watched = Watched().go_on(Runner(), seconds=60)
     watched.clock.advance(600)
     watched.engine.evaluate_itself()
     assert ("ExporterDataStale", "") in watched.told
-    watched.clock.advance(60)
-    watched.engine.evaluate_itself()
-    states = {alert.labels["alertname"]: alert.state for alert in watched.engine.alerts()}
-    assert states["ElectricAgentsWatchdog"] is AlertState.RESOLVED
+    for seconds, state in ((45, AlertState.FIRING), (15, AlertState.RESOLVED)):
+        watched.clock.advance(seconds)
+        watched.engine.evaluate_itself()
+        assert watchdog_of(watched).state is state
+
+
+def watchdog_of(watched: Watched) -> Alert:
+    (watchdog,) = [each for each in watched.engine.alerts() if each.labels["severity"] == "none"]
+    return watchdog
 
 
 def test_the_watchdog_does_not_end_with_a_host_that_slept() -> None:
     watched = Watched().go_on(Runner(), seconds=60)
+    before = watchdog_of(watched)
     watched.clock.advance(8 * 3600)
     watched.engine.evaluate_itself()
     watched.fleet.tick()
     watched.go_on(Runner(), seconds=60)
-    (watchdog,) = [each for each in watched.engine.alerts() if each.labels["severity"] == "none"]
-    assert watchdog.state is AlertState.FIRING
+    assert watchdog_of(watched).state is AlertState.FIRING
+    assert watchdog_of(watched).fired_at == before.fired_at
 
 
 def test_a_scheduler_that_is_late_is_no_old_data_until_it_has_stood_still_for_long() -> None:
@@ -576,6 +422,16 @@ def test_settings_that_were_refused_and_drift_are_told() -> None:
     assert told["ContractDrift", ""].labels["field"] == "list.kind"
 
 
+def test_what_the_exporter_tells_of_itself_is_resolved_as_soon_as_it_is_well() -> None:
+    watched = Watched().go_on(Runner(), seconds=30)
+    watched.own = OwnState(reloaded=False, configured_at=0.0, drift={})
+    watched.go_on(Runner(), seconds=620)
+    assert watched.firing == {("ConfigReloadFailed", "")}
+    watched.own = OwnState(reloaded=True, configured_at=0.0, drift={})
+    watched.go_on(Runner())
+    assert set(watched.alerts(AlertState.RESOLVED)) == {("ConfigReloadFailed", "")}
+
+
 def test_a_poll_that_fails_now_and_then_ends_nothing() -> None:
     watched, runner = Watched(), Runner()
     runner.entities = 1
@@ -622,7 +478,25 @@ def test_without_series_of_runners_an_alert_counts_them_by_kind() -> None:
     (alert,) = [each for (name, _), each in watched.alerts().items() if name == "WorkUnheard"]
     assert "runner_id" not in alert.labels
     assert alert.labels["kind"] == "server"
-    assert "2 server runners of agents have not heard" in alert.annotations["description"]
+    text = alert.annotations["description"]
+    assert text.startswith("2 server runners of agents have not heard")
+
+
+def test_without_series_of_runners_those_without_a_condition_are_named_all_the_same() -> None:
+    watched, one, two = Watched(per_runner=False), Runner("one"), Runner("two")
+    one.more = two.more = {"issues": frozenset({Issue.OTHER}), "health": HealthStatus.DEGRADED}
+    watched.go_on(one, two, seconds=30)
+    assert watched.told == {("RunnerDegraded", "one"), ("RunnerDegraded", "two")}
+
+
+def test_a_count_of_runners_may_tell_of_its_target() -> None:
+    runners = 'facts.of_server("electric_agents_runner_condition", "runner_id", {})'
+    asks = f'{{{{ {runners} | first | label("runner_id") }}}}'
+    definitions = saying("WorkUnheard", more=asks)
+    watched, runner = Watched(definitions=definitions, per_runner=False), Runner()
+    runner.unheard = (watched.now,)
+    watched.go_on(runner, seconds=90)
+    assert watched.alerts()["WorkUnheard", "agents"].annotations == {"more": "r"}
 
 
 def test_alerts_carry_the_labels_that_settings_add() -> None:
@@ -670,9 +544,52 @@ def test_a_target_that_is_taken_out_of_the_settings_has_its_alerts_resolved() ->
     assert watched.firing
     watched.fleet.configure([])
     watched.fleet.tick()
-    watched.engine.evaluate_itself()
+    assert watched.engine.evaluate_itself()
     assert not watched.told
     assert ("WorkUnheard", "r") in watched.alerts(AlertState.RESOLVED)
+
+
+def test_a_target_that_went_with_the_options_has_its_alerts_resolved() -> None:
+    watched, runner = Watched(), Runner()
+    runner.unheard = (watched.now,)
+    watched.go_on(runner, seconds=150)
+    watched.engine.configure(Options(replace(SHIPPED, interval=20.0)))
+    watched.fleet.configure([])
+    watched.engine.evaluate_itself()
+    assert ("WorkUnheard", "r") in watched.alerts(AlertState.RESOLVED)
+
+
+def test_a_target_that_is_taken_out_is_none_of_the_many() -> None:
+    down = [f"down-{number}" for number in range(3)]
+    well = [f"well-{number}" for number in range(4)]
+    watched = Watched(*down, *well)
+
+    def many() -> bool:
+        watched.engine.evaluate_itself()
+        return any(alert.labels.get("servers") == "many" for alert in watched.engine.alerts())
+
+    for name in well:
+        watched.poll(Runner(), name=name)
+    for name in down:
+        watched.poll(name=name, refused=Reason.DNS, server=Reason.DNS)
+    assert not many()
+    watched.fleet.configure(watched.policies[:-1])
+    assert many()
+
+
+def test_a_target_that_is_unknown_or_was_never_polled_is_not_evaluated() -> None:
+    watched = Watched()
+    for name in ("agents", "nobody"):
+        assert not watched.engine.evaluate_target(name)
+    assert watched.engine.alerts() == []
+
+
+def test_a_change_is_told_when_an_alert_begins_to_fire_and_when_it_ends() -> None:
+    watched = Watched()
+    assert watched.engine.evaluate_itself() is False
+    watched.fleet.tick()
+    assert watched.engine.evaluate_itself() is True  # the watchdog
+    assert watched.engine.evaluate_itself() is False
 
 
 def test_what_fires_goes_on_after_a_restart_under_its_first_moment() -> None:
@@ -708,3 +625,79 @@ def test_new_options_keep_what_fires_where_it_is_called_the_same() -> None:
     watched.engine.configure(Options(replace(SHIPPED, interval=20.0)))
     watched.go_on(runner)
     assert watched.alerts()["WorkUnheard", "r"].fired_at == before
+
+
+def test_new_options_are_followed() -> None:
+    watched = Watched().go_on(Runner(), seconds=30)
+    watched.engine.configure(Options(SHIPPED, {"cluster": "eu"}))
+    watched.go_on(Runner())
+    assert "eu" in {alert.labels.get("cluster") for alert in watched.engine.alerts()}
+
+
+def test_an_owner_is_named_where_the_options_say_so() -> None:
+    for owner_label in (False, True):
+        watched, runner = Watched(), Runner()
+        watched.engine.configure(Options(SHIPPED, owner_label=owner_label))
+        runner.unheard = (watched.now,)
+        watched.go_on(runner, seconds=90)
+        text = watched.alerts()["WorkUnheard", "r"].annotations["description"]
+        assert ("owned by service:fleet" in text) is owner_label
+
+
+def saying(alert: str, **texts: str) -> Definitions:
+    """Give what is shipped, with other texts in the annotations and labels of one alert."""
+    alerts = (
+        replace(one, annotations=texts, labels={**one.labels, **texts})
+        if one.alert == PREFIX + alert
+        else one
+        for one in SHIPPED.alerts
+    )
+    return replace(SHIPPED, alerts=tuple(alerts))
+
+
+def test_labels_and_texts_may_tell_the_number_and_the_facts() -> None:
+    asks = "{{ value }} {{ facts.hour_ago() | first | value | fixed(0) }}"
+    watched = Watched(definitions=saying("RunnersSuppressed", more=asks), max_runners=1)
+    watched.poll(Runner("a"), Runner("b"))
+    (alert,) = watched.alerts().values()
+    said = f"1 {(watched.now - 3600) * 1000:.0f}"
+    assert (alert.labels["more"], alert.annotations["more"]) == (said, said)
+
+
+def test_an_alert_on_a_fleet_may_tell_why_requests_fail() -> None:
+    asks = '{{ facts.reasons() | first | label("reason") }}'
+    definitions = saying("RunnersUnknown", more=asks)
+    watched = Watched(definitions=definitions).go_on(Runner(), seconds=60)
+    watched.go_on(Runner(), failing={"r": Reason.SERVER_ERROR}, seconds=420)
+    assert watched.alerts()["RunnersUnknown", "agents"].annotations == {"more": "server_error"}
+
+
+def why(watched: Watched) -> str:
+    """Give the reasons that the text of an unreachable server names."""
+    text = watched.alerts()["ServerUnreachable", "agents"].annotations["description"]
+    return text.partition("or more")[2].partition(".")[0]
+
+
+def test_a_reason_is_named_from_the_first_time_on_and_for_five_minutes() -> None:
+    watched = Watched().go_on(Runner(), seconds=60)
+    watched.go_on(refused=Reason.CONNECT, server=Reason.CONNECT)
+    assert why(watched) == ": connect"
+    watched.go_on(refused=Reason.DNS, server=Reason.DNS, seconds=285)
+    assert why(watched) == ": connect dns"
+    watched.go_on(refused=Reason.DNS, server=Reason.DNS, seconds=30)
+    assert why(watched) == ": dns"
+
+
+def test_a_reason_that_one_tenant_meets_is_named_though_others_do_not() -> None:
+    watched = Watched()
+    target = watched.fleet.targets["agents"]
+    for failing in (False, True):
+        poll = Poll(target)
+        poll.requested(Operation.SERVER, 0.01, Reason.DNS if failing else None)
+        for name, part in poll.tenants(["a", "b"]).items():
+            part.listed(OWNER, ListAnswer((), ()))
+            part.requested(Operation.HEALTH, 0.01, Reason.TIMEOUT if failing else None)
+            part.requested(Operation.LIST, 0.01, Reason.DNS if failing and name == "a" else None)
+        poll.end()
+        watched.engine.evaluate_target("agents")
+    assert why(watched) == ": dns timeout"
