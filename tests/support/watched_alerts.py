@@ -71,15 +71,24 @@ class Watched:
         refused: Reason | None = None,
         failing: Mapping[str, Reason] | None = None,
         server: Reason | None = None,
+        others: Mapping[str, int | Reason] | None = None,
         name: str = "agents",
     ) -> None:
-        """Poll a target; a list that is refused names nobody."""
+        """Poll a target; a list that is refused names nobody.
+
+        `others` tells of further principals how many runners they list, that nobody asks for.
+        """
         target = self.fleet.targets[name]
         target.attend()
         poll = Poll(target)
         listed = tuple(runner.listed for runner in runners)
         poll.requested(Operation.LIST, 0.01, refused)
         poll.listed(OWNER, refused or ListAnswer(listed, ()))
+        for principal, told in (others or {}).items():
+            reason = told if isinstance(told, Reason) else None
+            poll.requested(Operation.LIST, 0.01, reason)
+            many = () if reason else tuple(Runner(f"{principal} {at}").listed for at in range(told))
+            poll.listed(principal, reason or ListAnswer(many, ()))
         known = {runner.listed.id: runner for runner in runners}
         for due in poll.due():
             reason = (failing or {}).get(due.runner_id)
@@ -90,7 +99,8 @@ class Watched:
             answer = HealthAnswer(known[due.runner_id].report(self.now), self.now, ())
             poll.reported(answer, self.clock.monotonic())
         for question in poll.wake_questions():
-            poll.wakes_read(question, known[question.runner_id].wakes())
+            runner = known[question.runner_id]
+            poll.wakes_read(question, runner.wakes_fail or runner.wakes())
         if Operation.SERVER in target.policy.operations:
             poll.requested(Operation.SERVER, 0.01, server)
         poll.end()
@@ -140,6 +150,7 @@ class Runner:
         self.seen_at: float | None = None
         self.claimed_at: float | None = None
         self.unheard: tuple[float, ...] = ()
+        self.wakes_fail: Reason | None = None
 
     def dies(self, now: float) -> "Runner":
         """Give no sign of life after a moment."""

@@ -165,7 +165,7 @@ def _failing_claims(definition: Definition, evidence: Evidence) -> Iterator[Find
     if errors < float(numbers["errors"]) or len(failed) < float(numbers["runners"]):
         return
     claimed = [each.claimed for each in evidence.history.numbers.since(evidence.monotonic - window)]
-    ratio = errors / (errors + (claimed[-1] - min(claimed) if claimed else 0.0))
+    ratio = errors / (errors + claimed[-1] - min(claimed))
     if ratio > float(numbers["ratio"]):
         yield evidence.of_target(ratio)
 

@@ -75,7 +75,7 @@ def judge_target(parts: tuple[Evidence, ...], refused_within: float) -> Verdict:
 def _grown(evidence: Evidence, since: float, read: Callable[..., float]) -> float:
     """Tell how much a counter of a target grew since a moment."""
     values = [read(numbers) for numbers in evidence.history.numbers.since(since)]
-    return values[-1] - min(values) if values else 0.0
+    return values[-1] - min(values)
 
 
 def _no_runner(definition: Definition, evidence: Evidence) -> Iterator[Finding]:
@@ -128,8 +128,7 @@ def _vanished(definition: Definition, evidence: Evidence) -> Iterator[Finding]:
     for listed in evidence.history.listed.since(evidence.monotonic - window):
         for principal, count in listed.items():
             most[principal] = max(count, most.get(principal, 0))
-    single = definition.labels["severity"] != "critical"
-    share = 1.0 if single else float(definition.numbers["share"])
+    single, share = definition.labels["severity"] != "critical", float(definition.numbers["share"])
     for principal, count in evidence.snapshot.listed.items():
         had = most.get(principal, 0)
         if (had == 1) is single and count < share * had:

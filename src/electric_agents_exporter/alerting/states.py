@@ -106,7 +106,8 @@ class AlertStates:
             entry = entries.get(identity)
             if entry is None or entry.resolved is not None:
                 entry = entries[identity] = _Entry(each, moment)
-            entry.found, entry.lost_at = each, None
+            else:
+                entry.found, entry.lost_at = each, None
             if entry.fired_at is None:
                 entry.fired_at = self._fires(entry, identity, moment)
                 changed |= entry.fired_at is not None

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from electric_agents_exporter.alerting.definition import PREFIX
 from electric_agents_exporter.contract.vocabulary import HealthStatus, RunnerKind
 from watched_alerts import EVERY, Runner, Watched
 
@@ -74,6 +75,27 @@ def test_one_that_is_gone_and_told_by_its_database_too_is_told_once() -> None:
         if alert.labels["alertname"].endswith("RunnerUnhealthy")
     ]
     assert servers == ["database"]
+
+
+def test_what_a_database_cannot_tell_is_told_though_it_tells_of_the_runner_too() -> None:
+    watched = Watched("agents", "database")
+    agents, database = watched.policies
+    watched.fleet.configure([agents, replace(database, database=True)])
+    runner = Runner()
+    runner.unheard = (watched.now,)
+    for _ in range(6):
+        watched.poll(runner, name="database")
+        watched.poll(runner)
+        watched.clock.advance(EVERY)
+    told = [
+        (alert.labels["alertname"].removeprefix(PREFIX), alert.labels["server"])
+        for alert in watched.engine.alerts()
+    ]
+    assert set(told) == {
+        ("WorkUnheard", "database"),
+        ("RunnerDeaf", "database"),
+        ("RunnerDeaf", "agents"),
+    }
 
 
 # --- counters ---

@@ -3,6 +3,7 @@ import weakref
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -30,9 +31,9 @@ def at(seconds: float) -> Moment:
 class Played:
     """One subject, evaluated every quarter of a minute."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: float = 0.0) -> None:
         self.states = AlertStates()
-        self.now = 0.0
+        self.now = now
         self.changed = False
 
     def then(self, *each: Found, times: int = 1) -> "Played":
@@ -141,9 +142,12 @@ def test_what_alertmanager_tells_late_fires_what_is_pending() -> None:
     assert played.then(found()).state() is AlertState.FIRING
 
 
-def test_what_this_process_told_itself_is_not_taken_over_though_it_is_told_back() -> None:
-    played = Played().then(found(), times=3).then()
-    played.states.adopt({frozenset(found().labels.items()): T0 + 3 * EVERY})
+@pytest.mark.parametrize("up_for", [0.0, 1e6])
+def test_what_this_process_told_itself_is_not_taken_over_though_it_is_told_back(
+    up_for: float,
+) -> None:
+    played = Played(up_for).then(found(), times=3).then()
+    played.states.adopt({frozenset(found().labels.items()): T0 + up_for + 3 * EVERY})
     assert played.then(found()).state() is AlertState.PENDING
 
 
@@ -166,7 +170,26 @@ def test_a_subject_that_is_watched_no_more_has_its_alerts_resolved_at_once() -> 
 
 
 def test_one_alert_is_told_once_though_it_is_found_twice() -> None:
-    assert len(Played().then(found(), found(), times=3).alerts) == 1
+    assert list(Played().then(found(), found(), found("b"), times=3).alerts) == ["a", "b"]
+
+
+def test_one_that_begins_to_fire_is_a_change_though_others_wait() -> None:
+    assert Played().then(found("a", wait=0.0), found("b")).changed
+
+
+def test_each_that_is_lost_goes_its_own_way_whatever_the_others_do() -> None:
+    names = [str(number) for number in range(20)]
+    ended = [found(f"ended {name}", wait=0.0) for name in names]
+    fires = [found(f"fires {name}", wait=0.0) for name in names]
+    waits = [found(f"waits {name}", wait=60.0) for name in names]
+    played = Played().then(*ended, *fires, *waits).then(*fires, *waits).then()
+    assert {name: alert.state for name, alert in played.alerts.items()} == {
+        one.labels["runner_id"]: AlertState.RESOLVED for one in (*ended, *fires)
+    }
+
+
+def test_a_subject_of_which_nothing_is_known_may_be_forgotten() -> None:
+    assert not AlertStates().forget(["nobody"], at(0))
 
 
 # Any sequence of evaluations, an alert at each or not; some come late, as after a missed poll.
