@@ -85,10 +85,12 @@ class Watched:
         poll.requested(Operation.LIST, 0.01, refused)
         poll.listed(OWNER, refused or ListAnswer(listed, ()))
         for principal, told in (others or {}).items():
-            reason = told if isinstance(told, Reason) else None
-            poll.requested(Operation.LIST, 0.01, reason)
-            many = () if reason else tuple(Runner(f"{principal} {at}").listed for at in range(told))
-            poll.listed(principal, reason or ListAnswer(many, ()))
+            if isinstance(told, Reason):
+                poll.requested(Operation.LIST, 0.01, told)
+                poll.listed(principal, told)
+            else:
+                many = tuple(Runner(f"{principal} {at}").listed for at in range(told))
+                poll.listed(principal, ListAnswer(many, ()))
         known = {runner.listed.id: runner for runner in runners}
         for due in poll.due():
             reason = (failing or {}).get(due.runner_id)

@@ -207,7 +207,7 @@ _HIDES: Final[Mapping[tuple[State, HealthStatus], str]] = {
 
 def what_the_server_says(state: State, health: HealthStatus | None) -> str:
     """Say what the server's verdict on a runner in a state is worth; nothing where it adds none."""
-    if health is None or health is HealthStatus.UNKNOWN:
+    if health is None:
         return ""
     more = _HIDES.get((state, health))
     return f"The server says {health.value}, {more}." if more else ""

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Awaitable, Callable
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,27 @@ async def test_alerts_are_posted_as_prometheus_posts_them() -> None:
             "generatorURL": "http://exporter:10437/",
         }
     ]
+
+
+async def test_a_url_may_end_in_a_slash_and_a_header_be_ones_own() -> None:
+    asked: list[httpx.Request] = []
+    reached: list[AlertmanagerOptions] = []
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        return httpx.Response(200)
+
+    def reach(options: AlertmanagerOptions) -> httpx.MockTransport:
+        reached.append(options)
+        return httpx.MockTransport(handle)
+
+    own = Credentials(headers={"Accept-Encoding": "identity"})
+    options = AlertmanagerOptions(url=f"{URL}/", credentials=own)
+    assert await Alertmanager(options, reach).send([MESSAGE]) is None
+    (request,) = asked
+    assert str(request.url) == f"{URL}/api/v2/alerts"
+    assert request.headers.get_list("accept-encoding") == ["identity"]
+    assert reached == [options]
 
 
 async def test_it_is_asked_for_all_of_our_alerts_however_it_holds_them_back() -> None:
@@ -185,5 +207,6 @@ async def test_a_name_and_a_password_are_sent_with_every_request() -> None:
 @given(st.floats(min_value=0, max_value=1e10))
 def test_a_moment_is_in_whole_milliseconds_and_never_later(seconds: float) -> None:
     written = moment(seconds)
+    assert written.tzinfo is UTC
     assert written.microsecond % 1000 == 0
     assert seconds - 0.002 < written.timestamp() <= seconds + 1e-6

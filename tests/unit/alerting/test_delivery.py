@@ -342,6 +342,8 @@ def test_the_end_waits_for_no_request_and_leaves_no_task() -> None:
         await sent.delivery.aclose()
         assert asyncio.get_running_loop().time() == before
         assert len(asyncio.all_tasks()) == 1
+        sent.delivery.configure(sent.options)
+        assert len(asyncio.all_tasks()) == 1  # settings that come after it begin nothing
 
     play(story)
 

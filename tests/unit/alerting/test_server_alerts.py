@@ -4,12 +4,21 @@ from dataclasses import replace
 from typing import Final
 
 import pytest
+from msgspec.structs import replace as replaced
 
+from electric_agents_exporter.alerting.definition import Limit
 from electric_agents_exporter.alerting.engine import OwnState
-from electric_agents_exporter.contract.vocabulary import AdminStatus, RunnerKind
+from electric_agents_exporter.contract.reading import ListAnswer
+from electric_agents_exporter.contract.vocabulary import (
+    AdminStatus,
+    HealthStatus,
+    Issue,
+    RunnerKind,
+)
+from electric_agents_exporter.fleet.poll import Poll
 from electric_agents_exporter.fleet.reasons import Operation, Reason, Skip
 from electric_agents_exporter.fleet.selection import Selection, Shard
-from watched_alerts import OWNER, Runner, Watched
+from watched_alerts import OWNER, SHIPPED, Runner, Watched
 
 ADA: Final = "user:ada"
 
@@ -264,18 +273,52 @@ def test_polls_come_and_go_from_five_changes_and_one_in_five_that_fails(
     assert len({"ExporterDataStale"} & names(watched)) == told
 
 
-def test_what_is_about_one_exporters_polls_names_its_shard() -> None:
+def test_what_is_about_one_exporters_polls_names_its_shard_and_nothing_else_does() -> None:
     watched = Watched(selection=Selection(shard=Shard(1, 2)), expected_min=9)
     runners = many("r", 10)
+    for runner in runners:
+        runner.more = {"issues": frozenset({Issue.OTHER}), "health": HealthStatus.DEGRADED}
     failing = {runner.listed.id: Reason.SERVER_ERROR for runner in runners}
     watched.go_on(*runners)
     watched.fleet.targets["agents"].skip(Skip.OVERRUN, 3)
-    watched.go_on(*runners, failing=failing, seconds=60)
-    told = watched.alerts()
-    assert {name for name, _ in told} == {"ExporterDataStale", "PollOverrun"}
-    for alert in told.values():
-        assert alert.labels["shard"] == "1"
+    watched.go_on(*runners, failing=failing, seconds=90)
+    shards: dict[str, set[str | None]] = {}
+    for (name, _), alert in watched.alerts().items():
+        shards.setdefault(name, set()).add(alert.labels.get("shard"))
+    assert shards == {
+        "ExporterDataStale": {"1"},
+        "PollOverrun": {"1"},
+        "RunnersUnknown": {None},
+        "RunnerDegraded": {None},
+    }
     assert says(watched, "PollOverrun").startswith("3 polls of agents by shard 1 did not happen")
+
+
+# --- whom an alert is on ---
+
+
+def test_what_is_found_in_a_tenant_names_it() -> None:
+    watched = Watched(max_runners=1)
+    poll = Poll(watched.fleet.targets["agents"])
+    for part in poll.tenants(["acme"]).values():
+        part.listed(OWNER, ListAnswer(tuple(each.listed for each in many("r", 2)), ()))
+        part.due()
+    poll.end()
+    watched.engine.evaluate_target("agents")
+    tenants = {name: alert.labels.get("tenant") for (name, _), alert in watched.alerts().items()}
+    assert tenants["RunnersSuppressed"] == "acme"
+    assert tenants["ServerUnreachable"] is None
+    assert says(watched, "RunnersSuppressed").startswith("1 runners of agents/acme are beyond")
+
+
+def test_an_override_for_some_kinds_leaves_an_alert_that_has_none_to_all_others() -> None:
+    for matches in (True, False):
+        alerts = tuple(
+            replaced(one, limits=(Limit("kind", ".+", matches),)) for one in SHIPPED.alerts
+        )
+        watched = Watched(definitions=replaced(SHIPPED, alerts=alerts))
+        watched.go_on(refused=Reason.DNS, server=Reason.DNS)
+        assert ("ServerUnreachable" in names(watched)) is not matches
 
 
 # --- clocks ---

@@ -5,19 +5,23 @@ from itertools import product
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from electric_agents_exporter.conditions import NOT_KNOWN, Condition, Conditions
 from electric_agents_exporter.contract.vocabulary import HealthStatus, RunnerKind
+from electric_agents_exporter.fleet.snapshot import WakeLag
 from electric_agents_exporter.status.states import (
     MEANINGS,
     NEEDED,
     WORST_FIRST,
     Severity,
     State,
+    being_read,
     shown_as,
     weight,
     what_the_server_says,
 )
+from judged_targets import MONOTONIC, judged_runner
 
 ALL = frozenset(Condition) - {Condition.UNKNOWN}
 
@@ -86,6 +90,15 @@ def test_whose_wakes_are_just_being_read_is_not_in_doubt_by_that() -> None:
     assert shown_as(conditions, RunnerKind.SERVER, reading=True).state is State.FINE
     other = judged(without=(Condition.WORK_REFUSED,))
     assert shown_as(other, RunnerKind.SERVER, reading=True).state is State.PARTLY_KNOWN
+
+
+def test_wakes_are_being_read_of_who_was_heard_within_the_interval_and_has_no_answer_yet() -> None:
+    reading = replace(judged_runner(age=15.0), wake_read_success=True)
+    assert being_read(reading, MONOTONIC, 15.0)
+    assert not being_read(reading, MONOTONIC, 14.0)
+    assert not being_read(replace(reading, wake_read_success=None), MONOTONIC, 15.0)
+    assert not being_read(replace(reading, lag=WakeLag(MONOTONIC, 0, None)), MONOTONIC, 15.0)
+    assert not being_read(replace(reading, observation=None), MONOTONIC, 15.0)
 
 
 def test_who_never_sent_a_heartbeat_is_neither_fine_nor_a_trouble() -> None:
