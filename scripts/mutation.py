@@ -37,6 +37,12 @@ NEAR = {
         "--ignore=tests/unit/settings/test_settings_reference.py",
     ],
     "status/*": ["tests/unit/status"],
+    "sources/credentials.py": [
+        "tests/unit/settings/test_secret_files.py",
+        "tests/unit/sources/test_password_command.py",
+    ],
+    "sources/no_proxy.py": ["tests/unit/sources/test_no_proxy.py"],
+    "sources/password_command.py": ["tests/unit/sources/test_password_command.py"],
     "sources/wake_streams.py": ["tests/unit/sources/test_wake_streams.py"],
     "sources/*": ["tests/unit/sources"],
     "terminal.py": ["tests/unit/cli/test_terminal.py"],

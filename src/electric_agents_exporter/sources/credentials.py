@@ -89,8 +89,9 @@ def read_secret(path: Path) -> str:
     """
     try:
         secret = _bytes(path).decode("ascii").strip()
-    except UnicodeDecodeError as error:
-        raise CredentialError(f"{path}: holds characters outside ASCII") from error
+    except UnicodeDecodeError:
+        # What could not be decoded is a part of the secret.
+        raise CredentialError(f"{path}: holds characters outside ASCII") from None
     if not secret or not secret.isprintable():
         raise CredentialError(f"{path}: is empty, or holds control characters or several lines")
     return secret
