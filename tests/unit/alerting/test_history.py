@@ -194,13 +194,25 @@ def test_a_claim_that_nobody_works_on_for_a_moment_has_not_leaked() -> None:
 
 
 def test_what_had_leaked_is_told_from_the_first_time_that_it_was_known() -> None:
-    past = history()
-    past.take(judged_target(claiming(1)), None, 0)
-    assert past.leaked_before(0, 3600) is None
-    past.take(judged_target(claiming(1)), None, 600)
-    assert past.leaked_before(-85_800, 3600) == {"r": 1}
+    past, began = history(), 50_000.0
+    past.take(judged_target(claiming(1)), None, began)
+    assert past.leaked_before(began, 3600) is None
+    past.take(judged_target(claiming(1)), None, began + 600)
+    assert past.leaked_before(began - 85_800, 3600) == {"r": 1}
     for at in (2400, 4200, 6000):
-        past.take(judged_target(claiming(4)), None, at)
-    assert past.leaked_before(2400, 1000) == {"r": 4}
-    assert past.leaked_before(1500, 1000) == {"r": 1}
-    assert past.leaked_before(-1, 1000) == {"r": 1}
+        past.take(judged_target(claiming(4)), None, began + at)
+    assert past.leaked_before(began + 2400, 1000) == {"r": 4}
+    assert past.leaked_before(began + 1500, 1000) == {"r": 1}
+    assert past.leaked_before(began - 1, 1000) == {"r": 1}
+
+
+# --- how much is kept ---
+
+
+def test_an_hour_of_polls_keeps_a_value_a_minute_or_two() -> None:
+    past = history()
+    for at in range(0, 7201, 15):
+        past.take(judged_target(restarted(1)), None, at)
+    assert len(list(past.listed.since(0))) == 61
+    assert len(list(past.often.since(0))) == 11
+    assert len({id(each["r"]) for each in past.often.since(0)}) == 1

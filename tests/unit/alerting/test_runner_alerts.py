@@ -58,25 +58,6 @@ def test_only_one_that_is_meant_to_stay_and_is_known_to_be_newer_takes_a_place(
     assert on(watched, "RunnerUnhealthy") == {"old"}
 
 
-def test_one_that_is_gone_and_told_by_its_database_too_is_told_once() -> None:
-    watched = Watched("agents", "database")
-    agents, database = watched.policies
-    watched.fleet.configure([agents, replace(database, database=True)])
-    idle = Runner("idle")
-    for turn in range(16):
-        if turn == 4:
-            idle.dies(watched.now)
-        watched.poll(idle, name="database")
-        watched.poll(idle)
-        watched.clock.advance(EVERY)
-    servers = [
-        alert.labels["server"]
-        for alert in watched.engine.alerts()
-        if alert.labels["alertname"].endswith("RunnerUnhealthy")
-    ]
-    assert servers == ["database"]
-
-
 def test_what_a_database_cannot_tell_is_told_though_it_tells_of_the_runner_too() -> None:
     watched = Watched("agents", "database")
     agents, database = watched.policies
