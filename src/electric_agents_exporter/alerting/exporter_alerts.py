@@ -60,7 +60,7 @@ def _drifts(definition: Definition, itself: Itself) -> Iterator[Finding]:
     before = list(itself.drift_before.since(since))
     for field, count in itself.drift.items():
         # A field that was not there yet had no series: what it began with counts for nothing.
-        grown = count - min((each[field] for each in before if field in each), default=count)
+        grown = count - min(each[field] for each in before if field in each)
         if grown > 0:
             yield Finding({"field": field}, grown)
 

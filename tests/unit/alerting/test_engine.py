@@ -415,11 +415,13 @@ def test_settings_that_were_refused_and_drift_are_told() -> None:
     watched.engine.evaluate_itself()
     assert watched.told == {("ConfigReloadFailed", "")}
     watched.clock.advance(EVERY)
-    watched.own = OwnState(reloaded=True, configured_at=0.0, drift={"list.kind": 3})
+    watched.own = OwnState(reloaded=True, configured_at=0.0, drift={"list.kind": 2})
     watched.fleet.tick()
     watched.engine.evaluate_itself()
     told = watched.alerts()
     assert told["ContractDrift", ""].labels["field"] == "list.kind"
+    text = told["ContractDrift", ""].annotations["description"]
+    assert text.startswith("1 values of list.kind within 1h")
 
 
 def test_what_the_exporter_tells_of_itself_is_resolved_as_soon_as_it_is_well() -> None:

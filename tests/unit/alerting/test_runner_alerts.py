@@ -192,14 +192,17 @@ def test_failed_claims_are_told_from_five_of_two_runners_and_over_a_quarter_of_a
 def test_a_claim_that_leaked_is_told_for_a_day() -> None:
     watched, runner = Watched(), Runner()
 
-    def go_on(hours: int) -> Watched:
-        for _ in range(6 * hours):
+    def go_on(minutes: int) -> Watched:
+        for _ in range(0, minutes, 10):
             watched.poll(runner)
             watched.clock.advance(600)
         return watched
 
-    go_on(2)
+    go_on(120)
     runner.active = 1
-    assert text(go_on(2), "ClaimsLeaking").startswith("1 more claims of agents, held by runner r")
-    assert on(go_on(21), "ClaimsLeaking") == {"r"}
-    assert not on(go_on(4), "ClaimsLeaking")
+    assert text(go_on(60), "ClaimsLeaking").startswith("1 more claims of agents, held by runner r")
+    runner.active = 3
+    assert text(go_on(60), "ClaimsLeaking").startswith("3 more claims of agents, held by runner r")
+    runner.active = 1
+    assert on(go_on(21 * 60), "ClaimsLeaking") == {"r"}
+    assert not on(go_on(100), "ClaimsLeaking")
