@@ -69,12 +69,15 @@ def main() -> int:
         _put_history(folder, place / "tsdb", runners, promtool)
         prometheus = Evaluating(stack, place, binary, port, RULES)
         time.sleep(options.seconds)
+        now = time.time()
+        # What scrapes and rules cost is no board's.
+        prometheus.rest()
         spent: dict[Path, list[float]] = {board: [] for board in options.boards}
         slowest: dict[Path, dict[str, float]] = {board: {} for board in options.boards}
         for _ in range(options.times):
             for board in options.boards:
                 before = prometheus.cpu_seconds
-                for name, seconds in _refresh(prometheus, board):
+                for name, seconds in _refresh(prometheus, board, now):
                     slowest[board][name] = max(seconds, slowest[board].get(name, 0.0))
                 spent[board].append(prometheus.cpu_seconds - before)
     for board, refreshes in spent.items():
@@ -113,9 +116,8 @@ def _put_history(folder: Path, tsdb: Path, runners: list[str], promtool: str) ->
     file.unlink()
 
 
-def _refresh(prometheus: Evaluating, board: Path) -> Iterator[tuple[str, float]]:
-    """Ask everything that a dashboard shows; gives how long each query took."""
-    now = time.time()
+def _refresh(prometheus: Evaluating, board: Path, now: float) -> Iterator[tuple[str, float]]:
+    """Ask everything that a dashboard showed at a moment; gives how long each query took."""
     for panel in json.loads(board.read_text())["panels"]:
         for target in panel.get("targets", []):
             seconds = int(Duration.parse(panel.get("timeFrom", f"{HOURS}h")))

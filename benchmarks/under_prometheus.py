@@ -7,6 +7,7 @@ more than two processors bear, and neither would show what it costs.
 
 import json
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -22,6 +23,7 @@ from fleets import PRINCIPAL
 from http_poll import canned_server
 from loopback import free_port
 from measure import Comparison, limit, resident_megabytes
+from waiting import until
 
 _INTERVAL = 15
 _RULES = Path(__file__).parents[1] / "alerts" / "rules"
@@ -72,7 +74,8 @@ class Evaluating:
     ) -> None:
         port = free_port()
         folder.mkdir(exist_ok=True)
-        self._process = start(stack, _prometheus(folder, binary, scraped, port, rules))
+        self._config = folder / "prometheus.yaml"
+        self._process = start(stack, _prometheus(self._config, binary, scraped, port, rules))
         self._url = f"http://127.0.0.1:{port}/api/v1/"
 
     def fetch(self, path: str) -> list[Any]:
@@ -80,6 +83,17 @@ class Evaluating:
         with urllib.request.urlopen(self._url + path, timeout=600) as answer:  # noqa: S310
             result: list[Any] = json.load(answer)["data"]["result"]
         return result
+
+    def rest(self) -> None:
+        """Scrape and evaluate no more: from now on it only answers."""
+        self._config.write_text("{}")
+        self._process.send_signal(signal.SIGHUP)
+        until(lambda: not self._targets(), "no targets", seconds=120)
+
+    def _targets(self) -> list[Any]:
+        with urllib.request.urlopen(self._url + "targets?state=active", timeout=60) as answer:  # noqa: S310
+            active: list[Any] = json.load(answer)["data"]["activeTargets"]
+        return active
 
     def ask(self, query: str) -> float:
         """Give what a query gives; 0 where it gives nothing."""
@@ -151,8 +165,7 @@ def exporter_command(folder: Path, port: int, url: str, count: int) -> list[str]
     return [sys.executable, "-m", "electric_agents_exporter", "run", "--config", str(config)]
 
 
-def _prometheus(folder: Path, binary: str, scraped: int, port: int, rules: Path) -> list[str]:
-    config = folder / "prometheus.yaml"
+def _prometheus(config: Path, binary: str, scraped: int, port: int, rules: Path) -> list[str]:
     config.write_text(
         f"global: {{scrape_interval: {_INTERVAL}s, evaluation_interval: {_INTERVAL}s}}\n"
         f"rule_files: ['{rules}/*.yaml']\n"
@@ -165,7 +178,7 @@ def _prometheus(folder: Path, binary: str, scraped: int, port: int, rules: Path)
     return [
         binary,
         f"--config.file={config}",
-        f"--storage.tsdb.path={folder / 'tsdb'}",
+        f"--storage.tsdb.path={config.parent / 'tsdb'}",
         f"--web.listen-address=127.0.0.1:{port}",
     ]
 
