@@ -250,3 +250,15 @@ def test_the_table_of_runners_begins_with_the_worst_and_knows_the_disabled_and_t
         lambda: shown.items() <= (now := states()).items() and max(now.values()) == 8,
         f"the states {shown}",
     )
+
+
+def test_lanes_of_runners_stand_in_the_order_of_their_states_the_worst_first(
+    watched: Prometheus,
+) -> None:
+    (query,) = [q for q in queries("fleet") if q.place == "States of the worst runners, B"]
+
+    def in_order() -> bool:
+        last = [float(series["values"][-1][1]) for series in answer(watched, query, PLAIN)]
+        return len(set(last)) > 3 and last == sorted(last, reverse=True)
+
+    until(in_order, "lanes from the worst to the best")

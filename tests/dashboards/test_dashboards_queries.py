@@ -26,7 +26,7 @@ ALERT: Final = {
     *("alertname", "alertstate", "severity", "layer", "window"),
     *("server", "tenant", "runner_id", "kind"),
 }
-MADE: Final = {"alert", "of", "chosen", "chosen_by", "cut"}
+MADE: Final = {"after", "alert", "of", "chosen", "chosen_by", "cut"}
 """Labels that queries make of others."""
 RECORDED: Final = {"job", "instance", "server", "runner_id", "kind"}
 OTHERS: Final = {

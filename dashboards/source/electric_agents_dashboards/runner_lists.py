@@ -45,6 +45,10 @@ _MORE: Final = "1e9"
 """More than any age: of those whose work is as bad, those come first who have waited longest."""
 DRAWN: Final = 15
 """Rows of the timeline of runners."""
+_ORDER: Final = "after"
+"""The label by which lanes are put in order: it stands before all others by its name."""
+_LAST: Final = 20
+"""More than any state's code, so that the worst comes first; what is left has two digits."""
 POINTS: Final = 60
 """How often the timeline looks: the state of a whole fleet is not cheap to tell."""
 NOBODY: Final = "no exporter, or no server polled yet"
@@ -311,9 +315,9 @@ def timeline(promql: QueryBuilder) -> dashboard.Panel:
     worst_of_step = f"max_over_time({promql.select(states.RANK)}[$__rate_interval])"
     state = f"max {BY_RUNNER} ({worst_of_step})"
     last = f"topk({DRAWN}, {states.state(at_the_end)})"
-
-    def lanes(limits: str) -> str:
-        return chosen(f"{state}\nand {ON_RUNNER} ({last} {limits})")
+    # Series come in the order of their labels.
+    order = f'count_values {BY_RUNNER} ("{_ORDER}", {_LAST} - {last})'
+    lanes = chosen(f"{state}\n* {ON_RUNNER} group_left ({_ORDER}) {order}")
 
     return timeline_panel(
         PanelSpec(
@@ -325,16 +329,8 @@ def timeline(promql: QueryBuilder) -> dashboard.Panel:
             mappings=value_mappings(*states.STATES, *states.UNLISTED),
             links=(SERIES_LINK,),
         ),
-        # Series come in no order of their own, but those of one query after those of another.
         Query(unlisted(promql), "{{server}} {{tenant}} {{cluster}}"),
-        *(
-            Query(lanes(limits), "{{server}}: {{runner_id}} {{tenant}} {{cluster}}")
-            for limits in (
-                f">= {states.WORK_WAITS.code}",
-                f">= {states.DEGRADED.code} < {states.WORK_WAITS.code}",
-                f"< {states.DEGRADED.code}",
-            )
-        ),
+        Query(lanes, "{{server}}: {{runner_id}} {{tenant}} {{cluster}}"),
         max_points=POINTS,
     )
 
