@@ -86,7 +86,8 @@ def main() -> int:
     for board, refreshes in spent.items():
         each = ", ".join(f"{seconds:.2f}" for seconds in refreshes)
         middle = statistics.median(refreshes)
-        print(f"{board}: {middle:.2f} s of CPU a refresh (of {each})")
+        least = sum(dearest[board].values())
+        print(f"{board}: {middle:.2f} s of CPU a refresh (of {each}); {least:.2f} s at the least")
         for name, took in sorted(dearest[board].items(), key=lambda one: -one[1])[:_NAMED]:
             print(f"  {took:.2f} s {name}")
     return 0

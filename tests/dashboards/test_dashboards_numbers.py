@@ -79,7 +79,8 @@ def test_of_many_that_wait_those_are_listed_who_waited_longest_each_with_its_own
     def of_each(name: str, value: dict[str, float], more: str = "") -> dict[str, float]:
         return {f'{name}{{{_HERE},runner_id="{runner}"{more}}}': value[runner] for runner in value}
 
-    waited = {name: 60.0 + number for number, name in enumerate(names)}
+    # Of one that abandoned its work no wake is known.
+    waited = {name: 60.0 + number for number, name in enumerate(names) if name != "r3"}
     series = {
         **of_each(
             "electric_agents_runner_condition",
@@ -92,6 +93,7 @@ def test_of_many_that_wait_those_are_listed_who_waited_longest_each_with_its_own
             ',kind="local",condition="work_abandoned"',
         ),
         **of_each("electric_agents_runner_wake_oldest_unheard_age_seconds", waited),
+        **of_each("electric_agents_runner_poll_success", dict.fromkeys(names, 1.0)),
         **of_each("electric_agents_runner_wakes_unheard", dict.fromkeys(names, 2.0)),
         **of_each("electric_agents_runner_sign_of_life_age_seconds", waited),
     }
@@ -107,9 +109,9 @@ def test_of_many_that_wait_those_are_listed_who_waited_longest_each_with_its_own
         tmp_path,
         series,
         ("fleet", f"{table}, A", [(shown[name], 3 if name == "r3" else 2) for name in listed]),
-        ("fleet", f"{table}, B", [(labels[name], waited[name]) for name in listed]),
+        ("fleet", f"{table}, B", [(labels[name], waited[name]) for name in listed[1:]]),
         ("fleet", f"{table}, C", [(labels[name], 2) for name in listed]),
-        ("fleet", f"{table}, D", [(labels[name], waited[name]) for name in listed]),
+        ("fleet", f"{table}, D", [(labels[name], waited[name]) for name in listed[1:]]),
     )
 
 
@@ -127,7 +129,10 @@ def test_a_link_chooses_a_runner_by_its_id_where_grafana_lets_it_pass(
 ) -> None:
     quoted = json.dumps(runner)
     name = "electric_agents_runner_condition"
-    series = {f'{name}{{{_HERE},runner_id={quoted},kind="local",condition="work_unheard"}}': 1.0}
+    series = {
+        f'{name}{{{_HERE},runner_id={quoted},kind="local",condition="work_unheard"}}': 1.0,
+        f"electric_agents_runner_poll_success{{{_HERE},runner_id={quoted}}}": 1.0,
+    }
     labels = f'server="s", runner_id={quoted}, kind="local"'
     cut = "" if by == "runner" and "\\n" not in runner else runner
     for _ in range(8):

@@ -118,12 +118,18 @@ def of_the_worst(promql: QueryBuilder) -> str:
     return f"topk({LISTED}, {states.state(promql)} or {unlisted(promql)})"
 
 
-def unlisted(promql: QueryBuilder) -> str:
-    """Give the code of why there are no rows of a server's runners, for each such server."""
+def unlisted(promql: QueryBuilder, of_runners: QueryBuilder | None = None) -> str:
+    """Give the code of why there are no rows of a server's runners, for each such server.
+
+    Args:
+        promql: for what the variables choose.
+        of_runners: for what is looked up of each runner, where once is to be enough.
+    """
+    each = of_runners or promql
     up = sight.up(promql)
     exported = f"max {BY_SERVER} ({promql.deduplicate('electric_agents_server_runners_exported')})"
-    polled = f"group {BY_SERVER} ({promql.select('electric_agents_runner_poll_success')})"
-    ranked = f"group {BY_SERVER} ({promql.select(states.RANK)})"
+    polled = f"group {BY_SERVER} ({each.select('electric_agents_runner_poll_success')})"
+    ranked = f"group {BY_SERVER} ({each.select(states.RANK)})"
     with_some = f"group {BY_SERVER} ({exported} > 0)"
     return "\nor ".join(
         (
@@ -254,10 +260,13 @@ def waiting_table(promql: QueryBuilder) -> dashboard.Panel:
         true = promql.select("electric_agents_runner_condition", f'condition="{name}"')
         return f"{word.code} * group by ({SERVER}, runner_id, kind) ({true} == 1)"
 
-    codes = f"{_MORE} * ({' or '.join(coded(name, word) for name, word in states.WORK.items())})"
+    # Conditions are looked at once: of ten thousand runners they are most of what it costs.
+    codes = " or ".join(coded(name, word) for name, word in states.WORK.items())
     age = promql.select("electric_agents_runner_wake_oldest_unheard_age_seconds")
-    longest = f"{codes} + {ON_RUNNER} group_left () max {BY_RUNNER} ({age})"
-    who = f"topk({WAITING}, {longest} or {codes})"
+    # A second more or less, for those of whom no wake is known.
+    listed = promql.select("electric_agents_runner_poll_success")
+    waited = f"(max {BY_RUNNER} ({age}) or max {BY_RUNNER} ({listed}))"
+    who = f"topk({WAITING}, {_MORE} * ({codes}) + {ON_RUNNER} group_left () {waited})"
     wakes = promql.select("electric_agents_runner_wakes_unheard")
     sign = promql.select("electric_agents_runner_sign_of_life_age_seconds")
 
@@ -329,7 +338,7 @@ def timeline(promql: QueryBuilder) -> dashboard.Panel:
             mappings=value_mappings(*states.STATES, *states.UNLISTED),
             links=(SERIES_LINK,),
         ),
-        Query(unlisted(promql), "{{server}} {{tenant}} {{cluster}}"),
+        Query(unlisted(promql, at_the_end), "{{server}} {{tenant}} {{cluster}}"),
         Query(lanes, "{{server}}: {{runner_id}} {{tenant}} {{cluster}}"),
         max_points=POINTS,
     )
