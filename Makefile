@@ -59,7 +59,7 @@ deploy: tools ## Hold what is in deploy/ to schemas, and run what compose does (
 	@scripts/release-tools
 	python -m pytest tests/deploy --ignore tests/deploy/test_image.py --ignore tests/deploy/test_release.py -n auto $(ARGS)
 
-image: setup ## Build the image with buildah, without a registry, and run it (two minutes); ARGS=--write keeps the table of what is in it
+image: setup ## Build the images with buildah, without a registry, and run them (four minutes); ARGS=--write keeps the table of what is in it
 	nice scripts/image $(ARGS)
 	python -m pytest tests/deploy/test_image.py
 

@@ -1,4 +1,4 @@
-"""The image as it was built by `make image`: what is in it, and that it runs as engines run it."""
+"""The images as `make image` built them: what is in them, and that they run as engines run them."""
 
 import http.server
 import json
@@ -35,7 +35,12 @@ PYTHON = {"python_version": "3.13", "python_full_version": "3.13.0"}
 
 @pytest.fixture(scope="module")
 def image() -> Image:
-    return Image.built()
+    return Image.built("exporter")
+
+
+@pytest.fixture(scope="module")
+def simulator() -> Image:
+    return Image.built("simulator")
 
 
 @pytest.fixture(scope="module")
@@ -208,6 +213,22 @@ def test_an_authority_that_plain_openssl_made_is_trusted_on_its_python_too(
         done = image.start("probe", environment=here, lent=plain_authority).finish()
         server.shutdown()
     assert 'poll_success{server="default",operation="list"} 1' in done.stdout, done.stderr
+
+
+def test_the_simulator_serves_in_its_image_without_rights_and_the_exporter_sees_its_runners(
+    image: Image, simulator: Image
+) -> None:
+    port = free_port()
+    options = ("--listen", f"127.0.0.1:{port}", "--runners", "5", "--scenario", "healthy-day")
+    with simulator.start("demo", *options) as contained:
+        until(lambda: answers(f"http://127.0.0.1:{port}/_electric/health"), "the simulator serves")
+        status = contained.status()
+        assert set(status["Uid"]) == {"65532"}
+        assert int(status["CapEff"][0], 16) == 0
+        here = {URL: f"http://127.0.0.1:{port}", PRINCIPAL: "service:monitor"}
+        done = image.start("probe", environment=here).finish()
+        assert done.stdout.count("electric_agents_runner_info{") == 5, done.stderr
+        assert contained.stop().returncode == 0
 
 
 def answers(url: str) -> str:

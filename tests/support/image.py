@@ -1,5 +1,6 @@
-"""The image that `make image` built, and programs in it that run as engines run them."""
+"""The images that `make image` built, and programs in them that run as engines run them."""
 
+import contextlib
 import json
 import os
 import signal
@@ -10,7 +11,7 @@ from typing import Any, Final, Self
 
 import pytest
 
-from waiting import until
+from waiting import PATIENCE, until
 
 _NOTHING: Final = Path("/mnt")
 _BUILT: Final = Path(__file__).parents[2] / "build/image"
@@ -37,14 +38,15 @@ class Image:
     settings: dict[str, Any]
 
     @classmethod
-    def built(cls) -> Self:
-        """Find it; skip the test where it was not built, or cannot be run."""
-        if not (_BUILT / "image.json").exists():
+    def built(cls, name: str) -> Self:
+        """Find the exporter's or the simulator's; skip the test where it cannot be run."""
+        folder = _BUILT / name
+        if not (folder / "image.json").exists():
             pytest.skip("there is no image: run `make image`")
         if os.geteuid() != 0:
             pytest.skip("mounts of its own need root's rights")
-        told = json.loads((_BUILT / "image.json").read_text())
-        return cls(_BUILT / "root", told["Docker"]["config"])
+        told = json.loads((folder / "image.json").read_text())
+        return cls(folder / "root", told["Docker"]["config"])
 
     def start(
         self, *command: str, environment: dict[str, str] | None = None, lent: Path = _NOTHING
@@ -84,16 +86,18 @@ class Contained:
 
     def finish(self) -> subprocess.CompletedProcess[str]:
         """Wait for its end, and give what it said."""
-        output, errors = self._process.communicate(timeout=60)
+        output, errors = self._process.communicate(timeout=PATIENCE)
         return subprocess.CompletedProcess([], self._process.returncode, output, errors)
 
     @property
     def pid(self) -> int:
         """What the first process in it is called out here."""
+        until(self._first, "the container's first process")
+        return int(self._first())
+
+    def _first(self) -> str:
         of = self._process.pid
-        children = Path(f"/proc/{of}/task/{of}/children")
-        until(children.read_text, "the container's first process")
-        return int(children.read_text())
+        return Path(f"/proc/{of}/task/{of}/children").read_text()
 
     def status(self) -> dict[str, list[str]]:
         """Give what the kernel says of it, by name."""
@@ -109,5 +113,9 @@ class Contained:
         return self
 
     def __exit__(self, *_: object) -> None:
+        # Who changed its user does not end with its parent any more; with the first process all do.
+        if self._process.poll() is None and (first := self._first()):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(first), signal.SIGKILL)
         self._process.kill()
-        self._process.communicate(timeout=60)
+        self._process.communicate(timeout=PATIENCE)
