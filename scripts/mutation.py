@@ -46,6 +46,9 @@ NEAR = {
     "sources/wake_streams.py": ["tests/unit/sources/test_wake_streams.py"],
     "sources/*": ["tests/unit/sources"],
     "terminal.py": ["tests/unit/cli/test_terminal.py"],
+    "web/access.py": ["tests/unit/web/test_access.py"],
+    "web/guard.py": ["tests/unit/web/test_guard.py"],
+    "web/passwords.py": ["tests/unit/web/test_guard.py"],
     "web/*": ["tests/unit/web"],
 }
 """The tests of each part; the first that fits is meant."""

@@ -204,5 +204,5 @@ def test_a_claim_that_leaked_is_told_for_a_day() -> None:
     runner.active = 3
     assert text(go_on(60), "ClaimsLeaking").startswith("3 more claims of agents, held by runner r")
     runner.active = 1
-    assert on(go_on(21 * 60), "ClaimsLeaking") == {"r"}
-    assert not on(go_on(100), "ClaimsLeaking")
+    assert on(go_on(21 * 60 + 30), "ClaimsLeaking") == {"r"}
+    assert not on(go_on(70), "ClaimsLeaking")
