@@ -100,5 +100,5 @@ def _hash_of_nobody(users: Mapping[str, bytes]) -> bytes:
 def _matches(password: bytes, expected: bytes) -> bool:
     try:
         return bcrypt.checkpw(password, expected)
-    except ValueError:  # a password that bcrypt does not take, as one with a zero byte
+    except ValueError:  # a hash, or a password, that bcrypt does not take
         return False

@@ -169,6 +169,12 @@ async def test_the_loop_goes_on_while_a_password_is_looked_at() -> None:
     assert [each.name for each in threading.enumerate() if each.name.startswith("passwords")]
 
 
+async def test_a_hash_that_is_none_lets_nobody_in() -> None:
+    users = {"alice": b"$2b$04$short"}
+    verdict = await Passwords().judge(users, basic("alice", "wonderland"), "192.0.2.1")
+    assert verdict is Verdict.REFUSED
+
+
 async def test_an_unknown_name_takes_as_long_as_a_known_one() -> None:
     passwords = Passwords()
     slow = {"slow": bcrypt.hashpw(b"x", bcrypt.gensalt(11))}
