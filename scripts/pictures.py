@@ -52,7 +52,7 @@ MAY_BE_EMPTY = {
     "Unrecognized values/min by field",
 }
 # What is measured only where a server's database is read too.
-MAY_BE_EMPTY_OF = ("Dispatch", "Claim duration", "Wakes/min claimed")
+MAY_BE_EMPTY_OF = ("Dispatch", "From wake to claim", "Claim duration", "Wakes/min claimed")
 
 
 @dataclass(frozen=True)

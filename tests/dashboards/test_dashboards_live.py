@@ -49,14 +49,14 @@ EMPTY: Final = {
             "slo: Dispatch: budget left of 30d, A",
             *(f"slo: By server, {column}" for column in "EFGH"),
             *(f"slo: Wakes/min claimed, and late, {query}" for query in "AB"),
-            *(f"fleet: Dispatch: from a wake to its claim, {query}" for query in "AB"),
+            *(f"fleet: From wake to claim, {query}" for query in "AB"),
         ),
         "no target reads both the wakes and the database",
     ),
     **dict.fromkeys(
         (
             *(f"fleet: Claim duration by kind, {query}" for query in "AB"),
-            "fleet: Wake events and finished claims/min, B",
+            "fleet: Wakes, claims done/min, B",
             *(f"exporter: Certificates, credentials and scans, {column}" for column in "ABCD"),
         ),
         "no database, no TLS and no files with credentials",

@@ -442,7 +442,7 @@ def _errors(promql: QueryBuilder) -> dashboard.Panel:
             f"topk({SHOWN}, 60 * sum by (operation, reason) ({rate}) > 0)",
             "{{operation}}: {{reason}}",
         ),
-        style=GraphStyle(stacked=True),
+        style=GraphStyle(stacked=True, legend_calcs=("max",)),
     )
 
 

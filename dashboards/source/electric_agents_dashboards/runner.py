@@ -99,7 +99,8 @@ def _oldest(promql: QueryBuilder) -> str:
     """Give how long ago the oldest claim sent a heartbeat, on the server's clock."""
     beaten = _runner_max(promql, "electric_agents_runner_oldest_claim_heartbeat_timestamp_seconds")
     now = f"max {BY_SERVER} (server:electric_agents_server_time:seconds{{{SERVERS_OF_JOB}}})"
-    return f"{now} - {ON_SERVER} group_right () {beaten}"
+    # The server's time is recorded once an interval, and a heartbeat may be newer than that.
+    return f"clamp_min({now} - {ON_SERVER} group_right () {beaten}, 0)"
 
 
 def _state(promql: QueryBuilder) -> str:

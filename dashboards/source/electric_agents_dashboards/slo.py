@@ -122,7 +122,7 @@ def service_levels(values: Values) -> tuple[ServiceLevel, ServiceLevel]:
             "server:electric_agents_runners_work_waiting:ratio_",
             "server:electric_agents_runners_expected:sum",
             values.slo.work,
-            "no runners expected",
+            "nothing recorded",
         ),
         ServiceLevel(
             "Dispatch",
@@ -428,7 +428,7 @@ def _expected(promql: QueryBuilder) -> dashboard.Panel:
             description="For whom did work wait? That is what spends the budget; those away spend "
             "nothing while nobody waits for them. expected falls when runners are disabled or "
             "nothing is known of them.",
-            no_value="no runners expected",
+            no_value="nothing recorded",
             unit="none",
             decimals=0,
             overrides=(

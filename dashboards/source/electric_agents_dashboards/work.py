@@ -75,7 +75,7 @@ def dispatch(promql: QueryBuilder) -> dashboard.Panel:
     return _quantiles(
         promql,
         PanelSpec(
-            title="Dispatch: from a wake to its claim",
+            title="From wake to claim",
             description="How long does work wait until somebody begins it? Half of it no longer "
             f"than p50, all but one in 20 no longer than p95. The objective is {limit:g} s. "
             "Measured where a server's wakes and its database are both read.",
@@ -142,7 +142,7 @@ def outcomes(promql: QueryBuilder) -> dashboard.Panel:
             ),
         ),
         Query(f"60 * sum by (outcome) ({rate})", "{{outcome}}"),
-        style=GraphStyle(stacked=True),
+        style=GraphStyle(stacked=True, legend_calcs=("last",)),
     )
 
 
@@ -152,7 +152,7 @@ def finished(promql: QueryBuilder) -> dashboard.Panel:
     woken = promql.rate("electric_agents_runners_events_received_total")
     return graph_panel(
         PanelSpec(
-            title="Wake events and finished claims/min",
+            title="Wakes, claims done/min",
             description="How much is there to do, and how much is done? Events are what runners "
             "were woken by, a replayed stream with it; how claims ended is known of a database "
             "only.",
@@ -162,7 +162,7 @@ def finished(promql: QueryBuilder) -> dashboard.Panel:
         ),
         Query(f"60 * sum({woken})", "events"),
         Query(f"60 * sum by (status) ({ended})", "{{status}}"),
-        style=GraphStyle(soft_max=1),
+        style=GraphStyle(soft_max=1, legend_calcs=("last",)),
     )
 
 
