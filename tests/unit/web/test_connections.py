@@ -136,7 +136,7 @@ async def test_an_answer_that_is_not_read_ends_its_connection(
 
 
 async def test_an_answer_that_is_read_is_sent_to_its_end() -> None:
-    async with serving(QUICK) as connect:
+    async with serving(Limits(stuck_seconds=20)) as connect:
         reader, writer = await connect()
         writer.write(LARGE.replace(b"Host: x", b"Host: x\r\nConnection: close"))
         assert len(await reader.read()) > 20_000_000
