@@ -138,13 +138,19 @@ def test_a_tile_is_green_where_a_whole_fleet_is_seen_and_well(page: DashboardPag
 
 
 def test_a_runner_without_a_report_is_not_known_in_every_column(page: DashboardPage) -> None:
-    page.open("electric-agents-fleet", {**RECENT, "var-job": BLIND[0]})
-    row = panel(page, "Runners").get_by_role("row").filter(has_text="hazy").first
-    # As it stands, seen or not: the row may be below the window.
-    state, server, _, *others = row.get_by_role("gridcell").all_text_contents()
-    assert (state, server) == ("not known", "hazy")
-    assert len(others) >= 8
-    assert set(others) == {"not known"}
+    def unknown() -> list[list[str]]:
+        page.open("electric-agents-fleet", {**RECENT, "var-job": BLIND[0]})
+        # As they stand, seen or not: a row may be below the window.
+        rows = panel(page, "Runners").get_by_role("row").all()
+        cells = [row.get_by_role("gridcell").all_text_contents() for row in rows]
+        return [row for row in cells if row and row[0] == "not known"]
+
+    # What rules record of it comes an evaluation later.
+    until(lambda: len(unknown()) > 1, "rows of what is not known")
+    for _, server, _, *others in unknown():
+        assert server == "hazy"
+        assert len(others) >= 8
+        assert set(others) == {"not known"}
 
 
 def test_without_rules_the_words_are_other_ones(browser: Browser, fleet: ObservedFleet) -> None:
@@ -180,7 +186,8 @@ def test_an_id_may_be_anything_in_a_link_from_a_list_of_runners(page: DashboardP
     board = json.loads((ROOT / "dashboards" / "fleet.json").read_text())
     (table,) = (str(each["id"]) for each in board["panels"] if each["title"] == "Runners")
     page.open("electric-agents-fleet", {**RECENT, "var-job": ODD, "viewPanel": table})
-    links = panel(page, "Runners").get_by_role("link")
+    # A server that is down for a moment has a row too, of no runner.
+    links = panel(page, "Runners").get_by_role("link").filter(has_not_text=re.compile(r"^-$"))
     expect(links).to_have_count(len(ODD_IDS))
     addresses = {link.text_content(): link.get_attribute("href") or "" for link in links.all()}
     assert set(addresses) == set(ODD_IDS)
