@@ -16,10 +16,25 @@ from electric_agents_exporter.web.connections import BAD_REQUEST, Connection, Co
 
 _SHUTDOWN_SECONDS: Final = 2.0
 _SPARE_SECONDS: Final = 5.0
+_APART_SECONDS: Final = 0.004  # a handshake takes the processor for one or two thousandths
 _IN_THE_CLEAR: Final = BAD_REQUEST + b"Client sent an HTTP request to an HTTPS server.\n"  # as Go
 
 Become = Callable[[asyncio.Transport, float], Connection]
 """Makes what a connection becomes, of its transport beneath TLS and since when it is there."""
+
+
+class Turns:
+    """Lets handshakes begin one after the other, so that they leave most of the time to polls."""
+
+    def __init__(self) -> None:
+        """Begin with nobody who waits."""
+        self._taken = asyncio.Lock()
+
+    async def wait(self, transport: asyncio.Transport) -> None:
+        """Wait until it is a connection's turn; one that ends meanwhile takes none."""
+        await self._taken.acquire()
+        apart = 0.0 if transport.is_closing() else _APART_SECONDS
+        asyncio.get_running_loop().call_later(apart, self._taken.release)
 
 
 class Handshake(asyncio.Protocol):
@@ -31,11 +46,13 @@ class Handshake(asyncio.Protocol):
     def __init__(
         self,
         connections: Connections,
+        turns: Turns,
         context: ssl.SSLContext,
         allowed_sans: frozenset[str] | None,
         become: Become,
     ) -> None:
         self._connections = connections
+        self._turns = turns
         self._context = context
         self._allowed_sans = allowed_sans
         self._become = become
@@ -79,7 +96,9 @@ class Handshake(asyncio.Protocol):
             # Others came at the same time, and took its place.
             return
         try:
-            transport = await self._shake_hands()
+            await self._turns.wait(self._beneath)
+            if not self._beneath.is_closing():
+                transport = await self._shake_hands()
             self._refuse_others(transport)
         except OSError as error:
             self._connections.note(f"a TLS handshake failed{_reason(error)}", self.address)
@@ -150,6 +169,7 @@ def protocol(
     connections: Connections, access: Callable[[], Access]
 ) -> Callable[..., asyncio.Protocol]:
     """Give what makes a connection of each that comes, encrypted where it has to be by then."""
+    turns = Turns()
 
     def begin(**options: Any) -> asyncio.Protocol:  # noqa: ANN401  (uvicorn's)
         given = access()
@@ -159,6 +179,6 @@ def protocol(
 
         if given.tls is None:
             return Connection(connections, **options)
-        return Handshake(connections, given.tls, given.allowed_sans, become)
+        return Handshake(connections, turns, given.tls, given.allowed_sans, become)
 
     return begin

@@ -15,10 +15,12 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
+from typing_extensions import override
 
 from certificates import Pair
 from electric_agents_exporter.web.access import Access
 from electric_agents_exporter.web.connections import Limits
+from electric_agents_exporter.web.handshake import Turns
 from served import served
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -170,7 +172,7 @@ async def test_an_answer_that_is_not_read_ends_its_connection(
 
 
 async def test_an_answer_that_is_read_is_sent_to_its_end(pair: Pair) -> None:
-    async with serving(pair, QUICK) as port:
+    async with serving(pair, Limits(stuck_seconds=20)) as port:
         reader, writer = await port.connect()
         writer.write(LARGE.replace(b"Host: x", b"Host: x\r\nConnection: close"))
         assert len(await reader.read()) > 20_000_000
@@ -276,6 +278,31 @@ async def test_a_handshake_that_is_over_holds_no_file_of_its_own(pair: Pair) -> 
         assert files() <= before + 2 * len(streams)
         for _, writer in streams:
             writer.transport.abort()
+
+
+class Ended(asyncio.Transport):
+    """A connection that its client has left."""
+
+    @override
+    def is_closing(self) -> bool:
+        return True
+
+
+class There(asyncio.Transport):
+    """A connection whose client waits."""
+
+    @override
+    def is_closing(self) -> bool:
+        return False
+
+
+async def test_handshakes_begin_one_after_the_other_and_who_left_takes_no_turn() -> None:
+    turns, loop = Turns(), asyncio.get_running_loop()
+    began = loop.time()
+    await asyncio.gather(*(turns.wait(There()) for _ in range(26)))
+    assert loop.time() - began >= 25 * 0.004
+    async with asyncio.timeout(10):
+        await asyncio.gather(*(turns.wait(Ended()) for _ in range(5000)))
 
 
 async def test_who_leaves_in_the_middle_is_let_go(
