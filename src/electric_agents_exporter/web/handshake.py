@@ -16,25 +16,34 @@ from electric_agents_exporter.web.connections import BAD_REQUEST, Connection, Co
 
 _SHUTDOWN_SECONDS: Final = 2.0
 _SPARE_SECONDS: Final = 5.0
-_APART_SECONDS: Final = 0.004  # a handshake takes the processor for one or two thousandths
+_REST_SECONDS: Final = 0.004  # a handshake takes the processor for one or two thousandths
+_LONGEST_REST: Final = 0.05
 _IN_THE_CLEAR: Final = BAD_REQUEST + b"Client sent an HTTP request to an HTTPS server.\n"  # as Go
 
 Become = Callable[[asyncio.Transport, float], Connection]
 """Makes what a connection becomes, of its transport beneath TLS and since when it is there."""
 
 
-class Turns:
-    """Lets handshakes begin one after the other, so that they leave most of the time to polls."""
+class Pace:
+    """Lets no handshake begin for a moment after each that was made: polls need the time too.
+
+    Whoever comes waits a twentieth of a second at most, however many there are.
+    """
 
     def __init__(self) -> None:
-        """Begin with nobody who waits."""
-        self._taken = asyncio.Lock()
+        """Begin with none made."""
+        self._free_at = 0.0
 
-    async def wait(self, transport: asyncio.Transport) -> None:
-        """Wait until it is a connection's turn; one that ends meanwhile takes none."""
-        await self._taken.acquire()
-        apart = 0.0 if transport.is_closing() else _APART_SECONDS
-        asyncio.get_running_loop().call_later(apart, self._taken.release)
+    def made(self) -> None:
+        """Take in that a handshake has taken its time."""
+        now = asyncio.get_running_loop().time()
+        self._free_at = min(max(self._free_at, now) + _REST_SECONDS, now + _LONGEST_REST)
+
+    async def wait(self) -> None:
+        """Wait until one may begin."""
+        left = self._free_at - asyncio.get_running_loop().time()
+        if left > 0:
+            await asyncio.sleep(left)
 
 
 class Handshake(asyncio.Protocol):
@@ -46,13 +55,14 @@ class Handshake(asyncio.Protocol):
     def __init__(
         self,
         connections: Connections,
-        turns: Turns,
+        pace: Pace,
         context: ssl.SSLContext,
         allowed_sans: frozenset[str] | None,
         become: Become,
     ) -> None:
         self._connections = connections
-        self._turns = turns
+        self._pace = pace
+        self._is_cut_off = False
         self._context = context
         self._allowed_sans = allowed_sans
         self._become = become
@@ -74,6 +84,7 @@ class Handshake(asyncio.Protocol):
 
     def abort(self) -> None:
         """End it at once."""
+        self._is_cut_off = True
         self._beneath.abort()
 
     @override
@@ -96,13 +107,16 @@ class Handshake(asyncio.Protocol):
             # Others came at the same time, and took its place.
             return
         try:
-            await self._turns.wait(self._beneath)
+            await self._pace.wait()
             if not self._beneath.is_closing():
                 transport = await self._shake_hands()
             self._refuse_others(transport)
         except OSError as error:
             self._connections.note(f"a TLS handshake failed{_reason(error)}", self.address)
         finally:
+            # Who is cut off while he says nothing has cost nothing.
+            if not self._is_cut_off:
+                self._pace.made()
             self._connections.forget(self)
             if transport is None or transport.is_closing():
                 self._beneath.abort()
@@ -169,7 +183,7 @@ def protocol(
     connections: Connections, access: Callable[[], Access]
 ) -> Callable[..., asyncio.Protocol]:
     """Give what makes a connection of each that comes, encrypted where it has to be by then."""
-    turns = Turns()
+    pace = Pace()
 
     def begin(**options: Any) -> asyncio.Protocol:  # noqa: ANN401  (uvicorn's)
         given = access()
@@ -179,6 +193,6 @@ def protocol(
 
         if given.tls is None:
             return Connection(connections, **options)
-        return Handshake(connections, turns, given.tls, given.allowed_sans, become)
+        return Handshake(connections, pace, given.tls, given.allowed_sans, become)
 
     return begin

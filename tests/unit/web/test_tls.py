@@ -15,12 +15,11 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
-from typing_extensions import override
 
 from certificates import Pair
 from electric_agents_exporter.web.access import Access
 from electric_agents_exporter.web.connections import Limits
-from electric_agents_exporter.web.handshake import Turns
+from electric_agents_exporter.web.handshake import Pace
 from served import served
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -280,29 +279,21 @@ async def test_a_handshake_that_is_over_holds_no_file_of_its_own(pair: Pair) -> 
             writer.transport.abort()
 
 
-class Ended(asyncio.Transport):
-    """A connection that its client has left."""
-
-    @override
-    def is_closing(self) -> bool:
-        return True
-
-
-class There(asyncio.Transport):
-    """A connection whose client waits."""
-
-    @override
-    def is_closing(self) -> bool:
-        return False
-
-
-async def test_handshakes_begin_one_after_the_other_and_who_left_takes_no_turn() -> None:
-    turns, loop = Turns(), asyncio.get_running_loop()
+async def test_no_handshake_begins_for_a_moment_after_one_was_made() -> None:
+    pace, loop = Pace(), asyncio.get_running_loop()
+    for _ in range(5):
+        pace.made()
     began = loop.time()
-    await asyncio.gather(*(turns.wait(There()) for _ in range(26)))
-    assert loop.time() - began >= 25 * 0.004
+    await pace.wait()
+    assert loop.time() - began >= 4 * 0.004
+
+
+async def test_after_many_handshakes_nobody_waits_for_long() -> None:
+    pace = Pace()
+    for _ in range(10_000):
+        pace.made()
     async with asyncio.timeout(10):
-        await asyncio.gather(*(turns.wait(Ended()) for _ in range(5000)))
+        await pace.wait()
 
 
 async def test_who_leaves_in_the_middle_is_let_go(
