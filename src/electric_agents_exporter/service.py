@@ -26,7 +26,7 @@ from electric_agents_exporter.status.steps import Links
 from electric_agents_exporter.systemd import Notifier
 from electric_agents_exporter.web.access import Access, AccessError, AccessKeeper, Rate
 from electric_agents_exporter.web.connections import Connections, Limits
-from electric_agents_exporter.web.handshake import protocol
+from electric_agents_exporter.web.handshake import Pace, protocol
 from electric_agents_exporter.web.routes import Served, create_app
 
 log = logging.getLogger(__name__)
@@ -95,7 +95,7 @@ class Service:
                 create_app(self.served()),
                 # As many are taken in at once, before any of them is read.
                 backlog=min(BACKLOG, most // 2),
-                http=protocol(connections, lambda: self._access.current),  # type: ignore[arg-type]  # called, as a class is
+                http=protocol(connections, lambda: self._access.current, Pace()),  # type: ignore[arg-type]  # called, as a class is
                 log_config=None,
                 access_log=False,
                 server_header=False,

@@ -93,7 +93,11 @@ def test_of_many_that_wait_those_are_listed_who_waited_longest_each_with_its_own
             ',kind="local",condition="work_abandoned"',
         ),
         **of_each("electric_agents_runner_wake_oldest_unheard_age_seconds", waited),
-        **of_each("electric_agents_runner_poll_success", dict.fromkeys(names, 1.0)),
+        **of_each(
+            "electric_agents_runner_condition",
+            dict.fromkeys(names, 0.0),
+            ',kind="local",condition="unknown"',
+        ),
         **of_each("electric_agents_runner_wakes_unheard", dict.fromkeys(names, 2.0)),
         **of_each("electric_agents_runner_sign_of_life_age_seconds", waited),
     }
@@ -131,7 +135,7 @@ def test_a_link_chooses_a_runner_by_its_id_where_grafana_lets_it_pass(
     name = "electric_agents_runner_condition"
     series = {
         f'{name}{{{_HERE},runner_id={quoted},kind="local",condition="work_unheard"}}': 1.0,
-        f"electric_agents_runner_poll_success{{{_HERE},runner_id={quoted}}}": 1.0,
+        f'{name}{{{_HERE},runner_id={quoted},kind="local",condition="unknown"}}': 0.0,
     }
     labels = f'server="s", runner_id={quoted}, kind="local"'
     cut = "" if by == "runner" and "\\n" not in runner else runner

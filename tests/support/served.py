@@ -9,18 +9,22 @@ from starlette.types import ASGIApp
 
 from electric_agents_exporter.web.access import Access
 from electric_agents_exporter.web.connections import Connections, Limits
-from electric_agents_exporter.web.handshake import protocol
+from electric_agents_exporter.web.handshake import Pace, protocol
 
 
 @contextlib.asynccontextmanager
 async def served(
-    app: ASGIApp, limits: Limits, keep_alive: int = 5, access: Callable[[], Access] = Access
+    app: ASGIApp,
+    limits: Limits,
+    keep_alive: int = 5,
+    access: Callable[[], Access] = Access,
+    pace: Pace | None = None,
 ) -> AsyncIterator[int]:
     """Serve on loopback while the block runs, and give the port."""
     connections = Connections(limits)
     config = uvicorn.Config(
         app,
-        http=protocol(connections, access),  # type: ignore[arg-type]  # called, as a class is
+        http=protocol(connections, access, pace or Pace()),  # type: ignore[arg-type]  # called, as a class is
         log_config=None,
         timeout_keep_alive=keep_alive,
     )

@@ -61,6 +61,7 @@ _VARIABLE: Final = "chosen_by"
 _CHOICE: Final = "chosen"
 _CUT: Final = "cut"
 """Labels that `chosen` makes: what a link sets and to what, and what it is made of."""
+_MADE_FOR_LINKS: Final = (_VARIABLE, _CHOICE, _CUT)
 _LOST: Final = r"\\[nrt]"
 _SPECIAL: Final = r"\\^$|?*+()\[\]{}"
 _SPECIALS: Final = 8
@@ -249,7 +250,7 @@ def runners_table(promql: QueryBuilder) -> dashboard.Panel:
             no_value="not known",
         ),
         sort_by="State",
-        hidden=(_VARIABLE, _CHOICE, _CUT),
+        hidden=_MADE_FOR_LINKS,
     )
 
 
@@ -263,8 +264,9 @@ def waiting_table(promql: QueryBuilder) -> dashboard.Panel:
     # Conditions are looked at once: of ten thousand runners they are most of what it costs.
     codes = " or ".join(coded(name, word) for name, word in states.WORK.items())
     age = promql.select("electric_agents_runner_wake_oldest_unheard_age_seconds")
-    # A second more or less, for those of whom no wake is known.
-    listed = promql.select("electric_agents_runner_poll_success")
+    # A second more or less, for those of whom no wake is known: every runner with a condition has
+    # this one.
+    listed = promql.select("electric_agents_runner_condition", 'condition="unknown"')
     waited = f"(max {BY_RUNNER} ({age}) or max {BY_RUNNER} ({listed}))"
     who = f"topk({WAITING}, {_MORE} * ({codes}) + {ON_RUNNER} group_left () {waited})"
     wakes = promql.select("electric_agents_runner_wakes_unheard")
@@ -312,7 +314,7 @@ def waiting_table(promql: QueryBuilder) -> dashboard.Panel:
             no_value="-",
         ),
         sort_by="Work",
-        hidden=(_VARIABLE, _CHOICE, _CUT),
+        hidden=_MADE_FOR_LINKS,
     )
 
 

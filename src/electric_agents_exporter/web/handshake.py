@@ -180,10 +180,9 @@ def _alternative_names(certificate: Any) -> Iterator[str]:  # noqa: ANN401  (as 
 
 
 def protocol(
-    connections: Connections, access: Callable[[], Access]
+    connections: Connections, access: Callable[[], Access], pace: Pace
 ) -> Callable[..., asyncio.Protocol]:
     """Give what makes a connection of each that comes, encrypted where it has to be by then."""
-    pace = Pace()
 
     def begin(**options: Any) -> asyncio.Protocol:  # noqa: ANN401  (uvicorn's)
         given = access()

@@ -15,6 +15,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
+from typing_extensions import override
 
 from certificates import Pair
 from electric_agents_exporter.web.access import Access
@@ -55,6 +56,24 @@ async def _long(request: Request) -> PlainTextResponse:
     return PlainTextResponse("too late\n")
 
 
+class Counted(Pace):
+    """Counts who waited to begin a handshake, and those that were made."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waited = self.made_so_far = 0
+
+    @override
+    async def wait(self) -> None:
+        self.waited += 1
+        await super().wait()
+
+    @override
+    def made(self) -> None:
+        self.made_so_far += 1
+        super().made()
+
+
 class Port:
     """A port that speaks TLS; `access` may change while it does."""
 
@@ -63,6 +82,7 @@ class Port:
         self.access = access
         self.pair = pair
         self.asked = asyncio.Semaphore(0)
+        self.pace = Counted()
 
     async def connect(self, context: ssl.SSLContext | None = None) -> Streams:
         """Connect and shake hands."""
@@ -92,7 +112,7 @@ async def serving(pair: Pair, limits: Limits, **options: Any) -> AsyncIterator[P
     port = Port(0, Access(tls=pair.server(), **options), pair)
     app.state.asked = port.asked
     # Nothing here ends because nobody asks again.
-    async with served(app, limits, keep_alive=600, access=lambda: port.access) as number:
+    async with served(app, limits, 600, lambda: port.access, port.pace) as number:
         port.number = number
         yield port
 
@@ -286,6 +306,24 @@ async def test_no_handshake_begins_for_a_moment_after_one_was_made() -> None:
     began = loop.time()
     await pace.wait()
     assert loop.time() - began >= 4 * 0.004
+
+
+async def test_every_handshake_waits_and_is_counted_but_one_that_was_cut_off(
+    pair: Pair,
+) -> None:
+    async with serving(pair, PATIENT) as port:
+        for _ in range(3):
+            _, writer = await port.connect()
+            writer.transport.abort()
+        await until(lambda: port.pace.made_so_far == 3)
+        silent = [await port.connect_in_the_clear() for _ in range(4)]
+        await until(lambda: port.pace.waited == 7)
+        streams = await port.connect()
+        assert await answer(streams)
+        assert await ended(silent[0])
+        assert (port.pace.waited, port.pace.made_so_far) == (8, 4)
+        for _, writer in (*silent, streams):
+            writer.transport.abort()
 
 
 async def test_after_many_handshakes_nobody_waits_for_long() -> None:
