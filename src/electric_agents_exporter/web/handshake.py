@@ -93,8 +93,6 @@ class Handshake(asyncio.Protocol):
         found = get_remote_addr(transport)
         self.address = found[0] if found else self.address
         self._connections.admit(self)
-        # Nothing may be read before there is somebody to decrypt it.
-        transport.pause_reading()
         self._connections.keep(self._encrypt())
 
     @override
@@ -103,6 +101,9 @@ class Handshake(asyncio.Protocol):
 
     async def _encrypt(self) -> None:
         transport = None
+        # Nothing may be read before there is somebody to decrypt it. While a connection is being
+        # made, Python 3.11.2 pauses nothing.
+        self._beneath.pause_reading()
         if self._beneath.is_closing():
             # Others came at the same time, and took its place.
             return

@@ -326,6 +326,15 @@ async def test_every_handshake_waits_and_is_counted_but_one_that_was_cut_off(
             writer.transport.abort()
 
 
+async def test_what_comes_while_a_handshake_waits_to_begin_is_part_of_it(pair: Pair) -> None:
+    async with serving(pair, PATIENT) as port, asyncio.timeout(60):
+        for _ in range(100):
+            port.pace.made()
+        streams = await port.connect()
+        assert await answer(streams) == b"https\n"
+        streams[1].transport.abort()
+
+
 async def test_after_many_handshakes_nobody_waits_for_long() -> None:
     pace = Pace()
     for _ in range(10_000):

@@ -3,12 +3,13 @@
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from playwright.sync_api import Browser, sync_playwright
 
 _TOOLS = Path(__file__).parents[3] / ".venv" / "tools"
+_PATH = "LD_LIBRARY_PATH"
 _ARGUMENTS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -40,15 +41,26 @@ def _library_folders() -> list[Path]:
 
 
 @contextmanager
+def _finding_libraries() -> Iterator[None]:
+    """Let what is started meanwhile find the libraries that scripts/tools unpacked."""
+    before = os.environ.get(_PATH)
+    os.environ[_PATH] = ":".join([*filter(None, [before]), *map(str, _library_folders())])
+    try:
+        yield
+    finally:
+        del os.environ[_PATH]
+        if before is not None:
+            os.environ[_PATH] = before
+
+
+@contextmanager
 def open_browser(chromium: Path) -> Iterator[Browser]:
     """Run Chromium, with a profile of its own that is gone afterwards."""
-    environment: dict[str, str | float | bool] = dict(os.environ)
-    if chromium.is_relative_to(_TOOLS):
-        environment["LD_LIBRARY_PATH"] = ":".join(map(str, _library_folders()))
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=chromium, args=list(_ARGUMENTS), env=environment
-        )
+    with ExitStack() as stack:
+        with _finding_libraries():
+            # Playwright's driver has this environment, and Chromium that of the driver.
+            playwright = stack.enter_context(sync_playwright())
+        browser = playwright.chromium.launch(executable_path=chromium, args=list(_ARGUMENTS))
         try:
             yield browser
         finally:
