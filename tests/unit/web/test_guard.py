@@ -4,6 +4,7 @@ import asyncio
 import base64
 import threading
 import time
+from collections.abc import MutableMapping
 from typing import Any
 
 import bcrypt
@@ -36,6 +37,14 @@ USERS = {
 def basic(name: str, password: str | bytes) -> str:
     told = password if isinstance(password, bytes) else password.encode()
     return f"Basic {base64.b64encode(name.encode() + b':' + told).decode()}"
+
+
+async def _receive() -> dict[str, Any]:
+    return {"type": "lifespan.startup"}
+
+
+async def _send(_: MutableMapping[str, Any]) -> None:
+    pass
 
 
 class Port:
@@ -226,6 +235,61 @@ async def test_a_rate_lets_so_many_through_at_once_and_one_more_at_every_interva
     assert [await port.status() for _ in range(2)] == [200, 429]
     port.now += 600.0
     assert [await port.status() for _ in range(3)] == [200, 200, 429]
+
+
+async def test_a_rate_that_is_changed_holds_at_once() -> None:
+    port = Port(rate=Rate(interval=1000.0, burst=1))
+    assert [await port.status() for _ in range(2)] == [200, 429]
+    port.access = Access(rate=Rate(interval=1000.0, burst=3))
+    assert [await port.status() for _ in range(4)] == [200, 200, 200, 429]
+
+
+async def test_who_comes_too_often_is_told_so() -> None:
+    async with Port(rate=Rate(interval=1.0, burst=0)).client() as client:
+        answer = await client.get("/")
+    assert answer.text == "too many requests (rate_limit)\n"
+
+
+async def test_too_many_of_one_address_are_told_to_come_again_and_others_are_let_in(
+    port: Port, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with port.client("198.51.100.1") as client:
+        asked = [client.get("/", headers={"authorization": basic("x", f"{n}")}) for n in range(5)]
+        flood = asyncio.gather(*asked)
+        assert await port.status(basic("alice", "wonderland"), address="192.0.2.1") == 200
+        answers = await flood
+    assert sorted(answer.status_code for answer in answers) == [401, 401, 503, 503, 503]
+    (busy, *_) = (answer for answer in answers if answer.status_code == 503)
+    assert busy.headers["retry-after"] == "1"
+    assert busy.text == "too many new names and passwords at once\n"
+    told = {vars(record)["why"]: vars(record)["address"] for record in caplog.records}
+    assert told == {
+        "too many new names and passwords at once": "198.51.100.1",
+        "a name or a password is wrong": "198.51.100.1",
+    }
+
+
+async def test_who_is_told_to_come_again_is_told_so_after_a_while() -> None:
+    passwords = {"slow": bcrypt.hashpw(b"x", bcrypt.gensalt(COST))}
+    port, loop = Port(users=passwords), asyncio.get_running_loop()
+
+    async def seconds(number: int) -> float:
+        began = loop.time()
+        await port.status(basic("slow", f"{number}"))
+        return loop.time() - began
+
+    assert max(await asyncio.gather(*map(seconds, range(3)))) >= 0.5
+
+
+async def test_what_the_application_is_told_of_itself_passes() -> None:
+    seen: list[Any] = []
+
+    async def application(*given: Any) -> None:  # noqa: ANN401
+        seen.extend(given)
+
+    scope = {"type": "lifespan"}
+    await Guard(application, Access)(scope, _receive, _send)
+    assert seen == [scope, _receive, _send]
 
 
 async def test_every_answer_keeps_browsers_careful(port: Port) -> None:
