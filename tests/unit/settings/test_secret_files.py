@@ -198,3 +198,37 @@ def test_a_user_is_told_with_the_password_as_its_file_holds_it_now(tmp_path: Pat
         assert kind == "Basic"
         assert base64.b64decode(pair).decode() == f"ops:{password}"
     assert SECRET not in repr(Credentials(basic_auth=BasicAuth("ops", SECRET)))
+
+
+@pytest.mark.parametrize(
+    "credentials, header",
+    [
+        (Credentials(bearer_token=SECRET), f"Bearer {SECRET}"),
+        (Credentials(basic_auth=BasicAuth("ops", SECRET)), "Basic b3BzOmh1bnRlcjI="),
+        (Credentials(basic_auth=BasicAuth("ops")), "Basic b3BzOg=="),
+    ],
+)
+def test_a_secret_that_stands_in_the_settings_is_told(
+    credentials: Credentials, header: str
+) -> None:
+    assert credentials.read() == {"authorization": header}
+
+
+def test_a_file_that_is_gone_hides_no_change_of_another(tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    key.write_text("key")
+    os.utime(key, (7, 7))
+    gone = tmp_path / "gone"
+    assert Credentials(header_files={"x": key}, bearer_token_file=gone).changed_at() == 7
+
+
+def test_a_secret_may_be_64_kib_long_and_a_fault_names_its_file(tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_bytes(b"x" * 65_536)
+    assert read_secret(file) == read_password(file) == "x" * 65_536
+    file.write_bytes(b"x" * 65_537)
+    with pytest.raises(CredentialError, match=f"^{file}: larger than 65536 bytes$"):
+        read_secret(file)
+    file.write_bytes(b"\n")
+    with pytest.raises(CredentialError, match=f"^{file}: is empty"):
+        read_password(file)

@@ -91,6 +91,7 @@ async def test_of_a_file_that_is_wrong_nothing_is_taken_and_it_is_told_once_and_
     assert users.changes == 1
     users.write("bob")
     await until(lambda: keeper.good)
+    await asyncio.sleep(20 * QUICK)
     watching.cancel()
     assert set(keeper.current.users) == {"bob"}
     assert users.changes == 2
@@ -126,6 +127,28 @@ async def test_what_changes_while_it_is_read_is_read_once_more(users: Users) -> 
     users.write("bob")
     await until(lambda: set(keeper.current.users) == {"carol"})
     watching.cancel()
+
+
+async def test_what_is_half_written_at_one_look_and_whole_at_the_next_was_never_wrong(
+    users: Users, caplog: pytest.LogCaptureFixture
+) -> None:
+    def read() -> Access:
+        try:
+            return users.read()
+        except AccessError:
+            users.write("bob")
+            raise
+
+    def changed() -> None:
+        users.changes += 1
+
+    keeper = AccessKeeper(read, changed, QUICK)
+    watching = asyncio.create_task(keeper.watch())
+    users.write("wrong: half")
+    await until(lambda: set(keeper.current.users) == {"bob"})
+    watching.cancel()
+    assert users.changes == 0
+    assert told(caplog) == ["certificates and users read again"]
 
 
 async def test_passwords_are_not_given_up_by_a_file_that_is_empty_for_a_moment(
