@@ -593,6 +593,21 @@ def test_a_secret_is_never_shown(line: str, write: Callable[[str], Path]) -> Non
     assert "hunter2" not in shown
 
 
+@pytest.mark.parametrize(
+    "text, prefix",
+    [("exporter", "/exporter"), ("/exporter/", "/exporter"), ("a/b/", "/a/b"), ("/", ""), ("", "")],
+)
+def test_a_prefix_is_the_same_with_and_without_slashes_around_it(
+    text: str, prefix: str, load_text: Load
+) -> None:
+    assert load_text(f"{TARGET}web: {{route_prefix: '{text}'}}\n").web.route_prefix == prefix
+
+
+@pytest.mark.parametrize("text, mode", [("0660", 0o660), ("777", 0o777), ("0600", 0o600)])
+def test_a_mode_is_written_as_chmod_has_it(text: str, mode: int, load_text: Load) -> None:
+    assert load_text(f"{TARGET}web: {{socket_mode: '{text}'}}\n").web.socket_mode == mode
+
+
 def test_the_process_environment_is_read_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in ONE.items():
         monkeypatch.setenv(ENV_PREFIX + name, value)

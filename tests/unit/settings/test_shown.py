@@ -16,8 +16,8 @@ def test_what_was_set_is_shown_without_a_secret(load_text: Load, tmp_path: Path)
     password.write_text("sesame")
     text = f"""\
 targets:
-  - name: production
-    url: https://agents.example.com/t/acme?key=sesame
+  - name: größe
+    url: https://agents.example.com/t/acme?key=sesame?more
     principals: [service:monitor]
     headers: {{x-key: sesame}}
     bearer_token: sesame
@@ -31,7 +31,7 @@ targets:
 """
     both, database = load_text(text).targets
     assert yaml.safe_load(shown(both)) == {
-        "name": "production",
+        "name": "größe",
         "url": "https://agents.example.com/t/acme?(hidden)",
         "principals": ["service:monitor"],
         "headers": {"x-key": "(hidden)"},
@@ -47,3 +47,4 @@ targets:
         "password_file": str(password),
     }
     assert "sesame" not in shown(both)
+    assert shown(both).startswith("name: größe\nurl: ")
