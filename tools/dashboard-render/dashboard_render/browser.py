@@ -9,7 +9,8 @@ from pathlib import Path
 from playwright.sync_api import Browser, sync_playwright
 
 _TOOLS = Path(__file__).parents[3] / ".venv" / "tools"
-_PATH = "LD_LIBRARY_PATH"
+_FONTS = Path(__file__).parents[1] / "fonts.conf"
+_LIBRARIES = "LD_LIBRARY_PATH"
 _ARGUMENTS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -34,30 +35,35 @@ def find_chromium() -> Path | None:
     return unpacked if unpacked.exists() else None
 
 
-def _library_folders() -> list[Path]:
-    libraries = _TOOLS / "usr/lib"
+def _ways_to_unpacked() -> dict[str, str]:
+    """Give the variables that name the libraries and fonts which scripts/tools unpacked."""
     # PulseAudio's client library has a folder of its own, by an absolute path when installed.
-    return [*libraries.glob("*-linux-gnu"), *libraries.glob("*-linux-gnu/pulseaudio")]
+    places = ("lib/*-linux-gnu", "usr/lib/*-linux-gnu", "usr/lib/*-linux-gnu/pulseaudio")
+    folders = [str(folder) for place in places for folder in _TOOLS.glob(place)]
+    known = filter(None, [os.environ.get(_LIBRARIES)])
+    ways = {_LIBRARIES: ":".join([*known, *folders])}
+    if (_TOOLS / "usr/share/fonts").exists():
+        ways["FONTCONFIG_FILE"] = str(_FONTS)
+    return ways
 
 
 @contextmanager
-def _finding_libraries() -> Iterator[None]:
-    """Let what is started meanwhile find the libraries that scripts/tools unpacked."""
-    before = os.environ.get(_PATH)
-    os.environ[_PATH] = ":".join([*filter(None, [before]), *map(str, _library_folders())])
+def _finding_unpacked() -> Iterator[None]:
+    """Let what is started meanwhile find what scripts/tools unpacked."""
+    before = dict(os.environ)
+    os.environ.update(_ways_to_unpacked())
     try:
         yield
     finally:
-        del os.environ[_PATH]
-        if before is not None:
-            os.environ[_PATH] = before
+        os.environ.clear()
+        os.environ.update(before)
 
 
 @contextmanager
 def open_browser(chromium: Path) -> Iterator[Browser]:
     """Run Chromium, with a profile of its own that is gone afterwards."""
     with ExitStack() as stack:
-        with _finding_libraries():
+        with _finding_unpacked():
             # Playwright's driver has this environment, and Chromium that of the driver.
             playwright = stack.enter_context(sync_playwright())
         browser = playwright.chromium.launch(executable_path=chromium, args=list(_ARGUMENTS))
