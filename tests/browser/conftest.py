@@ -84,6 +84,7 @@ def _register(url: str, runner: str) -> None:
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObservedFleet]:
     """Fleets of several jobs: an ordinary one, one with odd ids, and some that cannot be seen."""
     _needed("Prometheus", shutil.which("prometheus"))
+    _needed("the page (which needs npm)", is_built())
     copies = tmp_path_factory.mktemp("rules")
     rules = [_impatient(path, copies) for path in sorted((ROOT / "alerts/rules").glob("*.yaml"))]
     stories = (
@@ -116,7 +117,6 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObservedFleet]:
 
 @pytest.fixture(scope="module")
 def served(fleet: ObservedFleet) -> Iterator[str]:
-    _needed("the page (which needs npm)", is_built())
     with serve(DASHBOARDS, fleet.prometheus, "1s") as url:
         yield url
 
