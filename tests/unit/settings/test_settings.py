@@ -224,6 +224,20 @@ def test_a_variable_that_is_no_json_is_told_however_deep_it_is_nested(faults_of:
     assert faults_of(**ONE, HEADERS=deep) == [f"{ENV_PREFIX}HEADERS: expected JSON"]
 
 
+def test_a_variable_is_read_as_json_where_a_list_is_wanted_and_else_as_it_stands(
+    load_text: Load,
+) -> None:
+    lists = {"INCLUDE__KIND": '["server", "ci"]', "PASSWORD_COMMAND": '["echo", "me"]'}
+    single = {"LISTEN": "[::1]:9000", "INCLUDE__ID": "[ab]{2}"}
+    settings = load_text(POSTGRES="postgres://x@db/agents", **lists, **single)
+    (target,) = settings.targets
+    assert isinstance(target, PostgresTarget)
+    assert settings.listen == "[::1]:9000"
+    assert target.include.id == Pattern("[ab]{2}")
+    assert target.include.kind == [RunnerKind.SERVER, RunnerKind.CI]
+    assert target.password_command == ["echo", "me"]
+
+
 def test_a_variable_that_is_no_utf_8_is_told_and_not_repeated(faults_of: Faults) -> None:
     told = f"{ENV_PREFIX}NAME: expected text without halves of characters"
     assert faults_of(**ONE, NAME="hunter2\udcff") == [told]
