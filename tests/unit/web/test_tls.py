@@ -233,6 +233,11 @@ async def test_a_request_that_comes_with_the_end_of_the_handshake_is_answered(pa
     there, back = ssl.MemoryBIO(), ssl.MemoryBIO()
     client = pair.client().wrap_bio(back, there, server_hostname="localhost")
 
+    def hear(sock: socket.socket) -> None:
+        heard = sock.recv(65_536)
+        assert heard, "the other side ended it"
+        back.write(heard)
+
     def talk(number: int) -> bytes:
         with socket.create_connection(("127.0.0.1", number)) as sock:
             while True:
@@ -241,11 +246,11 @@ async def test_a_request_that_comes_with_the_end_of_the_handshake_is_answered(pa
                     break
                 except ssl.SSLWantReadError:
                     sock.sendall(there.read())
-                    back.write(sock.recv(65_536))
+                    hear(sock)
             client.write(GET)
             sock.sendall(there.read())
             while True:
-                back.write(sock.recv(65_536))
+                hear(sock)
                 with contextlib.suppress(ssl.SSLWantReadError):
                     return client.read(12)
 
