@@ -33,7 +33,8 @@ class Exposer:
         self._process = process
         self._registry = registry
         self._hidden = frozenset(OF_EVERY_PROGRAM) - table.of_every_program
-        self._formats = {fmt: _Writers(table, fmt) for fmt in Format}
+        self._table = table
+        self._formats: dict[Format, _Writers] = {}
 
     def expose(
         self, snapshot: FleetSnapshot, fmt: Format, names: Collection[str] = ()
@@ -45,7 +46,7 @@ class Exposer:
         """
         began = time.perf_counter()
         size = samples = 0
-        for writer, pieces, series in self._formats[fmt].families(snapshot, self._process):
+        for writer, pieces, series in self._writers(fmt).families(snapshot, self._process):
             if series and (not names or not writer.sample_names.isdisjoint(names)):
                 samples += series
                 for piece in chain((writer.head,), pieces):
@@ -57,6 +58,12 @@ class Exposer:
             self._process.exposition_bytes = size + len(end)
             self._process.exposition_series = samples
             self._process.exposition_seconds = time.perf_counter() - began
+
+    def _writers(self, fmt: Format) -> "_Writers":
+        """Give the writers of a format; one that nobody asks for costs nothing."""
+        if fmt not in self._formats:
+            self._formats[fmt] = _Writers(self._table, fmt)
+        return self._formats[fmt]
 
     def _process_part(self, fmt: Format, names: Collection[str]) -> bytes:
         """Write what prometheus_client knows of this process, with the end mark if there is one."""

@@ -4,6 +4,7 @@ import os
 import re
 import socket
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import takewhile
 from pathlib import Path
 from typing import Any, Final
@@ -86,13 +87,20 @@ def _faults_of_web_config(layers: Sequence[Layer]) -> Sequence[Fault]:
     for layer in layers:
         web = layer.content.get("web")
         file = web.get("config_file") if isinstance(web, Mapping) else None
-        if isinstance(file, str) and Path(file).is_file():
+        if isinstance(file, str) and _is_file(Path(file)):
             try:
                 read_web_config(Path(file))
             except SettingsFault as fault:
                 return fault.faults
             break
     return ()
+
+
+def _is_file(path: Path) -> bool:
+    """Tell whether a file is called so; none is where the system takes no such name."""
+    with suppress(OSError):
+        return path.is_file()
+    return False
 
 
 def _places_around(fault: Fault) -> Iterator[str]:

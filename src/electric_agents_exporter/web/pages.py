@@ -1,6 +1,7 @@
 """The pages, rendered from templates. Whatever came from outside is escaped."""
 
 from collections.abc import Mapping
+from functools import cache
 from hashlib import sha256
 from importlib.resources import files
 from typing import Final
@@ -57,42 +58,49 @@ def static_file(name: str) -> bytes:
     return files(_PACKAGE).joinpath("static", name).read_bytes()
 
 
+@cache
+def _templates() -> Environment:
+    """Give the templates with what they may use; each is compiled once."""
+    environment = Environment(
+        autoescape=True,
+        loader=PackageLoader(_PACKAGE),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "age": lambda seconds: "unknown" if seconds is None else spell_age(seconds),
+        "duration": lambda seconds: "unknown" if seconds is None else spell_duration(seconds),
+        "name": name_html,
+        "number": _number,
+        "moment": _moment,
+        "isotime": spell_moment,
+        "lasting": _lasting,
+        "clock": clock_time,
+        "plural": plural,
+        "visible": visible,
+    }
+    environment.globals |= {
+        "MARKS": _MARKS,
+        "MEANINGS": MEANINGS,
+        "PAST_SECONDS": PAST_SECONDS,
+        "MOST_CHANGES": MOST_CHANGES,
+        "past": spell_duration(PAST_SECONDS),
+        "marks_of": {name: _mark_of(static_file(name)) for name in STATIC},
+        "runner_url": runner_url,
+        "told_in_words": told_in_words,
+    }
+    return environment
+
+
 class Pages:
     """Renders pages."""
 
     def __init__(self) -> None:
-        environment = Environment(
-            autoescape=True,
-            loader=PackageLoader(_PACKAGE),
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        environment.filters |= {
-            "age": lambda seconds: "unknown" if seconds is None else spell_age(seconds),
-            "duration": lambda seconds: "unknown" if seconds is None else spell_duration(seconds),
-            "name": name_html,
-            "number": _number,
-            "moment": _moment,
-            "isotime": spell_moment,
-            "lasting": _lasting,
-            "clock": clock_time,
-            "plural": plural,
-            "visible": visible,
-        }
-        environment.globals |= {
-            "MARKS": _MARKS,
-            "MEANINGS": MEANINGS,
-            "PAST_SECONDS": PAST_SECONDS,
-            "MOST_CHANGES": MOST_CHANGES,
-            "past": spell_duration(PAST_SECONDS),
-            "marks_of": {name: _mark_of(static_file(name)) for name in STATIC},
-            "runner_url": runner_url,
-            "told_in_words": told_in_words,
-        }
-        self._fleet = environment.get_template("fleet.html")
-        self._runner = environment.get_template("runner.html")
-        self._nothing = environment.get_template("nothing.html")
+        templates = _templates()
+        self._fleet = templates.get_template("fleet.html")
+        self._runner = templates.get_template("runner.html")
+        self._nothing = templates.get_template("nothing.html")
 
     def fleet(self, status: FleetStatus, query: Query) -> str:
         """Write the page of everything at a glance."""
