@@ -97,10 +97,11 @@ def aiohttp_transport(
         OSError: a TLS file cannot be read, or (ssl.SSLError) is not what it should be.
         httpx.ProxyError: the environment names a proxy that is none.
     """
-    context = tls.context()
+    proxy = environment_proxy(url)
+    encrypted = any(urlsplit(each).scheme == "https" for each in (url, proxy or ""))
+    context = tls.context() if encrypted or tls.files else _trusting_nobody()
     name = tls.server_name or urlsplit(url).hostname or ""
     context.sslobject_class = _telling(name, saw_certificate)
-    proxy = environment_proxy(url)
 
     def session() -> aiohttp.ClientSession:
         return aiohttp.ClientSession(
@@ -117,6 +118,14 @@ def aiohttp_transport(
     if tls.server_name is not None:
         return _Named(tls.server_name, client=session, verify=context)
     return AiohttpTransport(client=session, verify=context)
+
+
+def _trusting_nobody() -> ssl.SSLContext:
+    """Give what no connection can be encrypted with, and takes no time to make.
+
+    All the authorities that a system trusts take tens of milliseconds to load, for each target.
+    """
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 class _Named(AiohttpTransport):

@@ -1,13 +1,20 @@
 """How a server is reached: by the proxy that the environment names, and without threads."""
 
 import base64
+import ssl
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+from httpx_aiohttp import AiohttpTransport
 
-from electric_agents_exporter.sources.http_transport import environment_proxy
+from electric_agents_exporter.sources.http_transport import (
+    Tls,
+    aiohttp_transport,
+    environment_proxy,
+)
 
 Server = Any
 Connect = Callable[..., Any]
@@ -97,6 +104,33 @@ def test_no_credentials_go_to_a_proxy_that_a_network_or_a_domain_is_kept_from(
     assert environment_proxy(url) is not None
     monkeypatch.setenv(variable, exempt)
     assert environment_proxy(url) is None
+
+
+@pytest.mark.parametrize(
+    "url, variable, proxy, encrypted",
+    [
+        ("http://agents.invalid", "http_proxy", "", False),
+        ("http://agents.invalid", "http_proxy", "http://proxy.invalid", False),
+        ("http://agents.invalid", "http_proxy", "https://proxy.invalid", True),
+        ("https://agents.invalid", "https_proxy", "", True),
+        ("HTTPS://agents.invalid", "https_proxy", "http://proxy.invalid", True),
+    ],
+)
+def test_where_nothing_is_encrypted_nobody_is_trusted_and_no_authority_loaded(
+    url: str, variable: str, proxy: str, *, encrypted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, proxy)
+    transport = aiohttp_transport(url, Tls(insecure_skip_verify=True), 1)
+    assert isinstance(transport, AiohttpTransport)
+    context = transport.ssl_context
+    assert context.verify_mode is (ssl.CERT_NONE if encrypted else ssl.CERT_REQUIRED)
+    assert context.check_hostname is not encrypted
+    assert encrypted or not context.cert_store_stats()["x509"]
+
+
+def test_files_are_read_where_nothing_is_encrypted_too(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        aiohttp_transport("http://agents.invalid", Tls(ca_file=tmp_path / "none.pem"), 1)
 
 
 async def test_no_request_waits_for_a_thread(server: Server, connect: Connect) -> None:
