@@ -2,6 +2,7 @@
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ PAGE = (TESTS.parent / "docs/security.md").read_text()
 ROWS = [line for line in PAGE.splitlines() if line.startswith("| ") and "held by" not in line]
 
 
+@cache
 def functions(path: Path) -> set[str]:
     if not path.is_file():
         return set()
