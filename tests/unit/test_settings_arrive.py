@@ -388,9 +388,10 @@ def shown(settings: Settings) -> dict[str, object]:
         poll.reported(read_health(report % due.runner_id.encode()), clock.monotonic())
     poll.end()
     text = b"".join(asyncio.run(exporter.scraper.scrape(Format.TEXT))).decode()
+    lines = "".join(line for line in text.splitlines(keepends=True) if 'runner_id="' in line)
     of_runners = [
         sample
-        for family in text_string_to_metric_families(text)
+        for family in text_string_to_metric_families(lines)
         for sample in family.samples
         if "runner_id" in sample.labels
     ]

@@ -140,18 +140,9 @@ def _is_set(place: Place, layer: Layer) -> bool:
 
 
 def _validate(layers: Sequence[Layer]) -> tuple[Settings | None, list[Fault]]:
-    class Loaded(Settings):
-        """The settings with the sources of this call."""
-
-        @classmethod
-        @override
-        def settings_customise_sources(
-            cls, settings_cls: type[BaseSettings], *_: object, **__: object
-        ) -> tuple[PydanticBaseSettingsSource, ...]:
-            return tuple(_LayerSource(settings_cls, layer) for layer in layers)
-
+    sources = tuple(_LayerSource(Settings, layer) for layer in layers)
     try:
-        return Loaded(), []
+        return Settings(_build_sources=(sources, {})), []
     except ValidationError as error:
         details = error.errors(include_url=False)
         return None, [

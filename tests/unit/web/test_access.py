@@ -95,11 +95,13 @@ async def test_of_a_file_that_is_wrong_nothing_is_taken_and_it_is_told_once_and_
     watching.cancel()
     assert set(keeper.current.users) == {"bob"}
     assert users.changes == 2
-    assert told(caplog) == [
+    once, read = told(caplog)[:2], told(caplog)[2:]
+    assert once == [
         "certificates and users not read again, the old ones stay",
         "certificates and users are good again",
-        "certificates and users read again",
     ]
+    # What changed while it was read is read once more.
+    assert read in (["certificates and users read again"] * times for times in (1, 2))
 
 
 async def test_a_file_that_is_gone_and_comes_back_as_it_was_is_good_again(users: Users) -> None:
