@@ -35,7 +35,7 @@ EXAMPLES := quick
 
 # Many of them wait for a moment: twice as many workers as processors take two thirds of the time.
 unit: setup ## The code by itself, in seconds: run it all the time; ARGS="-k words" for some of it
-	python -m pytest $(UNIT) -n $$((2 * $$(nproc))) $(COVERING) --hypothesis-profile=$(EXAMPLES) $(ARGS)
+	python -m pytest $(UNIT) -n $$((2 * $$(nproc))) --dist worksteal $(COVERING) --hypothesis-profile=$(EXAMPLES) $(ARGS)
 
 # What stands in one file shares what it starts, so a file stays with one worker. Half of the tests
 # wait for real time while others keep a processor busy: there is one worker more than processors.

@@ -73,7 +73,7 @@ def opened(browser: Browser, **options: Any) -> tuple[Page, list[str]]:  # noqa:
 
 
 @pytest.fixture
-def page(browser: Browser, server: StatusServer) -> Iterator[Page]:
+def page(browser: Browser, server: StatusServer) -> Iterator[Page]:  # noqa: ARG001  (ends later)
     # Closed before the server ends: what it still asks for is answered.
     page, faults = opened(browser, viewport={"width": DESK, "height": 900})
     yield page

@@ -343,16 +343,21 @@ class Firewall:
     async def stop(self) -> None:
         assert self._server is not None
         self._server.close()
+        await asyncio.sleep(0)  # whoever came last has begun by then
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        theirs, ours = await asyncio.open_connection("127.0.0.1", self._port)
-        for source, sink in ((reader, ours), (theirs, writer)):
-            task = asyncio.create_task(self._pass_on(source, sink))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        # What passes bytes on may be cancelled before it begins, and would close nothing then.
+        with contextlib.closing(writer):
+            theirs, ours = await asyncio.open_connection("127.0.0.1", self._port)
+            with contextlib.closing(ours):
+                await asyncio.gather(self._pass_on(reader, ours), self._pass_on(theirs, writer))
 
     async def _pass_on(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
         try:

@@ -14,6 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from typing_extensions import override
 
 from electric_agents_exporter.app import Exporter
+from electric_agents_exporter.fleet.clock import SystemClock
 from electric_agents_exporter.metrics.formats import Format
 from electric_agents_exporter.metrics.reference import all_families
 from electric_agents_exporter.settings.loading import load
@@ -58,6 +59,14 @@ def server() -> Iterator[str]:
         thread.join()
 
 
+class Hasty(SystemClock):
+    """Lets so much time pass between two probes that none waits for its turn."""
+
+    @override
+    def awake(self) -> float:
+        return super().awake() * 10_000
+
+
 Make = Callable[..., Exporter]
 MakeSettings = Callable[..., Settings]
 
@@ -83,7 +92,7 @@ def settings_of(server: str) -> MakeSettings:
 @pytest.fixture
 def make(settings_of: MakeSettings) -> Make:
     """Make an exporter with such settings."""
-    return lambda *targets, **general: Exporter(settings_of(*targets, **general))
+    return lambda *targets, **general: Exporter(settings_of(*targets, **general), Hasty())
 
 
 async def scraped(exporter: Exporter, target: str, fmt: Format = Format.TEXT) -> dict[str, float]:

@@ -5,6 +5,7 @@ The model is walked: a setting without an entry here fails, and so does one that
 
 import asyncio
 import logging
+import re
 import ssl
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
@@ -388,17 +389,18 @@ def shown(settings: Settings) -> dict[str, object]:
         poll.reported(read_health(report % due.runner_id.encode()), clock.monotonic())
     poll.end()
     text = b"".join(asyncio.run(exporter.scraper.scrape(Format.TEXT))).decode()
-    lines = "".join(line for line in text.splitlines(keepends=True) if 'runner_id="' in line)
-    of_runners = [
+    found = re.search(r'runner_id="r\d+"', text)
+    # Of the first runner that is shown.
+    lines = [line for line in text.splitlines(keepends=True) if found and found[0] in line]
+    of_runner = [
         sample
-        for family in text_string_to_metric_families(lines)
+        for family in text_string_to_metric_families("".join(lines))
         for sample in family.samples
-        if "runner_id" in sample.labels
     ]
     openmetrics = b"".join(asyncio.run(exporter.scraper.scrape(Format.OPENMETRICS)))
-    infos = (each.labels for each in of_runners if each.name == "electric_agents_runner_info")
+    infos = (each.labels for each in of_runner if each.name == "electric_agents_runner_info")
     return {
-        "shown.families": sorted({sample.name for sample in of_runners}),
+        "shown.families": sorted({sample.name for sample in of_runner}),
         "shown.created": b"_created" in openmetrics,
         "shown.labels": {name for labels in infos for name in labels},
     }

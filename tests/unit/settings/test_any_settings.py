@@ -87,6 +87,8 @@ def test_any_variables(environ: dict[str, str]) -> None:
 
 
 def told_of(tree: object, path: Path) -> str:
+    # Many file systems write at once what takes the place of something else.
+    path.unlink(missing_ok=True)
     path.write_text(json.dumps(tree))
     try:
         load(path, {}, {})
