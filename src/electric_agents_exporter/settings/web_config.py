@@ -27,6 +27,7 @@ from electric_agents_exporter.settings.yaml_file import read_file
 _PATHS: Final = ("cert_file", "key_file", "client_ca_file")
 _HEADERS: Final = "headers"
 _NO: Final[tuple[object, ...]] = (None, "", {}, [])
+_NO_INTERVAL: Final[tuple[object, ...]] = (0, "0", "0s")
 _ONE_OF: Final[Mapping[str, tuple[str, ...]]] = {
     "X-Frame-Options": ("deny", "sameorigin"),
     "X-Content-Type-Options": ("nosniff",),
@@ -42,7 +43,9 @@ Header = Literal[
 
 
 def _interval(value: object) -> float:
-    return 0.0 if value in {0, "0", "0s"} else parse_duration(value)
+    # Whatever stands there may be no member of a set; and False equals 0.
+    is_none = value in _NO_INTERVAL and value is not False
+    return 0.0 if is_none else parse_duration(value)
 
 
 class HttpServerConfig(Section):

@@ -1,6 +1,7 @@
 """exporter-toolkit's file: what it means here, and what is refused since it would mean nothing."""
 
 import contextlib
+import itertools
 import json
 import ssl
 from pathlib import Path
@@ -9,12 +10,18 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import BaseModel
 
 from certificates import Pair
 from electric_agents_exporter.settings.faults import SettingsFault
 from electric_agents_exporter.settings.loading import load
 from electric_agents_exporter.settings.server_tls import ServerTlsSettings
-from electric_agents_exporter.settings.web_config import WebConfig, read_web_config
+from electric_agents_exporter.settings.web_config import (
+    HttpServerConfig,
+    RateLimitConfig,
+    WebConfig,
+    read_web_config,
+)
 
 HASH = "$2y$10$X0h1gDsPszWURQaxFh.zoubFi6DXncSjhoQNJgRrnGs7EsimhC7zG"
 TARGETS = [{"url": "http://agents.test", "principals": ["user:a"]}]
@@ -147,6 +154,31 @@ def test_no_secret_is_repeated(write: Path, pair: Pair) -> None:
         "hunter2",
     ):
         assert "hunter2" not in str(faults_of(write, text)).replace(".hunter2", "")
+
+
+SECTIONS: dict[str, type[BaseModel]] = {
+    "tls_server_config": ServerTlsSettings,
+    "http_server_config": HttpServerConfig,
+    "rate_limit": RateLimitConfig,
+}
+PLACES = [
+    *((section,) for section in WebConfig.model_fields),
+    *((section, name) for section, model in SECTIONS.items() for name in model.model_fields),
+]
+
+
+def test_every_setting_tells_what_it_is_not_in_words(write: Path) -> None:
+    wordless = []
+    odd: list[object] = [True, False, -5, 1.5, "x y", [None], [[]], [5], {"a": {}}, {"a": [None]}]
+    for (section, *name), value in itertools.product(PLACES, odd):
+        content = {section: {name[0]: value} if name else value}
+        try:
+            told = str(read(write, json.dumps(content)))
+        except SettingsFault as fault:
+            told = str(fault)
+        if "is not as expected" in told:
+            wordless.append(content)
+    assert wordless == []
 
 
 NAMES = st.sampled_from(
