@@ -30,9 +30,19 @@ trees = st.recursive(
     lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(names, inner, max_size=4)),
     max_leaves=12,
 )
+
+
+def placed(names: setting_names.Names, value: object) -> object:
+    """Put a value where the setting of these names stands."""
+    for name in reversed(names):
+        value = {name: [value] if name == "targets" and len(names) > 1 else value}
+    return value
+
+
 sections = st.dictionaries(st.sampled_from(NAMES), trees, max_size=6)
 documents = st.one_of(
     trees,
+    st.builds(placed, st.sampled_from([names for names, _ in setting_names.fields()]), trees),
     sections,
     st.fixed_dictionaries({"targets": st.lists(sections, min_size=1, max_size=2)}),
 )
@@ -101,10 +111,7 @@ def test_every_kind_of_fault_has_words(tmp_path: Path) -> None:
     values: list[object] = [None, True, 5, 1.5, "", "x y", [], {}, [[]], {"a": {}}, [5]]
     wordless = []
     for (names, _), value in itertools.product(setting_names.fields(), values):
-        tree = value
-        for name in reversed(names):
-            tree = {name: [tree] if name == "targets" and len(names) > 1 else tree}
-        told = told_of(tree, tmp_path / "config.yaml")
+        told = told_of(placed(names, value), tmp_path / "config.yaml")
         if told == "no fault" or "is not as expected" in told:
             wordless.append(f"{'.'.join(names)}: {value!r}: {told}")
     assert wordless == []

@@ -195,7 +195,16 @@ VALUES = st.recursive(
 )
 
 
-@given(content=st.dictionaries(NAMES, VALUES))
+IN_PLACE = st.fixed_dictionaries(
+    {},
+    optional={
+        section: st.dictionaries(st.sampled_from([*model.model_fields]), VALUES)
+        for section, model in SECTIONS.items()
+    },
+)
+
+
+@given(content=st.dictionaries(NAMES, VALUES) | IN_PLACE)
 def test_whatever_it_holds_it_is_good_or_its_faults_are_told(
     content: dict[str, object], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
