@@ -1,7 +1,7 @@
 """The rules before VictoriaMetrics: its rule engine takes them, and on it the alerts fire too.
 
 `vmalert-tool` runs rules as vmalert does, over a storage of its own, and takes promtool's test
-cases. Its port and its folder cannot be chosen, so that one runs at a time. vmalert sends what a
+cases. Its port cannot be chosen, so that one runs at a time on a machine. vmalert sends what a
 rule records to the storage on the side, so that the rules after it read it an evaluation later than
 in Prometheus: what an alert does comes one later.
 
@@ -9,10 +9,14 @@ in Prometheus: what an alert does comes one later.
 """
 
 import json
+import os
 import re
+import socket
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,6 +27,7 @@ from alert_cases import promtool
 from alert_cases.promtool import Case, Check, Query, Sample, content, selector
 from programs import Release, program
 from rule_files import ALERTS
+from waiting import until
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -85,14 +90,36 @@ def test_an_alert_comes_on_victoriametrics_an_evaluation_later_at_most(
     path = tmp_path / f"{file.name}.json"
     path.write_text(json.dumps(_written(replace(file, cases=cases))))
 
-    code, text = _run("vmalert-tool", "unittest", f"--files={path}")
+    with _alone():
+        code, text = _run("vmalert-tool", "unittest", f"--files={path}", TMPDIR=str(tmp_path))
 
     assert code == 0, text
 
 
-def _run(name: str, *arguments: str) -> tuple[int, str]:
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Hold a name that one process of a network can have, whatever root or folder it is in."""
+    with socket.socket(socket.AF_UNIX) as held:
+        until(partial(_has, held, "\0electric-agents-vmalert-tool"), "others are done", 500)
+        yield
+
+
+def _has(held: socket.socket, name: str) -> bool:
+    with suppress(OSError):
+        held.bind(name)
+        return True
+    return False
+
+
+def _run(name: str, *arguments: str, **environment: str) -> tuple[int, str]:
     binary = program(name, Release.NEWER)
-    done = subprocess.run([binary, *arguments], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [binary, *arguments],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     return done.returncode, done.stdout + done.stderr
 
 

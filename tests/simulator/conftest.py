@@ -13,6 +13,12 @@ from electric_agents_simulator.server.system import System, make_system
 from electric_agents_simulator.storage.registry import IN_MEMORY, Registry, open_engine
 from electric_agents_simulator.testing import Caller, in_memory
 from postgres_cluster import Cluster, postgres_programs
+from unhindered_loop import UnhinderedLoop
+
+
+def pytest_asyncio_loop_factories() -> dict[str, type[UnhinderedLoop]]:
+    """Let leases and all else that runs out here stand while others have the processor."""
+    return {"unhindered": UnhinderedLoop}
 
 
 @pytest.fixture

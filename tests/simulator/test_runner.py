@@ -77,7 +77,7 @@ def speed() -> float:
 
 @pytest.fixture
 async def bench(speed: float) -> AsyncIterator[Bench]:
-    clock = RunningClock(speed)
+    clock = RunningClock(speed, asyncio.get_running_loop().time)
     async with SimulatedServer(clock) as server, httpx.AsyncClient(trust_env=False) as client:
         caller = Caller(client, "service:monitor", server.url)
         await caller.register("busy")
