@@ -33,7 +33,8 @@ E2E := tests/e2e tests/browser tests/incidents
 # How many examples a property is tried with: `quick` or `thorough`.
 EXAMPLES := quick
 
-# Many of them wait for a moment: with twice as many workers as processors others run meanwhile.
+# Many of them wait for a moment: with twice as many workers as processors others run meanwhile,
+# and a worker that is done takes from those that are not.
 unit: setup ## The code by itself, in seconds: run it all the time; ARGS="-k words" for some of it
 	python -m pytest $(UNIT) -n $$((2 * $$(nproc))) --dist worksteal $(COVERING) --hypothesis-profile=$(EXAMPLES) $(ARGS)
 

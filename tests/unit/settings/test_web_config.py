@@ -168,6 +168,7 @@ PLACES = [
 
 
 def test_every_setting_tells_what_it_is_not_in_words(write: Path) -> None:
+    assert {*SECTIONS, "basic_auth_users"} == {*WebConfig.model_fields}, "name it in SECTIONS"
     wordless = []
     odd: list[object] = [True, False, -5, 1.5, "x y", [None], [[]], [5], {"a": {}}, {"a": [None]}]
     for (section, *name), value in itertools.product(PLACES, odd):
